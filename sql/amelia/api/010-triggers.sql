@@ -1,0 +1,62 @@
+-- Defaults and triggers. Triggers of one kind fire in the order of their
+-- names; these begin with zzz so that they see what a user's trigger made of
+-- the row, and so that one which appends to the same workflow is numbered first.
+
+ALTER TABLE amelia.workflows ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
+ALTER TABLE amelia.workflow_log ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
+ALTER TABLE amelia.token_usage ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
+
+CREATE OR REPLACE TRIGGER zzz_workflow_update
+	BEFORE UPDATE ON amelia.workflows
+	FOR EACH ROW EXECUTE FUNCTION amelia.enforce_workflow_update();
+
+CREATE OR REPLACE TRIGGER zzz_allocate_sequence
+	BEFORE INSERT ON amelia.workflow_log
+	FOR EACH ROW EXECUTE FUNCTION amelia.allocate_sequence();
+CREATE OR REPLACE TRIGGER zzz_keep_sequence
+	BEFORE UPDATE ON amelia.workflow_log
+	FOR EACH ROW
+	WHEN (OLD.id IS DISTINCT FROM NEW.id
+		OR OLD.workflow_id IS DISTINCT FROM NEW.workflow_id
+		OR OLD.sequence IS DISTINCT FROM NEW.sequence)
+	EXECUTE FUNCTION amelia.keep_sequence();
+CREATE OR REPLACE TRIGGER zzz_raise_sequence_floor
+	AFTER DELETE ON amelia.workflow_log
+	REFERENCING OLD TABLE AS removed
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia.raise_sequence_floor();
+CREATE OR REPLACE TRIGGER zzz_raise_sequence_floor_truncate
+	BEFORE TRUNCATE ON amelia.workflow_log
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia.raise_sequence_floor();
+
+CREATE OR REPLACE TRIGGER zzz_allocate_sequence
+	BEFORE INSERT ON amelia.brainstorm_messages
+	FOR EACH ROW EXECUTE FUNCTION amelia.allocate_sequence();
+CREATE OR REPLACE TRIGGER zzz_keep_sequence
+	BEFORE UPDATE ON amelia.brainstorm_messages
+	FOR EACH ROW
+	WHEN (OLD.id IS DISTINCT FROM NEW.id
+		OR OLD.session_id IS DISTINCT FROM NEW.session_id
+		OR OLD.sequence IS DISTINCT FROM NEW.sequence)
+	EXECUTE FUNCTION amelia.keep_sequence();
+CREATE OR REPLACE TRIGGER zzz_raise_sequence_floor
+	AFTER DELETE ON amelia.brainstorm_messages
+	REFERENCING OLD TABLE AS removed
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia.raise_sequence_floor();
+CREATE OR REPLACE TRIGGER zzz_raise_sequence_floor_truncate
+	BEFORE TRUNCATE ON amelia.brainstorm_messages
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia.raise_sequence_floor();
+
+CREATE OR REPLACE TRIGGER zzz_keep_sequence_floor
+	BEFORE UPDATE ON amelia.brainstorm_sessions
+	FOR EACH ROW
+	WHEN (NEW.sequence_floor < OLD.sequence_floor)
+	EXECUTE FUNCTION amelia.keep_sequence_floor();
+CREATE OR REPLACE TRIGGER zzz_updated_at
+	BEFORE UPDATE ON amelia.brainstorm_sessions
+	FOR EACH ROW EXECUTE FUNCTION amelia.touch_updated_at();
+CREATE OR REPLACE TRIGGER zzz_updated_at
+	BEFORE UPDATE ON amelia.profiles
+	FOR EACH ROW EXECUTE FUNCTION amelia.touch_updated_at();
+CREATE OR REPLACE TRIGGER zzz_updated_at
+	BEFORE UPDATE ON amelia.server_settings
+	FOR EACH ROW EXECUTE FUNCTION amelia.touch_updated_at();

@@ -1,0 +1,144 @@
+-- Creating workflows and moving them along.
+
+CREATE OR REPLACE FUNCTION amelia.create_workflow(
+	issue_id text,
+	worktree_path text,
+	workflow_type text DEFAULT 'full',
+	profile_id text DEFAULT NULL,
+	issue_cache jsonb DEFAULT NULL,
+	id uuid DEFAULT NULL)
+RETURNS amelia.workflows
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	created amelia.workflows;
+BEGIN
+	PERFORM amelia.check_given('issue_id', create_workflow.issue_id);
+	PERFORM amelia.check_given('worktree_path', create_workflow.worktree_path);
+	PERFORM amelia.check_given('workflow_type', create_workflow.workflow_type);
+	PERFORM amelia.check_choice('workflow_type', create_workflow.workflow_type);
+	PERFORM amelia.check_container('issue_cache', create_workflow.issue_cache);
+
+	INSERT INTO amelia.workflows (id, issue_id, worktree_path, workflow_type, profile_id, issue_cache)
+	VALUES (COALESCE(create_workflow.id, amelia.uuid_v7()), create_workflow.issue_id,
+		create_workflow.worktree_path, create_workflow.workflow_type,
+		create_workflow.profile_id, create_workflow.issue_cache)
+	ON CONFLICT (id) DO NOTHING
+	RETURNING * INTO created;
+	IF FOUND THEN
+		PERFORM amelia.append_event(created.id, 'workflow_created',
+			format('workflow created for issue %s', created.issue_id));
+		RETURN created;
+	END IF;
+
+	-- Sent again: the first result, if it is the same workflow that is asked for.
+	SELECT w.* INTO created
+	FROM amelia.workflows AS w
+	WHERE w.id = create_workflow.id
+		AND w.issue_id = create_workflow.issue_id
+		AND w.worktree_path = create_workflow.worktree_path
+		AND w.workflow_type = create_workflow.workflow_type
+		AND w.profile_id IS NOT DISTINCT FROM create_workflow.profile_id
+		AND w.issue_cache IS NOT DISTINCT FROM create_workflow.issue_cache;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = '23505',
+			MESSAGE = format('workflow %s exists already, with other content', create_workflow.id),
+			SCHEMA = 'amelia', TABLE = 'workflows', CONSTRAINT = 'workflows_pkey';
+	END IF;
+	RETURN created;
+END
+$$;
+COMMENT ON FUNCTION amelia.create_workflow(text, text, text, text, jsonb, uuid) IS
+'Makes a new pending workflow with its workflow_created event, and returns it. workflow_type: full or review. Sent again with the same id and content it returns that workflow as it is now and stores nothing; with other content 23505. Errors: 22023 a required argument is NULL, an unknown type, an issue_cache that is a JSON scalar.';
+
+CREATE OR REPLACE FUNCTION amelia.set_workflow_status(
+	id uuid,
+	status text,
+	failure_reason text DEFAULT NULL)
+RETURNS amelia.workflows
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	old_status text;
+	moved amelia.workflows;
+BEGIN
+	PERFORM amelia.check_given('id', set_workflow_status.id);
+	PERFORM amelia.check_given('status', set_workflow_status.status);
+	PERFORM amelia.check_choice('status', set_workflow_status.status);
+	IF set_workflow_status.failure_reason IS NOT NULL
+		AND set_workflow_status.status NOT IN ('failed', 'cancelled') THEN
+		RAISE EXCEPTION USING ERRCODE = '22023',
+			MESSAGE = format('a failure_reason does not go with status "%s"', set_workflow_status.status),
+			HINT = 'Give it with failed or cancelled.';
+	END IF;
+
+	SELECT w.status INTO old_status
+	FROM amelia.workflows AS w
+	WHERE w.id = set_workflow_status.id
+	FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'P0002',
+			MESSAGE = format('no workflow %s', set_workflow_status.id);
+	END IF;
+	PERFORM amelia.check_transition(set_workflow_status.id, old_status, set_workflow_status.status);
+
+	UPDATE amelia.workflows AS w
+	SET status = set_workflow_status.status,
+		failure_reason = COALESCE(set_workflow_status.failure_reason, w.failure_reason)
+	WHERE w.id = set_workflow_status.id
+	RETURNING w.* INTO moved;
+	PERFORM amelia.append_event(moved.id, amelia.transition_event(old_status, moved.status),
+		COALESCE(set_workflow_status.failure_reason,
+			format('workflow moved from %s to %s', old_status, moved.status)),
+		data => jsonb_build_object('from', old_status, 'to', moved.status));
+	RETURN moved;
+END
+$$;
+COMMENT ON FUNCTION amelia.set_workflow_status(uuid, text, text) IS
+'Moves a workflow along the state machine, writes the lifecycle event, and returns the workflow. failure_reason goes with failed and cancelled and is the event''s message. Errors: P0002 no such workflow, 55000 not a transition (to the status that is already there is none), 22023 a NULL, an unknown status, a reason where none belongs.';
+
+CREATE OR REPLACE FUNCTION amelia.transition_event(old_status text, new_status text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT CASE new_status
+	WHEN 'in_progress' THEN
+		CASE old_status WHEN 'blocked' THEN 'approval_granted' ELSE 'workflow_started' END
+	WHEN 'blocked' THEN 'approval_required'
+	WHEN 'pending' THEN 'approval_rejected'
+	ELSE 'workflow_' || new_status
+END
+$$;
+COMMENT ON FUNCTION amelia.transition_event(text, text) IS
+'The event type that tells of a workflow''s move from one status to another.';
+
+CREATE OR REPLACE FUNCTION amelia.set_plan_cache(id uuid, plan jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM amelia.check_given('id', set_plan_cache.id);
+	PERFORM amelia.check_container('plan', set_plan_cache.plan);
+	UPDATE amelia.workflows AS w
+	SET plan_cache = set_plan_cache.plan
+	WHERE w.id = set_plan_cache.id;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'P0002',
+			MESSAGE = format('no workflow %s', set_plan_cache.id);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION amelia.set_plan_cache(uuid, jsonb) IS
+'Stores the plan of a workflow; NULL removes it. Errors: P0002 no such workflow, 22023 a JSON scalar.';
+
+REVOKE ALL ON FUNCTION
+	amelia.create_workflow(text, text, text, text, jsonb, uuid),
+	amelia.set_workflow_status(uuid, text, text),
+	amelia.transition_event(text, text),
+	amelia.set_plan_cache(uuid, jsonb)
+FROM PUBLIC;

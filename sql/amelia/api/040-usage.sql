@@ -1,0 +1,128 @@
+-- Tokens and cost.
+
+CREATE OR REPLACE FUNCTION amelia.record_usage(
+	workflow_id uuid,
+	agent text,
+	model text,
+	input_tokens integer,
+	output_tokens integer,
+	cache_read_tokens integer DEFAULT 0,
+	cache_creation_tokens integer DEFAULT 0,
+	cost_usd numeric DEFAULT NULL,
+	duration_ms integer DEFAULT 0,
+	num_turns integer DEFAULT 1,
+	"timestamp" timestamptz DEFAULT NULL,
+	id uuid DEFAULT NULL)
+RETURNS uuid
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	recorded uuid;
+	cost CONSTANT numeric := amelia.check_cost('cost_usd', record_usage.cost_usd);
+BEGIN
+	PERFORM amelia.check_given('workflow_id', record_usage.workflow_id),
+		amelia.check_given('agent', record_usage.agent),
+		amelia.check_given('model', record_usage.model),
+		amelia.check_given('input_tokens', record_usage.input_tokens),
+		amelia.check_given('output_tokens', record_usage.output_tokens),
+		amelia.check_given('cost_usd', cost),
+		amelia.check_given('duration_ms', record_usage.duration_ms),
+		amelia.check_given('num_turns', record_usage.num_turns),
+		amelia.check_count('input_tokens', record_usage.input_tokens),
+		amelia.check_count('output_tokens', record_usage.output_tokens),
+		amelia.check_count('cache_read_tokens', record_usage.cache_read_tokens),
+		amelia.check_count('cache_creation_tokens', record_usage.cache_creation_tokens),
+		amelia.check_count('duration_ms', record_usage.duration_ms),
+		amelia.check_count('num_turns', record_usage.num_turns);
+	IF NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = record_usage.workflow_id) THEN
+		RAISE EXCEPTION USING ERRCODE = 'P0002',
+			MESSAGE = format('no workflow %s', record_usage.workflow_id);
+	END IF;
+
+	INSERT INTO amelia.token_usage (id, workflow_id, agent, model, input_tokens, output_tokens,
+		cache_read_tokens, cache_creation_tokens, cost_usd, duration_ms, num_turns, "timestamp")
+	VALUES (COALESCE(record_usage.id, amelia.uuid_v7()), record_usage.workflow_id,
+		record_usage.agent, record_usage.model, record_usage.input_tokens,
+		record_usage.output_tokens, record_usage.cache_read_tokens,
+		record_usage.cache_creation_tokens, cost, record_usage.duration_ms,
+		record_usage.num_turns, COALESCE(record_usage."timestamp", now()))
+	ON CONFLICT (id) DO NOTHING
+	RETURNING token_usage.id INTO recorded;
+	IF FOUND THEN
+		RETURN recorded;
+	END IF;
+
+	-- Sent again: the same content is the first result, anything else a clash.
+	PERFORM FROM amelia.token_usage AS u
+	WHERE u.id = record_usage.id
+		AND (u.workflow_id, u.agent, u.model, u.input_tokens, u.output_tokens,
+			u.cost_usd, u.duration_ms, u.num_turns)
+		= (record_usage.workflow_id, record_usage.agent, record_usage.model,
+			record_usage.input_tokens, record_usage.output_tokens, cost,
+			record_usage.duration_ms, record_usage.num_turns)
+		AND u.cache_read_tokens IS NOT DISTINCT FROM record_usage.cache_read_tokens
+		AND u.cache_creation_tokens IS NOT DISTINCT FROM record_usage.cache_creation_tokens
+		AND u."timestamp" = COALESCE(record_usage."timestamp", u."timestamp");
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = '23505',
+			MESSAGE = format('usage %s exists already, with other content', record_usage.id),
+			SCHEMA = 'amelia', TABLE = 'token_usage', CONSTRAINT = 'token_usage_pkey';
+	END IF;
+	RETURN record_usage.id;
+END
+$$;
+COMMENT ON FUNCTION amelia.record_usage(uuid, text, text, integer, integer, integer, integer, numeric, integer, integer, timestamptz, uuid) IS
+'Books what an agent used, and returns the row''s id. cost_usd in US dollars, rounded to six decimals; duration_ms in milliseconds; timestamp NULL: now. Sent again with the same id and content it stores nothing; with other content 23505. Errors: P0002 no such workflow, 22023 a required argument is NULL, a negative number or NaN, 22003 a cost of 10000 or more.';
+
+CREATE OR REPLACE FUNCTION amelia.token_summaries(workflow_ids uuid[])
+RETURNS TABLE (
+	workflow_id uuid,
+	total_input_tokens bigint,
+	total_output_tokens bigint,
+	total_cache_read_tokens bigint,
+	total_cache_creation_tokens bigint,
+	total_cost_usd numeric,
+	total_duration_ms bigint,
+	total_turns bigint)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT asked.id, sum(u.input_tokens), sum(u.output_tokens),
+	sum(CASE WHEN u.id IS NOT NULL THEN COALESCE(u.cache_read_tokens, 0) END),
+	sum(CASE WHEN u.id IS NOT NULL THEN COALESCE(u.cache_creation_tokens, 0) END),
+	sum(u.cost_usd), sum(u.duration_ms), sum(u.num_turns)
+FROM (SELECT DISTINCT a.id FROM unnest(token_summaries.workflow_ids) AS a (id)
+	WHERE a.id IS NOT NULL) AS asked
+LEFT JOIN amelia.token_usage AS u ON u.workflow_id = asked.id
+GROUP BY asked.id
+ORDER BY asked.id
+$$;
+COMMENT ON FUNCTION amelia.token_summaries(uuid[]) IS
+'The totals of several workflows, a row for each id that is asked for, by id; NULLs where nothing was used. Costs in US dollars, durations in milliseconds.';
+
+CREATE OR REPLACE FUNCTION amelia.token_summary(
+	workflow_id uuid,
+	OUT total_input_tokens bigint,
+	OUT total_output_tokens bigint,
+	OUT total_cache_read_tokens bigint,
+	OUT total_cache_creation_tokens bigint,
+	OUT total_cost_usd numeric,
+	OUT total_duration_ms bigint,
+	OUT total_turns bigint)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT s.total_input_tokens, s.total_output_tokens, s.total_cache_read_tokens,
+	s.total_cache_creation_tokens, s.total_cost_usd, s.total_duration_ms, s.total_turns
+FROM amelia.token_summaries(ARRAY[token_summary.workflow_id]) AS s
+$$;
+COMMENT ON FUNCTION amelia.token_summary(uuid) IS
+'The totals of one workflow; NULLs when it used nothing. Cost in US dollars, duration in milliseconds.';
+
+REVOKE ALL ON FUNCTION
+	amelia.record_usage(uuid, text, text, integer, integer, integer, integer, numeric, integer, integer, timestamptz, uuid),
+	amelia.token_summaries(uuid[]),
+	amelia.token_summary(uuid)
+FROM PUBLIC;

@@ -1,0 +1,140 @@
+-- Profiles and settings.
+
+CREATE OR REPLACE FUNCTION amelia.set_active_profile(id text) RETURNS amelia.profiles
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	activated amelia.profiles;
+BEGIN
+	PERFORM amelia.check_given('id', set_active_profile.id);
+	-- Every row, in one order: two callers come one after the other, and neither
+	-- sees both profiles active on the way.
+	PERFORM FROM amelia.profiles AS p ORDER BY p.id FOR NO KEY UPDATE;
+	UPDATE amelia.profiles AS p SET is_active = false
+	WHERE p.is_active AND p.id <> set_active_profile.id;
+	UPDATE amelia.profiles AS p SET is_active = true
+	WHERE p.id = set_active_profile.id
+	RETURNING p.* INTO activated;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'P0002',
+			MESSAGE = format('no profile "%s"', set_active_profile.id);
+	END IF;
+	RETURN activated;
+END
+$$;
+COMMENT ON FUNCTION amelia.set_active_profile(text) IS
+'Makes a profile the active one instead of any other, and returns it. Errors: P0002 no such profile, and then nothing is changed; 22023 NULL.';
+
+CREATE OR REPLACE FUNCTION amelia.active_profile() RETURNS SETOF amelia.profiles
+LANGUAGE sql STABLE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT p.* FROM amelia.profiles AS p WHERE p.is_active
+$$;
+COMMENT ON FUNCTION amelia.active_profile() IS 'The active profile; no row when there is none.';
+
+CREATE OR REPLACE FUNCTION amelia.settings() RETURNS amelia.server_settings
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT COALESCE((SELECT s FROM amelia.server_settings AS s),
+	jsonb_populate_record(NULL::amelia.server_settings, jsonb_build_object(
+		'id', 1,
+		'log_retention_days', 30,
+		'trace_retention_days', 7,
+		'checkpoint_retention_days', 0,
+		'websocket_idle_timeout_seconds', 300,
+		'workflow_start_timeout_seconds', 60,
+		'max_concurrent', 5,
+		'stream_tool_results', false,
+		'recovery_hours', 24,
+		'created_at', now(),
+		'updated_at', now())))
+$$;
+COMMENT ON FUNCTION amelia.settings() IS
+'The settings: the row of server_settings, or the defaults while there is none. Writes nothing.';
+
+CREATE OR REPLACE FUNCTION amelia.update_settings(changes jsonb) RETURNS amelia.server_settings
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	changed amelia.server_settings;
+BEGIN
+	PERFORM amelia.check_settings(changes);
+	INSERT INTO amelia.server_settings (id) VALUES (1) ON CONFLICT (id) DO NOTHING;
+	UPDATE amelia.server_settings AS s
+	SET log_retention_days = n.log_retention_days,
+		trace_retention_days = n.trace_retention_days,
+		checkpoint_retention_days = n.checkpoint_retention_days,
+		websocket_idle_timeout_seconds = n.websocket_idle_timeout_seconds,
+		workflow_start_timeout_seconds = n.workflow_start_timeout_seconds,
+		max_concurrent = n.max_concurrent,
+		stream_tool_results = n.stream_tool_results,
+		recovery_hours = n.recovery_hours
+	FROM (SELECT r.* FROM amelia.server_settings AS o, jsonb_populate_record(o, changes) AS r
+		WHERE o.id = 1 FOR NO KEY UPDATE OF o) AS n
+	WHERE s.id = 1
+	RETURNING s.* INTO changed;
+	RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION amelia.update_settings(jsonb) IS
+'Changes settings, an object of names and values, all or none, and returns them. Errors: 22023 what is no setting (by name), a value of the wrong type or out of its range, 22003 a number too large.';
+
+CREATE OR REPLACE FUNCTION amelia.check_settings(changes jsonb) RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	change record;
+	low CONSTANT jsonb := '{"log_retention_days": -1, "trace_retention_days": -1, "checkpoint_retention_days": -1, "max_concurrent": 1, "recovery_hours": 0, "websocket_idle_timeout_seconds": null, "workflow_start_timeout_seconds": null}';
+BEGIN
+	PERFORM amelia.check_given('changes', changes);
+	IF jsonb_typeof(changes) <> 'object' THEN
+		RAISE EXCEPTION USING ERRCODE = '22023',
+			MESSAGE = format('changes must be a JSON object, not %s', jsonb_typeof(changes));
+	END IF;
+	FOR change IN SELECT c.key, c.value, jsonb_typeof(c.value) AS type FROM jsonb_each(changes) AS c LOOP
+		IF change.key = 'stream_tool_results' THEN
+			IF change.type <> 'boolean' THEN
+				RAISE EXCEPTION USING ERRCODE = '22023',
+					MESSAGE = format('setting "%s" must be true or false, not %s', change.key, change.value);
+			END IF;
+		ELSIF NOT low ? change.key THEN
+			RAISE EXCEPTION USING ERRCODE = '22023',
+				MESSAGE = format('"%s" is no setting', change.key),
+				HINT = format('Settings: stream_tool_results, %s.',
+					(SELECT string_agg(k, ', ') FROM jsonb_object_keys(low) AS k));
+		ELSIF change.type <> 'number' THEN
+			RAISE EXCEPTION USING ERRCODE = '22023',
+				MESSAGE = format('setting "%s" must be a number, not %s', change.key, change.value);
+		ELSIF low -> change.key = 'null' THEN
+			IF change.value::numeric <= 0 THEN
+				RAISE EXCEPTION USING ERRCODE = '22023',
+					MESSAGE = format('setting "%s" must be greater than 0, not %s', change.key, change.value);
+			END IF;
+		ELSIF trunc(change.value::numeric) <> change.value::numeric
+			OR change.value::numeric < (low ->> change.key)::numeric THEN
+			RAISE EXCEPTION USING ERRCODE = '22023',
+				MESSAGE = format('setting "%s" must be a whole number of %s or more, not %s',
+					change.key, low -> change.key, change.value);
+		ELSIF change.value::numeric > 2147483647 THEN
+			RAISE EXCEPTION USING ERRCODE = '22003',
+				MESSAGE = format('setting "%s" is out of range: %s', change.key, change.value);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION amelia.check_settings(jsonb) IS
+'Raises unless the value is an object of settings and values that they can have; see update_settings().';
+
+REVOKE ALL ON FUNCTION
+	amelia.set_active_profile(text),
+	amelia.active_profile(),
+	amelia.settings(),
+	amelia.update_settings(jsonb),
+	amelia.check_settings(jsonb)
+FROM PUBLIC;

@@ -1,0 +1,39 @@
+-- Writing events.
+
+CREATE FUNCTION amelia.append_event(
+	workflow_id uuid,
+	event_type text,
+	message text,
+	level text DEFAULT NULL,
+	agent text DEFAULT NULL,
+	data jsonb DEFAULT NULL,
+	is_error boolean DEFAULT NULL,
+	"timestamp" timestamptz DEFAULT NULL,
+	id uuid DEFAULT NULL,
+	correlation_id text DEFAULT NULL,
+	tool_name text DEFAULT NULL,
+	tool_input jsonb DEFAULT NULL,
+	trace_id text DEFAULT NULL,
+	parent_id uuid DEFAULT NULL)
+RETURNS integer
+LANGUAGE c VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'amelia_append_event';
+COMMENT ON FUNCTION amelia.append_event(uuid, text, text, text, text, jsonb, boolean, timestamptz, uuid, text, text, jsonb, text, uuid) IS
+'Appends an event and returns its sequence; NULL and nothing stored when the operator switched its type off in event_types. level NULL: from event_types; is_error NULL: whether the level is error; timestamp NULL: now. Sent again with the same id and content it returns the first sequence and stores nothing; with other content 23505. Errors: P0002 no such workflow, 22023 a required argument is NULL or the level unknown, 22003 no number left.';
+
+CREATE FUNCTION amelia.append_events(workflow_id uuid, events jsonb)
+RETURNS int4range
+LANGUAGE c VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'amelia_append_events';
+COMMENT ON FUNCTION amelia.append_events(uuid, jsonb) IS
+'Appends the events of an array of objects whose keys are append_event()''s arguments, all or none, and returns the range of their sequences, empty when nothing was stored. JSON null stands for an argument that is not given. Types that the operator switched off are left out. A batch in which every event has an id can be sent again. Errors as append_event(), and 22023 for anything that is not such an array, naming event and key.';
+
+CREATE FUNCTION amelia.next_sequence(workflow_id uuid, count integer DEFAULT 1)
+RETURNS integer
+LANGUAGE c VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'amelia_next_sequence';
+COMMENT ON FUNCTION amelia.next_sequence(uuid, integer) IS
+'Reserves count numbers of a workflow''s log by raising its sequence_floor, and returns the first. The caller owes their rows. Errors: P0002 no such workflow, 22023 count below 1, 22003 no number left.';

@@ -1,0 +1,47 @@
+-- Profiles and settings.
+
+CREATE TABLE amelia.profiles (
+	id text PRIMARY KEY,
+	tracker text NOT NULL DEFAULT 'noop' CHECK (tracker IN ('noop', 'github', 'jira')),
+	working_dir text NOT NULL,
+	plan_output_dir text NOT NULL DEFAULT 'docs/plans',
+	plan_path_pattern text NOT NULL DEFAULT 'docs/plans/{date}-{issue_key}.md',
+	agents jsonb NOT NULL CHECK (jsonb_typeof(agents) = 'object'),
+	is_active boolean NOT NULL DEFAULT false,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	updated_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE amelia.profiles IS
+'How an orchestrator runs: tracker, directories, models per agent. At most one is active.';
+COMMENT ON COLUMN amelia.profiles.agents IS
+'An object: agent name → {driver, model, options}.';
+CREATE UNIQUE INDEX idx_profiles_active ON amelia.profiles (is_active) WHERE is_active;
+
+CREATE TABLE amelia.server_settings (
+	id integer PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+	log_retention_days integer NOT NULL DEFAULT 30 CHECK (log_retention_days >= -1),
+	trace_retention_days integer NOT NULL DEFAULT 7 CHECK (trace_retention_days >= -1),
+	checkpoint_retention_days integer NOT NULL DEFAULT 0 CHECK (checkpoint_retention_days >= -1),
+	-- NaN is greater than Infinity to numeric's operators: both are refused
+	websocket_idle_timeout_seconds numeric NOT NULL DEFAULT 300
+		CHECK (websocket_idle_timeout_seconds > 0 AND websocket_idle_timeout_seconds < 'Infinity'),
+	workflow_start_timeout_seconds numeric NOT NULL DEFAULT 60
+		CHECK (workflow_start_timeout_seconds > 0 AND workflow_start_timeout_seconds < 'Infinity'),
+	max_concurrent integer NOT NULL DEFAULT 5 CHECK (max_concurrent >= 1),
+	stream_tool_results boolean NOT NULL DEFAULT false,
+	recovery_hours integer NOT NULL DEFAULT 24 CHECK (recovery_hours >= 0),
+	created_at timestamptz NOT NULL DEFAULT now(),
+	updated_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE amelia.server_settings IS
+'One row, or none: then the defaults hold. Read it with settings(), change it with update_settings().';
+COMMENT ON COLUMN amelia.server_settings.log_retention_days IS
+'Days that events and finished workflows are kept after the workflow''s end; -1 never deletes, 0 at once.';
+COMMENT ON COLUMN amelia.server_settings.trace_retention_days IS
+'Days that trace events of finished workflows are kept; -1 never deletes, 0 at once.';
+COMMENT ON COLUMN amelia.server_settings.checkpoint_retention_days IS
+'Days that LangGraph checkpoints of finished workflows are kept; -1 never deletes, 0 at once.';
+COMMENT ON COLUMN amelia.server_settings.max_concurrent IS
+'How many workflows claims let run at the same time.';
+COMMENT ON COLUMN amelia.server_settings.recovery_hours IS
+'Hours that a failed workflow keeps its events and checkpoints at least, whatever the other settings say, so that it can be resumed.';

@@ -1,0 +1,69 @@
+/*-------------------------------------------------------------------------
+ *
+ * amelia.h
+ *	  What more than one file of the server library needs.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_H
+#define AMELIA_H
+
+#include "postgres.h"
+
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/relcache.h"
+#include "utils/uuid.h"
+
+#include "compat.h"
+
+#define AMELIA_VERSION "1.0"
+#define AMELIA_SCHEMA "amelia"
+
+/* the longest text of a UUID, with its end */
+#define UUID_TEXT_SIZE 37
+
+/* check.c */
+extern const char *const *ChoicesOf(const char *argument);
+extern bool IsChoice(const char *argument, const char *value);
+extern void CheckChoice(const char *argument, const char *value);
+extern void RefuseMissing(const char *argument) pg_attribute_noreturn();
+
+/* uuid.c */
+extern void MakeUuidV7(pg_uuid_t *uuid);
+extern const char *UuidText(const pg_uuid_t *uuid);
+
+/* trigger.c */
+extern TriggerData *GetTriggerData(FunctionCallInfo fcinfo, const char *function,
+								   TriggerEvent timing, TriggerEvent event, bool for_each_row);
+extern AttrNumber ColumnNumber(TupleDesc tupdesc, const char *name);
+extern bool SameValue(TupleDesc tupdesc, AttrNumber column, HeapTuple a, HeapTuple b);
+
+/* execute.c */
+typedef struct OwnerContext
+{
+	Oid			user;
+	int			security;
+} OwnerContext;
+
+extern void BecomeOwner(Oid owner, OwnerContext *before);
+extern void BecomeSelf(const OwnerContext *before);
+extern SPIPlanPtr KeptPlan(SPIPlanPtr *plan, const char *query, int nargs, const Oid *types);
+extern void RefuseNoWorkflow(const pg_uuid_t *workflow) pg_attribute_noreturn();
+extern void RefuseOlderSchema(const char *missing) pg_attribute_noreturn();
+
+/* sequence.c */
+typedef enum SequenceKind
+{
+	EVENT_SEQUENCE,
+	MESSAGE_SEQUENCE
+} SequenceKind;
+
+extern void InitSequence(void);
+extern Oid	SequenceParentOwner(SequenceKind kind);
+extern bool LockSequence(SequenceKind kind, Datum parent);
+extern int32 AllocateSequence(SequenceKind kind, Datum parent, int32 count);
+extern bool OnlyOurInsertTriggers(Relation child);
+
+#endif							/* AMELIA_H */

@@ -1,0 +1,42 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  What differs between PostgreSQL 15, 16, 17 and 18. No other file
+ *	  looks at PG_VERSION_NUM.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_COMPAT_H
+#define AMELIA_COMPAT_H
+
+#include "access/genam.h"
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "Amelia is for PostgreSQL 15, 16, 17 and 18."
+#endif
+
+/* 18: index scans report to an instrumentation struct, which may be absent. */
+#if PG_VERSION_NUM >= 180000
+#define CompatBeginIndexScan(heap, index, snapshot, nkeys) \
+	index_beginscan((heap), (index), (snapshot), NULL, (nkeys), 0)
+#else
+#define CompatBeginIndexScan(heap, index, snapshot, nkeys) \
+	index_beginscan((heap), (index), (snapshot), (nkeys), 0)
+#endif
+
+/* 18: the magic block names the module and its version. */
+#if PG_VERSION_NUM >= 180000
+#define COMPAT_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "amelia", .version = AMELIA_VERSION)
+#else
+#define COMPAT_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* 16: an error while a range is made can be kept instead of raised. */
+#if PG_VERSION_NUM >= 160000
+#define CompatMakeRange(type, lower, upper) make_range((type), (lower), (upper), false, NULL)
+#else
+#define CompatMakeRange(type, lower, upper) make_range((type), (lower), (upper), false)
+#endif
+
+#endif							/* AMELIA_COMPAT_H */

@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * scripts.h
+ *	  The scripts that make the schema, and whether what they make is there.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_SCRIPTS_H
+#define AMELIA_SCRIPTS_H
+
+#include "nodes/pg_list.h"
+
+/* One row of amelia.scripts(). */
+typedef struct Script
+{
+	bool		is_api;
+	int32		version;		/* of the schema; not set for the api layer */
+	char	   *name;
+	char	   *text;
+} Script;
+
+extern List *ReadScripts(void);
+extern bool ApiIsIntact(List *scripts);
+
+#endif							/* AMELIA_SCRIPTS_H */

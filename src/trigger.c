@@ -1,0 +1,95 @@
+/*-------------------------------------------------------------------------
+ *
+ * trigger.c
+ *	  What the trigger functions share, and the one that keeps updated_at.
+ *
+ *	  Columns are looked up by name for each row: an operator may add some,
+ *	  and a loop over a score of names is nothing beside the row's write.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "amelia.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(amelia_touch_updated_at);
+
+/*
+ * The trigger call's data; 39P01 when the function is called in any other
+ * way than the one that it is made for.
+ */
+TriggerData *
+GetTriggerData(FunctionCallInfo fcinfo, const char *function,
+			   TriggerEvent timing, TriggerEvent event, bool for_each_row)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager", function)));
+	if ((data->tg_event & TRIGGER_EVENT_TIMINGMASK) != timing ||
+		(data->tg_event & TRIGGER_EVENT_OPMASK) != event ||
+		(TRIGGER_FIRED_FOR_ROW(data->tg_event) != 0) != for_each_row)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was fired by a trigger of another kind than it is for",
+						function)));
+	return data;
+}
+
+/*
+ * The number of a column; 55000 when the table has none of that name.
+ */
+AttrNumber
+ColumnNumber(TupleDesc tupdesc, const char *name)
+{
+	int			number = SPI_fnumber(tupdesc, name);
+
+	if (number <= 0)
+		RefuseOlderSchema(name);
+	return number;
+}
+
+/*
+ * Whether two versions of a row have the same value in a column. One that an
+ * UPDATE leaves alone has the same bytes, stored out of line or not; only
+ * others are fetched to be compared.
+ */
+bool
+SameValue(TupleDesc tupdesc, AttrNumber column, HeapTuple a, HeapTuple b)
+{
+	Form_pg_attribute attribute = TupleDescAttr(tupdesc, column - 1);
+	bool		a_null;
+	bool		b_null;
+	Datum		a_value = heap_getattr(a, column, tupdesc, &a_null);
+	Datum		b_value = heap_getattr(b, column, tupdesc, &b_null);
+
+	if (a_null || b_null)
+		return a_null == b_null;
+	return datumIsEqual(a_value, b_value, attribute->attbyval, attribute->attlen) ||
+		datum_image_eq(a_value, b_value, attribute->attbyval, attribute->attlen);
+}
+
+/*
+ * touch_updated_at() returns trigger
+ */
+Datum
+amelia_touch_updated_at(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = GetTriggerData(fcinfo, "touch_updated_at",
+									   TRIGGER_EVENT_BEFORE, TRIGGER_EVENT_UPDATE, true);
+	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
+	int			column = ColumnNumber(tupdesc, "updated_at");
+	Datum		now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	bool		is_null = false;
+
+	if (!SameValue(tupdesc, column, data->tg_trigtuple, data->tg_newtuple))
+		return PointerGetDatum(data->tg_newtuple);
+	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_newtuple, tupdesc, 1,
+													 &column, &now, &is_null));
+}
