@@ -1,0 +1,106 @@
+# make quickstart, make test, make stop: see `make help`.
+# The rest is an ordinary PGXS extension: make, make install, PG_CONFIG=….
+
+EXTENSION = amelia
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" amelia.control)
+MODULE_big = amelia
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+# The install script is built; upgrade scripts are written by hand.
+BUILT_SQL = sql/$(EXTENSION)--$(EXTVERSION).sql
+DATA_built = $(BUILT_SQL)
+DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
+EXTRA_CLEAN = .built-for
+
+# WERROR= builds with a compiler that warns about more than ours do.
+WERROR ?= -Werror
+# PostgreSQL's own headers leave parameters unused, and so does PG_FUNCTION_ARGS.
+PG_CFLAGS = -Wall -Wextra $(WERROR) -Wno-unused-parameter
+
+# For `make installcheck` against a running server. scripts/run-tests calls the
+# same target, with instances of its own.
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test --encoding=UTF8
+ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
+# PostgreSQL 16 and later look for expected/ at the top first, unless told.
+ISOLATION_OPTS = --inputdir=test/isolation --encoding=UTF8 \
+	$(if $(filter-out 15,$(MAJORVERSION)),--expecteddir=test/isolation)
+TAP_TESTS = 1
+PROVE_TESTS = $(sort $(wildcard test/t/*.pl))
+
+.DEFAULT_GOAL := all
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+
+ifneq ($(and $(PGXS),$(wildcard $(PGXS))),)
+
+# A server that was built with LLVM wants bitcode, and names the clang for it;
+# without that clang we do without.
+pgxs_value = $(shell sed -n 's/^$(1)[ \t]*=[ \t]*//p' $(dir $(PGXS))../Makefile.global)
+ifeq ($(shell command -v '$(call pgxs_value,CLANG)' >/dev/null && command -v '$(call pgxs_value,LLVM_BINPATH)/llvm-lto'),)
+override with_llvm := no
+endif
+
+include $(PGXS)
+
+# The TAP tests share test/perl, also when PROVE_FLAGS comes from outside.
+override PROVE_FLAGS += -I $(CURDIR)/test/perl
+
+# Objects of another server's headers do not load: build anew when it changes.
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) .built-for
+.built-for: FORCE
+	@echo '$(VERSION) $(pkglibdir) $(CC) $(CFLAGS)' | cmp -s - $@ || \
+		echo '$(VERSION) $(pkglibdir) $(CC) $(CFLAGS)' > $@
+
+# The folders are named too, so that a part that was removed counts as a change.
+$(BUILT_SQL): scripts/build-sql amelia.control \
+		$(wildcard sql/amelia/* sql/amelia/*/* sql/amelia/*/*/*)
+	scripts/build-sql > $@.new
+	mv $@.new $@
+
+# The client needs jansson, the server does not: it is installed where it was built.
+install: $(if $(wildcard client/amelia-load),install-client)
+uninstall: uninstall-client
+clean: clean-client
+
+client:
+	$(MAKE) -C client PG_CONFIG='$(PG_CONFIG)'
+install-client uninstall-client clean-client: %-client:
+	$(MAKE) -C client $* PG_CONFIG='$(PG_CONFIG)'
+
+else
+
+all install installcheck uninstall client clean:
+	@echo "$(PG_CONFIG): no PostgreSQL server headers (PGXS) found." >&2
+	@echo "Install postgresql-server-dev-NN, or name the right one: make PG_CONFIG=/path/to/pg_config" >&2
+	@echo "make quickstart installs what is missing on Debian." >&2
+	@exit 1
+
+endif
+
+quickstart:
+	@scripts/quickstart
+
+stop:
+	@scripts/stop
+
+test:
+	@scripts/run-tests
+
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
+
+#: make quickstart   install what is missing, build, start a private server, load a run
+#: make stop         stop that server
+#: make test         install what is missing, build, run every test
+#:
+#: make              build the server library and the extension script
+#: make client       build amelia-load (needs libpq and jansson)
+#: make install      install what was built into the PostgreSQL of PG_CONFIG
+#: make installcheck run the tests against that PostgreSQL, which must be running
+#: make clean        remove what was built
+#:
+#: PG_CONFIG=/path/to/pg_config   chooses the PostgreSQL, 15 to 18
+
+FORCE:
+.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test help
