@@ -1,0 +1,297 @@
+/*-------------------------------------------------------------------------
+ *
+ * progress.c
+ *	  What the user sees: results on standard output, errors and warnings on
+ *	  standard error, and there, on a terminal, one line of progress.
+ *
+ * File names, file contents and messages of the server can hold anything, so
+ * control characters are replaced before they reach a terminal.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "amelia_load.h"
+
+#define PROGRESS_EVERY 0.2		/* seconds */
+
+static bool quiet;
+static bool verbose;
+static bool progress_wanted;
+static bool progress_shown;
+static int	progress_width;
+static uint64_t bytes_total;
+static uint64_t bytes_done;
+static uint64_t file_end;		/* bytes_done when the current file is done */
+static uint64_t events_done;
+static double started;
+static double last_shown;
+static char *file_label;
+
+static double
+now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
+}
+
+void
+report_init(const Options *options)
+{
+	quiet = options->quiet;
+	verbose = options->verbose;
+	progress_wanted = options->progress ||
+		(!options->quiet && isatty(STDERR_FILENO));
+}
+
+/* C0, DEL and, in UTF-8, C1; line breaks too when `one_line`. */
+static void
+print_safely(FILE *out, const char *text, bool one_line)
+{
+	const unsigned char *p = (const unsigned char *) text;
+
+	for (; *p != '\0'; p++)
+	{
+		bool		control = *p < 0x20 || *p == 0x7f;
+
+		if ((*p == '\n' || *p == '\t') && !one_line)
+			control = false;
+		if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+		{
+			control = true;
+			p++;
+		}
+		putc(control ? '?' : *p, out);
+	}
+}
+
+static void
+clear_progress(void)
+{
+	if (progress_shown)
+		fprintf(stderr, "\r%*s\r", progress_width, "");
+	progress_shown = false;
+}
+
+static int
+terminal_width(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20)
+		return size.ws_col;
+	return 80;
+}
+
+static void
+show_progress(double at)
+{
+	Buffer		line = {0};
+	double		elapsed = at - started;
+	int			width = terminal_width() - 1;
+
+	buffer_puts(&line, "amelia-load: ");
+	if (bytes_total > 0)
+		buffer_printf(&line, "%3.0f %%, ",
+					  100.0 * (double) bytes_done / (double) bytes_total);
+	buffer_printf(&line, "%llu events", (unsigned long long) events_done);
+	if (elapsed > 0)
+		buffer_printf(&line, ", %.0f/s", (double) events_done / elapsed);
+	if (bytes_total > 0 && bytes_done > 0)
+	{
+		double		left = elapsed * ((double) bytes_total - (double) bytes_done) /
+			(double) bytes_done;
+
+		buffer_printf(&line, ", %d:%02d left", (int) (left / 60),
+					  (int) left % 60);
+	}
+	if (file_label != NULL)
+		buffer_printf(&line, ", %s", file_label);
+
+	clear_progress();
+	if (line.len > (size_t) width)
+	{
+		/* not in the middle of a UTF-8 character */
+		while (width > 0 && (line.data[width] & 0xc0) == 0x80)
+			width--;
+		line.data[width] = '\0';
+		line.len = (size_t) width;
+	}
+	fputc('\r', stderr);
+	print_safely(stderr, line.data, true);
+	fflush(stderr);
+	progress_width = (int) line.len;
+	progress_shown = true;
+	last_shown = at;
+	buffer_free(&line);
+}
+
+/* Before the first file; total 0: unknown, so no estimate. */
+void
+progress_start(uint64_t total_bytes)
+{
+	bytes_total = total_bytes;
+	bytes_done = 0;
+	events_done = 0;
+	file_end = 0;
+	started = last_shown = now();
+}
+
+/* A file that ended early counts as done, or the estimate would lag. */
+void
+progress_file(int number, int count, const char *name, uint64_t bytes)
+{
+	Buffer		label = {0};
+
+	bytes_done = file_end;
+	file_end += bytes;
+
+	buffer_printf(&label, "file %d of %d: %s", number, count, name);
+	free(file_label);
+	file_label = label.data;
+	if (progress_wanted)
+		show_progress(now());
+}
+
+/* So much more has been read and sent. Called often, shows seldom. */
+void
+progress_add(uint64_t bytes, uint64_t events)
+{
+	double		at;
+
+	bytes_done += bytes;
+	events_done += events;
+	if (bytes_done > file_end)
+		bytes_done = file_end;
+	if (!progress_wanted)
+		return;
+	at = now();
+	if (at - last_shown >= PROGRESS_EVERY)
+		show_progress(at);
+}
+
+void
+progress_end(void)
+{
+	clear_progress();
+	free(file_label);
+	file_label = NULL;
+}
+
+static void
+print_line(FILE *out, const char *prefix, const char *fmt, va_list args)
+{
+	Buffer		text = {0};
+
+	buffer_vprintf(&text, fmt, args);
+	clear_progress();
+	fputs(prefix, out);
+	print_safely(out, text.data, false);
+	fputc('\n', out);
+	fflush(out);
+	buffer_free(&text);
+}
+
+/* A result; not with --quiet. */
+void
+tell(const char *fmt, ...)
+{
+	va_list		args;
+
+	if (quiet)
+		return;
+	va_start(args, fmt);
+	print_line(stdout, "", fmt, args);
+	va_end(args);
+}
+
+/* More about it; only with --verbose. */
+void
+tell_more(const char *fmt, ...)
+{
+	va_list		args;
+
+	if (!verbose)
+		return;
+	va_start(args, fmt);
+	print_line(stdout, "", fmt, args);
+	va_end(args);
+}
+
+void
+warn(const char *fmt, ...)
+{
+	va_list		args;
+
+	va_start(args, fmt);
+	print_line(stderr, "amelia-load: warning: ", fmt, args);
+	va_end(args);
+}
+
+void
+complain(const char *fmt, ...)
+{
+	va_list		args;
+
+	va_start(args, fmt);
+	print_line(stderr, "amelia-load: error: ", fmt, args);
+	va_end(args);
+}
+
+static void
+explain(const char *what, const char *text)
+{
+	if (text == NULL || *text == '\0')
+		return;
+	fprintf(stderr, "amelia-load: %s: ", what);
+	print_safely(stderr, text, false);
+	fputc('\n', stderr);
+}
+
+/* FILE:LINE: reason, as compilers say it, so that editors find the place. */
+void
+complain_problem(const char *name, const Problem *problem)
+{
+	const char *reason = problem->reason ? problem->reason : "unknown error";
+
+	if (problem->line > 0)
+		complain("%s:%lu: %s", name, problem->line, reason);
+	else
+		complain("%s: %s", name, reason);
+	explain("detail", problem->detail);
+	explain("hint", problem->hint);
+}
+
+/* libpq calls this for a NOTICE or WARNING of the server. */
+void
+server_notice(void *arg, const PGresult *result)
+{
+	const char *severity = PQresultErrorField(result,
+											  PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	(void) arg;
+	if (severity == NULL || message == NULL)
+		return;
+	if (strcmp(severity, "WARNING") == 0)
+		warn("%s", message);
+	else
+		tell_more("%s: %s", severity, message);
+}
+
+/* Was everything written that was told? A full disk is an error too. */
+bool
+tell_finish(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return true;
+	complain("could not write to standard output: %s", strerror(errno));
+	return false;
+}
