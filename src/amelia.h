@@ -28,7 +28,7 @@
 extern const char *const *ChoicesOf(const char *argument);
 extern bool IsChoice(const char *argument, const char *value);
 extern void CheckChoice(const char *argument, const char *value);
-extern void RefuseMissing(const char *argument) pg_attribute_noreturn();
+pg_noreturn extern void RefuseMissing(const char *argument);
 
 /* uuid.c */
 extern void MakeUuidV7(pg_uuid_t *uuid);
@@ -50,8 +50,8 @@ typedef struct OwnerContext
 extern void BecomeOwner(Oid owner, OwnerContext *before);
 extern void BecomeSelf(const OwnerContext *before);
 extern SPIPlanPtr KeptPlan(SPIPlanPtr *plan, const char *query, int nargs, const Oid *types);
-extern void RefuseNoWorkflow(const pg_uuid_t *workflow) pg_attribute_noreturn();
-extern void RefuseOlderSchema(const char *missing) pg_attribute_noreturn();
+pg_noreturn extern void RefuseNoWorkflow(const pg_uuid_t *workflow);
+pg_noreturn extern void RefuseOlderSchema(const char *missing);
 
 /* sequence.c */
 typedef enum SequenceKind

@@ -15,6 +15,11 @@
 #error "Amelia is for PostgreSQL 15, 16, 17 and 18."
 #endif
 
+/* 18: pg_noreturn stands before a declaration. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* 18: index scans report to an instrumentation struct, which may be absent. */
 #if PG_VERSION_NUM >= 180000
 #define CompatBeginIndexScan(heap, index, snapshot, nkeys) \
