@@ -28,6 +28,7 @@
 extern const char *const *ChoicesOf(const char *argument);
 extern bool IsChoice(const char *argument, const char *value);
 extern void CheckChoice(const char *argument, const char *value);
+extern void CheckContainer(const char *argument, Datum value);
 pg_noreturn extern void RefuseMissing(const char *argument);
 
 /* uuid.c */

@@ -175,24 +175,31 @@ amelia_check_choice(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Raise 22023 for a JSON scalar, where an object or an array belongs.
+ */
+void
+CheckContainer(const char *argument, Datum value)
+{
+	Jsonb	   *json = DatumGetJsonbP(value);
+
+	if (JB_ROOT_IS_SCALAR(json))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a JSON object or array, not %s", argument,
+						JsonbToCString(NULL, &json->root, VARSIZE(json))),
+				 errhint("JSON that was encoded twice arrives as a string.")));
+}
+
+/*
  * check_container(argument text, value jsonb) returns jsonb
  */
 Datum
 amelia_check_container(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *value;
-
 	if (PG_ARGISNULL(1))
 		PG_RETURN_NULL();
-	value = PG_GETARG_JSONB_P(1);
-	if (JB_ROOT_IS_SCALAR(value))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be a JSON object or array, not %s",
-						ArgumentName(fcinfo),
-						JsonbToCString(NULL, &value->root, VARSIZE(value))),
-				 errhint("JSON that was encoded twice arrives as a string.")));
-	PG_RETURN_JSONB_P(value);
+	CheckContainer(ArgumentName(fcinfo), PG_GETARG_DATUM(1));
+	PG_RETURN_DATUM(PG_GETARG_DATUM(1));
 }
 
 /*

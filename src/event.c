@@ -50,9 +50,8 @@ static const char *const append_query =
 	" ON CONFLICT (id) DO NOTHING RETURNING sequence";
 
 /*
- * The stored event of the same id, and whether it says the same. A level, an
- * is_error or a time that was not given cannot differ; a parent may have been
- * deleted since.
+ * Whether a stored event says the same. A level, an is_error or a time that
+ * was not given cannot differ; a parent that is gone has left a NULL.
  */
 #define SAME_EVENT(e, f) \
 	e ".event_type = " f "1 AND " e ".message = " f "2" \
@@ -65,7 +64,8 @@ static const char *const append_query =
 	" AND " e ".tool_name IS NOT DISTINCT FROM " f "10" \
 	" AND " e ".tool_input IS NOT DISTINCT FROM " f "11" \
 	" AND " e ".trace_id IS NOT DISTINCT FROM " f "12" \
-	" AND (" e ".parent_id IS NULL OR " e ".parent_id IS NOT DISTINCT FROM " f "13)"
+	" AND (" e ".parent_id IS NOT DISTINCT FROM " f "13 OR (" e ".parent_id IS NULL" \
+	" AND NOT EXISTS (SELECT FROM amelia.workflow_log AS p WHERE p.id = " f "13)))"
 
 static const char *const repeat_query =
 	"SELECT e.sequence, e.workflow_id = $14 AND " SAME_EVENT("e", "$")
@@ -93,6 +93,13 @@ static const char *const repeat_batch_query =
 	" FROM " EVENT_ARRAYS
 	" JOIN amelia.workflow_log AS e ON e.id = f.f8"
 	" ORDER BY f.place";
+
+/* A parent that is neither stored nor in the batch itself. */
+static const char *const parent_query =
+	"SELECT g.parent FROM pg_catalog.unnest($1) AS g (parent)"
+	" WHERE g.parent IS NOT NULL AND g.parent <> ALL ($2)"
+	" AND NOT EXISTS (SELECT FROM amelia.workflow_log AS p WHERE p.id = g.parent)"
+	" LIMIT 1";
 
 static const char *const types_query =
 	"SELECT t.event_type, t.level, t.persisted FROM amelia.event_types AS t"
@@ -137,19 +144,107 @@ ResultValue(uint64 row, int column, bool *is_null)
 }
 
 /*
+ * An array of one field of all events, or only of those that have it.
+ */
+static Datum
+FieldArray(const Event *events, int count, EventField field, bool without_nulls)
+{
+	Oid			type = event_fields[field].type;
+	Datum	   *values = palloc(count * sizeof(Datum));
+	bool	   *nulls = palloc(count * sizeof(bool));
+	int			dims[] = {0};
+	int			bounds[] = {1};
+	int16		length;
+	bool		by_value;
+	char		align;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (without_nulls && events[i].nulls[field])
+			continue;
+		values[dims[0]] = events[i].values[field];
+		nulls[dims[0]] = events[i].nulls[field];
+		dims[0]++;
+	}
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	return PointerGetDatum(construct_md_array(values, nulls, 1, dims, bounds,
+											  type, length, by_value, align));
+}
+
+/*
+ * Whether an event's parent is neither stored nor in the batch; the parent.
+ */
+static bool
+FindMissingParent(const Event *events, int count, pg_uuid_t *parent)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {UUIDARRAYOID, UUIDARRAYOID};
+	Datum		values[2];
+	bool		nulls[] = {false, false};
+	bool		has_parent = false;
+	bool		is_null;
+
+	for (int i = 0; i < count; i++)
+		has_parent = has_parent || !events[i].nulls[EVENT_PARENT_ID];
+	if (!has_parent)
+		return false;
+
+	values[0] = FieldArray(events, count, EVENT_PARENT_ID, false);
+	values[1] = FieldArray(events, count, EVENT_ID, true);
+	RunPlan(KeptPlan(&plan, parent_query, lengthof(types), types),
+			lengthof(values), values, nulls, SPI_OK_SELECT);
+	if (SPI_processed == 0)
+		return false;
+	*parent = *DatumGetUUIDP(ResultValue(0, 1, &is_null));
+	return true;
+}
+
+/*
+ * Raise P0002 because there is no event that could be the parent.
+ */
+static void
+RefuseNoParent(const pg_uuid_t *parent)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NO_DATA_FOUND),
+			 errmsg("no event %s, which parent_id names", UuidText(parent))));
+}
+
+/*
+ * The sequence of the event that is stored with the id in values, 0 when
+ * there is none; 23505 when it says something else.
+ */
+static int32
+FindRepeatedEvent(Datum *values, const bool *nulls, const Oid *types)
+{
+	static SPIPlanPtr plan = NULL;
+	bool		is_null;
+
+	if (nulls[EVENT_ID])
+		return 0;
+	RunPlan(KeptPlan(&plan, repeat_query, EVENT_PARAMS, types),
+			EVENT_PARAMS, values, nulls, SPI_OK_SELECT);
+	if (SPI_processed == 0)
+		return 0;
+	if (!DatumGetBool(ResultValue(0, 2, &is_null)))
+		RefuseOtherContent(DatumGetUUIDP(values[EVENT_ID]));
+	return DatumGetInt32(ResultValue(0, 1, &is_null));
+}
+
+/*
  * append_event(workflow_id uuid, event_type text, ...) returns integer
  */
 Datum
 amelia_append_event(PG_FUNCTION_ARGS)
 {
-	static SPIPlanPtr append_plan = NULL;
-	static SPIPlanPtr repeat_plan = NULL;
+	static SPIPlanPtr plan = NULL;
 	Oid			types[EVENT_PARAMS];
 	Event		event;
 	Datum		values[EVENT_PARAMS];
 	bool		nulls[EVENT_PARAMS];
-	bool		is_null = true;
-	int32		sequence = 0;
+	pg_uuid_t	parent;
+	bool		is_null;
+	int32		sequence;
 
 	if (PG_ARGISNULL(0))
 		RefuseMissing("workflow_id");
@@ -170,52 +265,27 @@ amelia_append_event(PG_FUNCTION_ARGS)
 		RefuseNoWorkflow(PG_GETARG_UUID_P(0));
 
 	SPI_connect();
-	RunPlan(KeptPlan(&append_plan, append_query, EVENT_PARAMS, types),
-			EVENT_PARAMS, values, nulls, SPI_OK_INSERT_RETURNING);
-	if (SPI_processed == 1)
-		sequence = DatumGetInt32(ResultValue(0, 1, &is_null));
-	else if (!nulls[EVENT_ID])
+	if (FindMissingParent(&event, 1, &parent))
 	{
-		RunPlan(KeptPlan(&repeat_plan, repeat_query, EVENT_PARAMS, types),
-				EVENT_PARAMS, values, nulls, SPI_OK_SELECT);
-		if (SPI_processed == 1)
-		{
-			if (!DatumGetBool(ResultValue(0, 2, &is_null)))
-				RefuseOtherContent(DatumGetUUIDP(values[EVENT_ID]));
-			sequence = DatumGetInt32(ResultValue(0, 1, &is_null));
-		}
+		/* The parent may have gone since this was sent first. */
+		sequence = FindRepeatedEvent(values, nulls, types);
+		if (sequence == 0)
+			RefuseNoParent(&parent);
+	}
+	else
+	{
+		RunPlan(KeptPlan(&plan, append_query, EVENT_PARAMS, types),
+				EVENT_PARAMS, values, nulls, SPI_OK_INSERT_RETURNING);
+		sequence = SPI_processed == 1 ?
+			DatumGetInt32(ResultValue(0, 1, &is_null)) :
+			FindRepeatedEvent(values, nulls, types);
 	}
 	SPI_finish();
 
 	/* Its type is switched off, or somebody's trigger left it out. */
-	if (is_null)
+	if (sequence == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INT32(sequence);
-}
-
-/*
- * An array of one field of all events.
- */
-static Datum
-FieldArray(const Event *events, int count, EventField field)
-{
-	Oid			type = event_fields[field].type;
-	Datum	   *values = palloc(count * sizeof(Datum));
-	bool	   *nulls = palloc(count * sizeof(bool));
-	int			dims[] = {count};
-	int			bounds[] = {1};
-	int16		length;
-	bool		by_value;
-	char		align;
-
-	for (int i = 0; i < count; i++)
-	{
-		values[i] = events[i].values[field];
-		nulls[i] = events[i].nulls[field];
-	}
-	get_typlenbyvalalign(type, &length, &by_value, &align);
-	return PointerGetDatum(construct_md_array(values, nulls, 1, dims, bounds,
-											  type, length, by_value, align));
 }
 
 /*
@@ -227,7 +297,7 @@ ApplyTypes(Event *events, int count)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {TEXTARRAYOID};
-	Datum		values[] = {FieldArray(events, count, EVENT_TYPE)};
+	Datum		values[] = {FieldArray(events, count, EVENT_TYPE, false)};
 	bool		nulls[] = {false};
 	int			kept = 0;
 
@@ -272,7 +342,7 @@ BatchValues(const Event *events, int count, Datum workflow, Datum *values, Oid *
 {
 	for (int i = 0; i < EVENT_FIELDS; i++)
 	{
-		values[i] = FieldArray(events, count, i);
+		values[i] = FieldArray(events, count, i, false);
 		types[i] = get_array_type(event_fields[i].type);
 	}
 	values[WORKFLOW_PARAM] = workflow;
@@ -396,6 +466,7 @@ amelia_append_events(PG_FUNCTION_ARGS)
 	int			count;
 	int			repeated_count;
 	pg_uuid_t	repeated;
+	pg_uuid_t	parent;
 	int32		first = 1;
 	int32		last = 0;
 
@@ -412,7 +483,10 @@ amelia_append_events(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	repeated_count = FindRepeated(events, count, workflow, &repeated, &first, &last);
-	count = ApplyTypes(events, count);
+	if (repeated_count < count)
+		count = ApplyTypes(events, count);
+	if (repeated_count == 0 && FindMissingParent(events, count, &parent))
+		RefuseNoParent(&parent);
 	if (repeated_count == 0 && count > 0)
 		InsertBatch(events, count, workflow, &first, &last);
 	else if (repeated_count != count)

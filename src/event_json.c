@@ -33,15 +33,27 @@ const EventFieldInfo event_fields[EVENT_FIELDS] = {
 	[EVENT_PARENT_ID] = {"parent_id", UUIDOID},
 };
 
-/* Where in the array an error was met; names the event in its context. */
+/* Where in the array an error is met; key is NULL between keys. */
+typedef struct EventPlace
+{
+	int			event;
+	const char *key;
+} EventPlace;
+
 static void
 EventErrorContext(void *arg)
 {
-	errcontext("event %d of the array", *(int *) arg);
+	EventPlace *place = (EventPlace *) arg;
+
+	if (place->key != NULL)
+		errcontext("key \"%s\" of event %d of the array", place->key, place->event);
+	else
+		errcontext("event %d of the array", place->event);
 }
 
 /*
- * Raise 22023 when a required field is missing, or the level unknown.
+ * Raise 22023 when a required field is missing, the level unknown, or JSON a
+ * scalar.
  */
 void
 CheckEvent(const Event *event)
@@ -52,6 +64,11 @@ CheckEvent(const Event *event)
 		RefuseMissing(event_fields[EVENT_MESSAGE].name);
 	if (!event->nulls[EVENT_LEVEL])
 		CheckChoice("level", TextDatumGetCString(event->values[EVENT_LEVEL]));
+	for (int i = 0; i < EVENT_FIELDS; i++)
+	{
+		if (event_fields[i].type == JSONBOID && !event->nulls[i])
+			CheckContainer(event_fields[i].name, event->values[i]);
+	}
 }
 
 /*
@@ -138,7 +155,7 @@ SetField(Event *event, EventField field, JsonbValue *value)
  * Read one element of the array.
  */
 static void
-ReadEvent(Event *event, JsonbValue *element)
+ReadEvent(Event *event, JsonbValue *element, EventPlace *place)
 {
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
@@ -154,10 +171,14 @@ ReadEvent(Event *event, JsonbValue *element)
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
+		{
 			field = FieldOfKey(&value);
+			place->key = event_fields[field].name;
+		}
 		else if (token == WJB_VALUE)
 			SetField(event, field, &value);
 	}
+	place->key = NULL;
 	CheckEvent(event);
 }
 
@@ -172,7 +193,7 @@ ReadEvents(Datum events, int *count)
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
 	JsonbValue	value;
-	int			place = 0;
+	EventPlace	place = {0, NULL};
 	ErrorContextCallback callback = {
 		.previous = error_context_stack,
 		.callback = EventErrorContext,
@@ -193,10 +214,10 @@ ReadEvents(Datum events, int *count)
 		if (token != WJB_ELEM)
 			continue;
 		CHECK_FOR_INTERRUPTS();
-		place++;
-		ReadEvent(&result[place - 1], &value);
+		place.event++;
+		ReadEvent(&result[place.event - 1], &value, &place);
 	}
 	error_context_stack = callback.previous;
-	*count = place;
+	*count = place.event;
 	return result;
 }

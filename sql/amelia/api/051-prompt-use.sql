@@ -66,12 +66,12 @@ AS $$
 SELECT p.id, p.agent, p.name, v.id, v.version_number, v.content
 FROM amelia.workflow_prompt_versions AS wp
 JOIN amelia.prompts AS p ON p.id = wp.prompt_id
-JOIN amelia.prompt_versions AS v ON v.prompt_id = wp.prompt_id AND v.id = wp.version_id
+LEFT JOIN amelia.prompt_versions AS v ON v.prompt_id = wp.prompt_id AND v.id = wp.version_id
 WHERE wp.workflow_id = workflow_prompts.workflow_id
 ORDER BY p.id
 $$;
 COMMENT ON FUNCTION amelia.workflow_prompts(uuid) IS
-'The prompts that a workflow ran with, by prompt; no row when none was noted.';
+'The prompts that a workflow ran with, by prompt; no row when none was noted. A version of NULLs is the application''s built-in default.';
 
 REVOKE ALL ON FUNCTION
 	amelia.prompt_history(text),

@@ -27,8 +27,9 @@ BEGIN
 		amelia.check_container('parts', add_brainstorm_message.parts),
 		amelia.check_count('input_tokens', add_brainstorm_message.input_tokens),
 		amelia.check_count('output_tokens', add_brainstorm_message.output_tokens);
-	UPDATE amelia.brainstorm_sessions AS s SET updated_at = now()
-	WHERE s.id = add_brainstorm_message.session_id;
+	PERFORM FROM amelia.brainstorm_sessions AS s
+	WHERE s.id = add_brainstorm_message.session_id
+	FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
 			MESSAGE = format('no brainstorm session "%s"', add_brainstorm_message.session_id);
@@ -44,6 +45,7 @@ BEGIN
 	ON CONFLICT (id) DO NOTHING
 	RETURNING * INTO added;
 	IF FOUND THEN
+		UPDATE amelia.brainstorm_sessions AS s SET updated_at = now() WHERE s.id = added.session_id;
 		RETURN added;
 	END IF;
 

@@ -20,7 +20,7 @@ LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_append_event';
 COMMENT ON FUNCTION amelia.append_event(uuid, text, text, text, text, jsonb, boolean, timestamptz, uuid, text, text, jsonb, text, uuid) IS
-'Appends an event and returns its sequence; NULL and nothing stored when the operator switched its type off in event_types. level NULL: from event_types; is_error NULL: whether the level is error; timestamp NULL: now. Sent again with the same id and content it returns the first sequence and stores nothing; with other content 23505. Errors: P0002 no such workflow, 22023 a required argument is NULL or the level unknown, 22003 no number left.';
+'Appends an event and returns its sequence; NULL and nothing stored when the operator switched its type off in event_types. level NULL: from event_types; is_error NULL: whether the level is error; timestamp NULL: now. Sent again with the same id and content it returns the first sequence and stores nothing; with other content 23505. Errors: P0002 no such workflow or no event with that parent_id, 22023 a required argument is NULL, the level unknown, data or tool_input a JSON scalar, 22003 no number left.';
 
 CREATE FUNCTION amelia.append_events(workflow_id uuid, events jsonb)
 RETURNS int4range
@@ -28,7 +28,7 @@ LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_append_events';
 COMMENT ON FUNCTION amelia.append_events(uuid, jsonb) IS
-'Appends the events of an array of objects whose keys are append_event()''s arguments, all or none, and returns the range of their sequences, empty when nothing was stored. JSON null stands for an argument that is not given. Types that the operator switched off are left out. A batch in which every event has an id can be sent again. Errors as append_event(), and 22023 for anything that is not such an array, naming event and key.';
+'Appends the events of an array of objects whose keys are append_event()''s arguments, all or none, and returns the range of their sequences, empty when nothing was stored. JSON null stands for an argument that is not given. Types that the operator switched off are left out. A batch in which every event has an id can be sent again. Errors as append_event(), 22023 for anything that is not such an array, and 22P02, 22007 or 22008 for a malformed id or time, each with the event and the key in its context.';
 
 CREATE FUNCTION amelia.next_sequence(workflow_id uuid, count integer DEFAULT 1)
 RETURNS integer

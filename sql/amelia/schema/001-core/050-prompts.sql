@@ -33,10 +33,10 @@ ALTER TABLE amelia.prompts ADD CONSTRAINT prompts_current_version_fkey
 CREATE TABLE amelia.workflow_prompt_versions (
 	workflow_id uuid REFERENCES amelia.workflows (id) ON DELETE CASCADE,
 	prompt_id text REFERENCES amelia.prompts (id),
-	version_id text NOT NULL,
+	version_id text,
 	CONSTRAINT idx_workflow_prompts_workflow PRIMARY KEY (workflow_id, prompt_id),
 	FOREIGN KEY (prompt_id, version_id) REFERENCES amelia.prompt_versions (prompt_id, id)
 );
 COMMENT ON TABLE amelia.workflow_prompt_versions IS
-'Which version of each prompt a workflow ran with; the version is one of that prompt.';
+'Which version of each prompt a workflow ran with; the version is one of that prompt, NULL the application''s built-in default.';
 CREATE INDEX idx_workflow_prompts_version ON amelia.workflow_prompt_versions (prompt_id, version_id);
