@@ -15,7 +15,7 @@
 #include "amelia_load.h"
 
 static const char help_text[] =
-	"amelia-load loads recorded agent runs into a database with the extension amelia.\n"
+	"amelia-load loads recorded agent runs into a database that has Amelia.\n"
 	"\n"
 	"Usage:\n"
 	"  amelia-load [OPTION]... FILE...\n"
@@ -33,7 +33,7 @@ static const char help_text[] =
 	"  -n, --dry-run            only check the files; no database is needed\n"
 	"\n"
 	"Output:\n"
-	"  -P, --progress           show progress, also when standard error is no terminal\n"
+	"  -P, --progress           show progress, also where there is no terminal\n"
 	"  -q, --quiet              say nothing but errors and warnings\n"
 	"  -v, --verbose            say more about each file\n"
 	"  -V, --version            show the version, then exit\n"
@@ -47,8 +47,9 @@ static const char help_text[] =
 	"  -w, --no-password        never ask for a password\n"
 	"  -W, --password           ask for a password before connecting\n"
 	"\n"
-	"Each file is one transaction. Loading a file again adds nothing. Exit status: 0 all\n"
-	"files are there, 1 some are not, 2 no connection or connection lost, 3 wrong usage.\n";
+	"Each file is one transaction. Loading a file again adds nothing. Exit status:\n"
+	"0 all files are there, 1 some are not, 2 no connection or connection lost,\n"
+	"3 wrong usage.\n";
 
 static void
 usage_error(void)

@@ -51,15 +51,16 @@ report_init(const Options *options)
 		(!options->quiet && isatty(STDERR_FILENO));
 }
 
-/* C0, DEL and, in UTF-8, C1; line breaks too when `one_line`. */
+/* Without C0, DEL and, in UTF-8, C1; without line breaks when `one_line`. */
 static void
-print_safely(FILE *out, const char *text, bool one_line)
+add_safely(Buffer *out, const char *text, bool one_line)
 {
 	const unsigned char *p = (const unsigned char *) text;
 
 	for (; *p != '\0'; p++)
 	{
 		bool		control = *p < 0x20 || *p == 0x7f;
+		char		c = (char) *p;
 
 		if ((*p == '\n' || *p == '\t') && !one_line)
 			control = false;
@@ -68,7 +69,7 @@ print_safely(FILE *out, const char *text, bool one_line)
 			control = true;
 			p++;
 		}
-		putc(control ? '?' : *p, out);
+		buffer_add(out, control ? "?" : &c, 1);
 	}
 }
 
@@ -94,6 +95,7 @@ static void
 show_progress(double at)
 {
 	Buffer		line = {0};
+	Buffer		safe = {0};
 	double		elapsed = at - started;
 	int			width = terminal_width() - 1;
 
@@ -115,7 +117,6 @@ show_progress(double at)
 	if (file_label != NULL)
 		buffer_printf(&line, ", %s", file_label);
 
-	clear_progress();
 	if (line.len > (size_t) width)
 	{
 		/* not in the middle of a UTF-8 character */
@@ -124,13 +125,15 @@ show_progress(double at)
 		line.data[width] = '\0';
 		line.len = (size_t) width;
 	}
-	fputc('\r', stderr);
-	print_safely(stderr, line.data, true);
-	fflush(stderr);
+	clear_progress();
+	buffer_puts(&safe, "\r");
+	add_safely(&safe, line.data, true);
+	fwrite(safe.data, 1, safe.len, stderr);
 	progress_width = (int) line.len;
 	progress_shown = true;
 	last_shown = at;
 	buffer_free(&line);
+	buffer_free(&safe);
 }
 
 /* Before the first file; total 0: unknown, so no estimate. */
@@ -185,18 +188,22 @@ progress_end(void)
 	file_label = NULL;
 }
 
+/* In one piece, so that lines of two streams or programs do not mix. */
 static void
 print_line(FILE *out, const char *prefix, const char *fmt, va_list args)
 {
 	Buffer		text = {0};
+	Buffer		safe = {0};
 
 	buffer_vprintf(&text, fmt, args);
+	buffer_puts(&safe, prefix);
+	add_safely(&safe, text.data, false);
+	buffer_puts(&safe, "\n");
 	clear_progress();
-	fputs(prefix, out);
-	print_safely(out, text.data, false);
-	fputc('\n', out);
+	fwrite(safe.data, 1, safe.len, out);
 	fflush(out);
 	buffer_free(&text);
+	buffer_free(&safe);
 }
 
 /* A result; not with --quiet. */
@@ -245,14 +252,14 @@ complain(const char *fmt, ...)
 	va_end(args);
 }
 
-static void
-explain(const char *what, const char *text)
+static void PRINTF_LIKE(2, 3)
+explain(const char *prefix, const char *fmt, ...)
 {
-	if (text == NULL || *text == '\0')
-		return;
-	fprintf(stderr, "amelia-load: %s: ", what);
-	print_safely(stderr, text, false);
-	fputc('\n', stderr);
+	va_list		args;
+
+	va_start(args, fmt);
+	print_line(stderr, prefix, fmt, args);
+	va_end(args);
 }
 
 /* FILE:LINE: reason, as compilers say it, so that editors find the place. */
@@ -265,8 +272,10 @@ complain_problem(const char *name, const Problem *problem)
 		complain("%s:%lu: %s", name, problem->line, reason);
 	else
 		complain("%s: %s", name, reason);
-	explain("detail", problem->detail);
-	explain("hint", problem->hint);
+	if (problem->detail != NULL)
+		explain("amelia-load: detail: ", "%s", problem->detail);
+	if (problem->hint != NULL)
+		explain("amelia-load: hint: ", "%s", problem->hint);
 }
 
 /* libpq calls this for a NOTICE or WARNING of the server. */

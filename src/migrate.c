@@ -16,7 +16,9 @@
  *	  touch what an earlier migrate() left to the database.
  *
  *	  When a dump is being restored, CREATE EXTENSION must leave the tables
- *	  to the dump. It knows by row_security, which every dump switches off.
+ *	  to the dump. It knows by row_security, which every dump sets in its
+ *	  session, to off or to on; an ordinary session does not touch it, and
+ *	  what a role or a database has set for its sessions does not count.
  *
  *	  The scripts run with the rights of the tables' owner, under a lock on
  *	  the extension that two sessions cannot both hold.
@@ -36,7 +38,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/rls.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "scripts.h"
@@ -96,21 +98,44 @@ RunScript(const Script *script)
 }
 
 /*
- * The highest schema version that the database went through, 0 for none.
+ * Whether this session is one that restores a dump.
+ */
+static bool
+IsRestoring(void)
+{
+	if (SPI_execute("SELECT FROM pg_catalog.pg_settings AS s WHERE s.name = 'row_security'"
+					" AND s.source IN ('session', 'client')", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_settings");
+	return SPI_processed > 0;
+}
+
+/*
+ * The highest schema version that the database went through, 0 for none. It
+ * is read with a snapshot that is newer than the lock, whatever the caller's
+ * isolation level.
  */
 static int32
 DatabaseVersion(Oid schema)
 {
+	SPIPlanPtr	plan;
 	bool		is_null;
 	Datum		version;
 
 	if (!OidIsValid(get_relname_relid("schema_migrations", schema)))
 		return 0;
-	if (SPI_execute("SELECT pg_catalog.max(m.version) FROM amelia.schema_migrations AS m",
-					false, 0) != SPI_OK_SELECT)
+	plan = SPI_prepare("SELECT pg_catalog.max(m.version) FROM amelia.schema_migrations AS m",
+					   0, NULL);
+	if (plan == NULL ||
+		SPI_execute_snapshot(plan, NULL, NULL, GetLatestSnapshot(), InvalidSnapshot,
+							 true, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read schema_migrations");
 	version = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
-	return is_null ? 0 : DatumGetInt32(version);
+	if (is_null)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the tables of Amelia are there, but schema_migrations does not say of which version"),
+				 errhint("A dump was restored without its rows: restore those of schema_migrations and event_types at least.")));
+	return DatumGetInt32(version);
 }
 
 /*
@@ -262,11 +287,13 @@ amelia_migrate(PG_FUNCTION_ARGS)
 	Oid			owner = TablesOwner(schema);
 	StringInfoData done;
 
-	if (creating_extension && !row_security)
+	SPI_connect();
+	if (creating_extension && IsRestoring())
 	{
+		SPI_finish();
 		ereport(NOTICE,
 				(errmsg("the tables of Amelia are left to the dump that is being restored"),
-				 errdetail("row_security is off in this session, as every dump sets it."),
+				 errdetail("row_security was set in this session, as every dump does."),
 				 errhint("If no dump follows, run SELECT amelia.migrate().")));
 		PG_RETURN_TEXT_P(cstring_to_text("left to the dump that is being restored"));
 	}
@@ -279,7 +306,6 @@ amelia_migrate(PG_FUNCTION_ARGS)
 	LockDatabaseObject(ExtensionRelationId, get_extension_oid("amelia", false), 0,
 					   ShareUpdateExclusiveLock);
 	initStringInfo(&done);
-	SPI_connect();
 	Migrate(schema, owner, &done);
 	SPI_finish();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(done.data, done.len));

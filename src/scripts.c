@@ -7,7 +7,8 @@
  *	  There is no list of the layer's objects beside the scripts that could
  *	  grow old: the scripts are parsed, and each function, view, trigger and
  *	  default that they make is looked for. A function counts as intact when
- *	  its body is the script's, which also tells an older layer.
+ *	  its body is the script's, which also tells an older layer, and a trigger
+ *	  when it fires as the script's does.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,6 +19,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -63,12 +65,14 @@ ReadScripts(void)
 }
 
 /*
- * Whether there is a function of that name whose body is the statement's.
+ * Whether there is a function of that name with the statement's body, the
+ * caller's rights, and settings of its own exactly if the statement has any.
  */
 static bool
 FunctionIsIntact(Oid schema, const char *name, CreateFunctionStmt *statement)
 {
 	const char *body = NULL;
+	bool		has_settings = false;
 	CatCList   *candidates;
 	bool		intact = false;
 	ListCell   *cell;
@@ -79,6 +83,8 @@ FunctionIsIntact(Oid schema, const char *name, CreateFunctionStmt *statement)
 
 		if (strcmp(option->defname, "as") == 0)
 			body = strVal(linitial((List *) option->arg));
+		else if (strcmp(option->defname, "set") == 0)
+			has_settings = true;
 	}
 	if (body == NULL)
 		elog(ERROR, "function \"%s\" of the api layer has no body", name);
@@ -89,22 +95,28 @@ FunctionIsIntact(Oid schema, const char *name, CreateFunctionStmt *statement)
 		HeapTuple	tuple = &candidates->members[i]->tuple;
 		Form_pg_proc function = (Form_pg_proc) GETSTRUCT(tuple);
 		bool		is_null;
+		bool		no_settings;
 		Datum		source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &is_null);
 
+		SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &no_settings);
 		intact = function->pronamespace == schema && !is_null &&
-			strcmp(TextDatumGetCString(source), body) == 0;
+			strcmp(TextDatumGetCString(source), body) == 0 &&
+			!function->prosecdef && has_settings == !no_settings;
 	}
 	ReleaseSysCacheList(candidates);
 	return intact;
 }
 
 /*
- * Whether a table has the trigger, for the same function, and enabled.
+ * Whether a table has the trigger, enabled, for the same function, and fired
+ * at the same time by the same events.
  */
 static bool
 TriggerIsIntact(Oid table, CreateTrigStmt *statement)
 {
 	const char *function = strVal(llast(statement->funcname));
+	int16		type = statement->timing | statement->events |
+		(statement->row ? TRIGGER_TYPE_ROW : 0);
 	Relation	relation;
 	TriggerDesc *triggers;
 	bool		intact = false;
@@ -121,7 +133,10 @@ TriggerIsIntact(Oid table, CreateTrigStmt *statement)
 		intact = strcmp(trigger->tgname, statement->trigname) == 0 &&
 			(trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN ||
 			 trigger->tgenabled == TRIGGER_FIRES_ALWAYS) &&
-			actual != NULL && strcmp(actual, function) == 0;
+			actual != NULL && strcmp(actual, function) == 0 &&
+			trigger->tgtype == type &&
+			(trigger->tgqual != NULL) == (statement->whenClause != NULL) &&
+			(trigger->tgoldtable != NULL) == (statement->transitionRels != NIL);
 	}
 	relation_close(relation, AccessShareLock);
 	return intact;

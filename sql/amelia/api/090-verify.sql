@@ -6,7 +6,9 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT 'schema is older than the code', 'schema_migrations',
-	format('version %s is missing: run SELECT amelia.migrate()', s.version)
+	CASE WHEN EXISTS (SELECT FROM amelia.schema_migrations AS m)
+		THEN format('version %s is missing: run SELECT amelia.migrate()', s.version)
+		ELSE 'it is empty: restore its rows, and those of event_types' END
 FROM (SELECT DISTINCT c.version FROM amelia.scripts() AS c) AS s
 WHERE s.version IS NOT NULL
 	AND NOT EXISTS (SELECT FROM amelia.schema_migrations AS m WHERE m.version = s.version)

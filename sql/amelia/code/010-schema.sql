@@ -5,8 +5,11 @@ DECLARE
 	creator name;
 	strange text;
 BEGIN
-	-- A dump that is being restored brings the schema with its owner.
-	IF pg_catalog.current_setting('row_security') = 'off' THEN
+	-- A dump that is being restored brings the schema with its owner; see
+	-- migrate.c for how it is known.
+	IF EXISTS (SELECT FROM pg_catalog.pg_settings AS s
+			WHERE s.name OPERATOR(pg_catalog.=) 'row_security'
+				AND s.source OPERATOR(pg_catalog.=) ANY (ARRAY['session', 'client'])) THEN
 		RETURN;
 	END IF;
 	SELECT pg_catalog.pg_get_userbyid(n.nspowner) INTO creator

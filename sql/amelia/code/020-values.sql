@@ -1,7 +1,7 @@
 -- Values, and the checks at the door of every function.
 
 CREATE FUNCTION amelia.uuid_v7() RETURNS uuid
-LANGUAGE c VOLATILE PARALLEL SAFE
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'amelia_uuid_v7';
 COMMENT ON FUNCTION amelia.uuid_v7() IS
 'A new version-7 UUID (RFC 9562): milliseconds since 1970, then 12 bits of the fraction, then random bits. Greater than every one that this session made before.';

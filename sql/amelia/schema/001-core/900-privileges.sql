@@ -1,6 +1,8 @@
 -- Whoever installs may have ALTER DEFAULT PRIVILEGES that hand out rights on
 -- new tables, TRIGGER among them. Tool inputs hold secrets and triggers run
--- code, so the tables begin with no grantee but their owner.
+-- code, so the tables begin with no grantee but their owner, and the schema
+-- is not open to everybody.
+REVOKE ALL ON SCHEMA amelia FROM PUBLIC;
 DO $$
 DECLARE
 	granted record;
