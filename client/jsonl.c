@@ -12,7 +12,6 @@
  *
  *-------------------------------------------------------------------------
  */
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +31,8 @@ typedef struct Workflow
 	long		last_sequence;	/* before us, then of our last event */
 	long		removed;		/* by retention or by hand, before us */
 	uint64_t	added;
+	const char *ended;			/* status that its events tell; NULL: none */
+	char	   *reason;			/* of a failure or cancellation */
 } Workflow;
 
 typedef struct Load
@@ -61,7 +62,7 @@ is_blank(Slice text)
 	return true;
 }
 
-static void
+static Workflow *
 note_workflow(Load *load, const Uuid *id, unsigned long line)
 {
 	bool		found;
@@ -69,7 +70,7 @@ note_workflow(Load *load, const Uuid *id, unsigned long line)
 	Workflow   *workflow;
 
 	if (found)
-		return;
+		return &load->workflows[*number];
 	*number = (uint32_t) load->nworkflows;
 	if (load->nworkflows == load->workflows_room)
 	{
@@ -81,6 +82,29 @@ note_workflow(Load *load, const Uuid *id, unsigned long line)
 	memset(workflow, 0, sizeof(*workflow));
 	workflow->id = *id;
 	workflow->line = line;
+	return workflow;
+}
+
+/* How the workflow ended, as far as its events have told. */
+static void
+note_end(Workflow *workflow, const EventLine *event)
+{
+	const char *type = event->params[PARAM_EVENT_TYPE];
+	const char *ended = NULL;
+
+	if (strcmp(type, "workflow_completed") == 0)
+		ended = "completed";
+	else if (strcmp(type, "workflow_failed") == 0)
+		ended = "failed";
+	else if (strcmp(type, "workflow_cancelled") == 0)
+		ended = "cancelled";
+	else if (strcmp(type, "workflow_started") != 0)
+		return;
+	workflow->ended = ended;
+	free(workflow->reason);
+	workflow->reason = NULL;
+	if (ended != NULL && strcmp(ended, "completed") != 0)
+		workflow->reason = copy_string(event->params[PARAM_MESSAGE]);
 }
 
 /* The first reading. */
@@ -103,7 +127,8 @@ check(Load *load, Problem *problem)
 			break;
 		}
 		load->events++;
-		note_workflow(load, &event.workflow, load->input->line);
+		note_end(note_workflow(load, &event.workflow, load->input->line),
+				 &event);
 		if (db_interrupted)
 		{
 			problem_set(problem, 0, "interrupted");
@@ -159,25 +184,49 @@ on_answer(void *arg, const Tag *tag, const PGresult *result)
 	}
 }
 
-static int
-by_id(const void *a, const void *b)
+/*
+ * Make the workflows that are not there. They are records of what happened
+ * elsewhere, so they come in the status in which they ended: a pending one
+ * would be an invitation to the next worker. It is an INSERT because the
+ * functions would add events of their own to those that are recorded.
+ */
+static void
+create_missing(Load *load)
 {
-	const Workflow *const *left = a;
-	const Workflow *const *right = b;
-
-	return memcmp((*left)->id.bytes, (*right)->id.bytes, 16);
-}
-
-/* All workflows of the file, in the order of their ids. */
-static Workflow **
-sorted_workflows(Load *load)
-{
-	Workflow  **sorted = allocate(load->nworkflows * sizeof(*sorted));
+	Buffer		made = {0};
+	char		id[UUID_TEXT_SIZE];
 
 	for (size_t i = 0; i < load->nworkflows; i++)
-		sorted[i] = &load->workflows[i];
-	qsort(sorted, load->nworkflows, sizeof(*sorted), by_id);
-	return sorted;
+	{
+		const Workflow *workflow = &load->workflows[i];
+		const char *why = workflow->ended != NULL ? workflow->reason :
+			"the recording ends before the workflow does";
+
+		uuid_format(&workflow->id, id);
+		buffer_printf(&made, "%c{\"id\":\"%s\",\"status\":\"%s\"",
+					  i == 0 ? '[' : ',', id,
+					  workflow->ended != NULL ? workflow->ended : "failed");
+		if (why != NULL)
+		{
+			json_t	   *reason = json_string(why);
+
+			buffer_puts(&made, ",\"reason\":");
+			buffer_json(&made, reason);
+			json_decref(reason);
+		}
+		buffer_puts(&made, "}");
+	}
+	buffer_puts(&made, "]");
+	db_query(load->db, (Tag) {0},
+			 "INSERT INTO amelia.workflows (id, issue_id, worktree_path, status,"
+			 " failure_reason, started_at, completed_at)"
+			 " SELECT m.id, m.id::text, 'recorded#' || m.id, m.status, m.reason,"
+			 " now(), now()"
+			 " FROM jsonb_to_recordset($1::jsonb) AS m (id uuid, status text, reason text)"
+			 " WHERE NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = m.id)"
+			 " ORDER BY m.id ON CONFLICT (id) DO NOTHING",
+			 1, (const char *[]) {made.data});
+	buffer_free(&made);
 }
 
 /* Lock the workflows that are there, and learn how far they are. */
@@ -211,37 +260,21 @@ lock_workflows(Load *load, Problem *problem)
 	return db_sync(load->db, problem);
 }
 
-/* Refuse the file or make them, as the user asked. */
+/* The first line of a workflow that is not there; true when all are. */
 static bool
-deal_with_missing(Load *load, Problem *problem)
+check_workflows(const Load *load, Problem *problem)
 {
-	Workflow  **sorted = sorted_workflows(load);
 	const Workflow *first = NULL;
-	size_t		missing = 0;
 	char		id[UUID_TEXT_SIZE];
 
 	for (size_t i = 0; i < load->nworkflows; i++)
 	{
-		const Workflow *workflow = sorted[i];
-		Buffer		worktree = {0};
+		const Workflow *workflow = &load->workflows[i];
 
-		if (workflow->found)
-			continue;
-		missing++;
-		if (first == NULL || workflow->line < first->line)
+		if (!workflow->found && (first == NULL || workflow->line < first->line))
 			first = workflow;
-		if (!load->options->create_workflows)
-			continue;
-		uuid_format(&workflow->id, id);
-		buffer_printf(&worktree, "recorded#%s", id);
-		db_query(load->db, (Tag) {.line = workflow->line},
-				 "SELECT FROM amelia.create_workflow(issue_id => $1::text,"
-				 " worktree_path => $2::text, id => $1::uuid)",
-				 2, (const char *[]) {id, worktree.data});
-		buffer_free(&worktree);
 	}
-	free(sorted);
-	if (missing == 0 || load->options->create_workflows)
+	if (first == NULL)
 		return true;
 	uuid_format(&first->id, id);
 	problem_set(problem, first->line, "workflow %s does not exist", id);
@@ -339,8 +372,10 @@ load_in_transaction(Load *load, Problem *problem)
 		return OUTCOME_FAILED;
 
 	db_begin(load->db, on_answer, load);
+	if (load->options->create_workflows)
+		create_missing(load);
 	if (!lock_workflows(load, problem) ||
-		!deal_with_missing(load, problem) ||
+		!check_workflows(load, problem) ||
 		!send_events(load, problem) ||
 		!db_commit(load->db, problem))
 	{
@@ -377,6 +412,8 @@ jsonl_load(Input *input, const Options *options, Db *db, Problem *problem)
 				report(&load, outcome);
 		}
 	}
+	for (size_t i = 0; i < load.nworkflows; i++)
+		free(load.workflows[i].reason);
 	map_free(&load.index);
 	free(load.workflows);
 	return outcome;

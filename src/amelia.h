@@ -40,6 +40,7 @@ extern TriggerData *GetTriggerData(FunctionCallInfo fcinfo, const char *function
 								   TriggerEvent timing, TriggerEvent event, bool for_each_row);
 extern AttrNumber ColumnNumber(TupleDesc tupdesc, const char *name);
 extern bool SameValue(TupleDesc tupdesc, AttrNumber column, HeapTuple a, HeapTuple b);
+extern bool OnlyCountersChanged(TriggerData *data);
 
 /* execute.c */
 typedef struct OwnerContext

@@ -252,6 +252,38 @@ TablesOwner(Oid schema)
 }
 
 /*
+ * Let the tables' owner execute the extension's functions, if somebody else
+ * owns those: the triggers are made with the rights of the tables' owner.
+ */
+static void
+GrantMembers(Oid owner)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(owner)};
+	SPITupleTable *statements;
+
+	if (owner == GetUserId())
+		return;
+	if (SPI_execute_with_args("SELECT pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO %s',"
+							  " d.objid::pg_catalog.regprocedure, $1::pg_catalog.regrole)"
+							  " FROM pg_catalog.pg_depend AS d"
+							  " JOIN pg_catalog.pg_extension AS e ON d.refobjid = e.oid"
+							  " WHERE e.extname = 'amelia' AND d.deptype = 'e'"
+							  " AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
+							  " AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
+							  " AND NOT pg_catalog.has_function_privilege($1, d.objid, 'EXECUTE')",
+							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not list the members of the extension");
+	statements = SPI_tuptable;
+	for (uint64 i = 0, count = SPI_processed; i < count; i++)
+	{
+		if (SPI_execute(SPI_getvalue(statements->vals[i], statements->tupdesc, 1),
+						false, 0) != SPI_OK_UTILITY)
+			elog(ERROR, "could not grant on the members of the extension");
+	}
+}
+
+/*
  * Bring the schema to the version of the code, with the owner's rights and
  * outside of the extension whose script may be running.
  */
@@ -262,6 +294,7 @@ Migrate(Oid schema, Oid owner, StringInfo done)
 	List	   *scripts = ReadScripts();
 	OwnerContext before;
 
+	GrantMembers(owner);
 	BecomeOwner(owner, &before);
 	creating_extension = false;
 	PG_TRY();
@@ -290,8 +323,9 @@ amelia_migrate(PG_FUNCTION_ARGS)
 	SPI_connect();
 	if (creating_extension && IsRestoring())
 	{
+		/* CREATE EXTENSION lets no NOTICE through while its script runs. */
 		SPI_finish();
-		ereport(NOTICE,
+		ereport(INFO,
 				(errmsg("the tables of Amelia are left to the dump that is being restored"),
 				 errdetail("row_security was set in this session, as every dump does."),
 				 errhint("If no dump follows, run SELECT amelia.migrate().")));

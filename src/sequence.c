@@ -13,10 +13,12 @@
  *		 would give 40001 under REPEATABLE READ. No entry stays in the lock
  *		 table, so one COPY may touch any number of parents.
  *	  2. probe the unique index (parent, sequence) backwards for the highest
- *		 number, with a dirty snapshot: it is newer than the lock, and it
- *		 shows the rows of this very statement. If the highest one was
- *		 brought by a client whose transaction is still open, we wait for
- *		 its end, because there is a gap if we count on it and it aborts,
+ *		 number, with a snapshot that shows all rows but those of aborted
+ *		 inserts and those that everybody sees deleted. It is newer than the
+ *		 lock; it shows the rows of this very statement, and those that it
+ *		 deleted: the floor is raised for them when it ends. If the highest
+ *		 row was brought by a client whose transaction is still open, we wait
+ *		 for its end, because there is a gap if we count on it and it aborts,
  *		 and a clash if we do not and it commits.
  *	  3. take the next number above that and above the parent's
  *		 sequence_floor, which is the highest number that was removed or
@@ -38,6 +40,7 @@
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
@@ -46,6 +49,7 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -220,12 +224,19 @@ FindParent(const Allocator *allocator, Relation table, Relation index,
 	return found;
 }
 
+/* What came of locking a row. */
+typedef enum LockOutcome
+{
+	ROW_LOCKED,
+	ROW_MOVED,					/* deleted or renamed meanwhile: look again */
+	ROW_DELETED_BY_US
+} LockOutcome;
+
 /*
  * Lock the row that a slot holds, on its latest version, and fill the slot
- * with that. Returns false when the row was deleted, or its key changed,
- * before we got there.
+ * with that.
  */
-static bool
+static LockOutcome
 LockLatest(const Allocator *allocator, Relation table, Datum parent, TupleTableSlot *slot)
 {
 	ItemPointerData place = slot->tts_tid;
@@ -241,14 +252,17 @@ LockLatest(const Allocator *allocator, Relation table, Datum parent, TupleTableS
 		case TM_Invisible:		/* this very command made it: it is ours */
 			break;
 		case TM_Deleted:
+			return ROW_MOVED;
 		case TM_SelfModified:
-			return false;
+			return ROW_DELETED_BY_US;
 		default:
 			elog(ERROR, "could not lock a row of \"%s\"", RelationGetRelationName(table));
 	}
 	id = slot_getattr(slot, allocator->parent_id, &is_null);
-	return !is_null &&
-		DatumGetBool(OidFunctionCall2Coll(allocator->equal, DEFAULT_COLLATION_OID, id, parent));
+	if (is_null ||
+		!DatumGetBool(OidFunctionCall2Coll(allocator->equal, DEFAULT_COLLATION_OID, id, parent)))
+		return ROW_MOVED;
+	return ROW_LOCKED;
 }
 
 /*
@@ -264,9 +278,9 @@ LockParent(const Allocator *allocator, Relation table, Datum parent, int32 *floo
 {
 	Relation	index = index_open(allocator->parent_index, RowShareLock);
 	TupleTableSlot *slot = table_slot_create(table, NULL);
-	bool		locked = false;
+	LockOutcome outcome = ROW_MOVED;
 
-	for (;;)
+	while (outcome == ROW_MOVED)
 	{
 		bool		found = FindParent(allocator, table, index, parent, SnapshotSelf, slot);
 
@@ -279,19 +293,34 @@ LockParent(const Allocator *allocator, Relation table, Datum parent, int32 *floo
 		}
 		if (!found)
 			break;
-		if (LockLatest(allocator, table, parent, slot))
-		{
-			bool		is_null;
-
-			*floor = DatumGetInt32(slot_getattr(slot, allocator->parent_floor, &is_null));
-			locked = true;
-			break;
-		}
+		outcome = LockLatest(allocator, table, parent, slot);
 		CHECK_FOR_INTERRUPTS();
+	}
+	if (outcome == ROW_LOCKED)
+	{
+		bool		is_null;
+
+		*floor = DatumGetInt32(slot_getattr(slot, allocator->parent_floor, &is_null));
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
-	return locked;
+	return outcome == ROW_LOCKED;
+}
+
+/*
+ * Who inserted the row that a slot holds, if that is another transaction that
+ * has not committed: it is open, or was a moment ago.
+ */
+static TransactionId
+OpenWriter(TupleTableSlot *slot)
+{
+	HeapTupleHeader header = ExecFetchSlotHeapTuple(slot, false, NULL)->t_data;
+	TransactionId writer = HeapTupleHeaderGetRawXmin(header);
+
+	if (HeapTupleHeaderXminCommitted(header) || TransactionIdIsCurrentTransactionId(writer) ||
+		(!TransactionIdIsInProgress(writer) && TransactionIdDidCommit(writer)))
+		return InvalidTransactionId;
+	return writer;
 }
 
 /*
@@ -302,13 +331,13 @@ static int32
 ProbeHighest(const Allocator *allocator, Relation table, Relation index, Datum parent,
 			 int32 floor, TupleTableSlot *slot, TransactionId *writer)
 {
-	SnapshotData dirty;
+	SnapshotData snapshot;
 	IndexScanDesc scan;
 	ScanKeyData keys[2];
 	int32		highest = floor;
 
-	InitDirtySnapshot(dirty);
-	scan = CompatBeginIndexScan(table, index, &dirty, 2);
+	InitNonVacuumableSnapshot(snapshot, GlobalVisTestFor(table));
+	scan = CompatBeginIndexScan(table, index, &snapshot, 2);
 	InitKeyEqual(&keys[0], allocator, index, parent);
 	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(floor));
 	index_rescan(scan, keys, 2, NULL, 0);
@@ -318,7 +347,7 @@ ProbeHighest(const Allocator *allocator, Relation table, Relation index, Datum p
 		bool		is_null;
 
 		highest = DatumGetInt32(slot_getattr(slot, allocator->child_sequence, &is_null));
-		*writer = dirty.xmin;
+		*writer = OpenWriter(slot);
 	}
 	index_endscan(scan);
 	return highest;
@@ -434,8 +463,8 @@ OnlyOurInsertTriggers(Relation child)
 /*
  * allocate_sequence() returns trigger
  *
- * A parent that is not there gets the number 1, and then the foreign key
- * says so, as it would to any other INSERT.
+ * A child of a parent that is not there gets a number that no row has, and
+ * then the foreign key says so, as it would to any other INSERT.
  */
 Datum
 amelia_allocate_sequence(PG_FUNCTION_ARGS)
@@ -451,6 +480,7 @@ amelia_allocate_sequence(PG_FUNCTION_ARGS)
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
 	Datum		parent;
+	int32		sequence;
 	bool		is_null;
 
 	columns[0] = ColumnNumber(tupdesc, "sequence");
@@ -463,7 +493,8 @@ amelia_allocate_sequence(PG_FUNCTION_ARGS)
 	if (is_null)
 		return PointerGetDatum(data->tg_trigtuple);
 
-	values[0] = Int32GetDatum(Max(AllocateSequence(kind, parent, 1), 1));
+	sequence = AllocateSequence(kind, parent, 1);
+	values[0] = Int32GetDatum(sequence > 0 ? sequence : PG_INT32_MAX);
 	columns[1] = ColumnNumber(tupdesc, "sequence_allocated");
 	values[1] = BoolGetDatum(true);
 	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_trigtuple, tupdesc, 2,

@@ -40,8 +40,7 @@ PG_FUNCTION_INFO_V1(amelia_next_sequence);
 
 #define RAISE_MESSAGE_FLOORS(source) \
 	"UPDATE amelia.brainstorm_sessions AS s" \
-	" SET sequence_floor = GREATEST(s.sequence_floor, gone.highest)," \
-	" updated_at = s.updated_at" \
+	" SET sequence_floor = GREATEST(s.sequence_floor, gone.highest)" \
 	" FROM (SELECT p.id, g.highest FROM amelia.brainstorm_sessions AS p" \
 	" JOIN (SELECT r.session_id, pg_catalog.max(r.sequence) AS highest" \
 	" FROM " source " AS r GROUP BY r.session_id) AS g" \

@@ -76,6 +76,31 @@ SameValue(TupleDesc tupdesc, AttrNumber column, HeapTuple a, HeapTuple b)
 }
 
 /*
+ * Whether an UPDATE changed the counters that sequences are kept by, and
+ * nothing else: that is no act of a client's on the row.
+ */
+bool
+OnlyCountersChanged(TriggerData *data)
+{
+	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
+	bool		counter_changed = false;
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
+
+		if (attribute->attisdropped ||
+			SameValue(tupdesc, i + 1, data->tg_trigtuple, data->tg_newtuple))
+			continue;
+		if (strcmp(NameStr(attribute->attname), "sequence_floor") != 0 &&
+			strcmp(NameStr(attribute->attname), "events_removed") != 0)
+			return false;
+		counter_changed = true;
+	}
+	return counter_changed;
+}
+
+/*
  * touch_updated_at() returns trigger
  */
 Datum
@@ -88,7 +113,8 @@ amelia_touch_updated_at(PG_FUNCTION_ARGS)
 	Datum		now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	bool		is_null = false;
 
-	if (!SameValue(tupdesc, column, data->tg_trigtuple, data->tg_newtuple))
+	if (!SameValue(tupdesc, column, data->tg_trigtuple, data->tg_newtuple) ||
+		OnlyCountersChanged(data))
 		return PointerGetDatum(data->tg_newtuple);
 	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_newtuple, tupdesc, 1,
 													 &column, &now, &is_null));

@@ -159,9 +159,8 @@ ApplyTransition(RowChanges *changes, TriggerData *data, const pg_uuid_t *workflo
 
 /*
  * Turn down a counter that goes back: numbers would be given twice.
- * Returns whether it was changed.
  */
-static bool
+static void
 CheckCounter(TriggerData *data, const char *name, const pg_uuid_t *workflow)
 {
 	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
@@ -175,7 +174,7 @@ CheckCounter(TriggerData *data, const char *name, const pg_uuid_t *workflow)
 	int64		after;
 
 	if (old_null || new_null)
-		return old_null != new_null;
+		return;
 	before = is_wide ? DatumGetInt64(old_value) : DatumGetInt32(old_value);
 	after = is_wide ? DatumGetInt64(new_value) : DatumGetInt32(new_value);
 	if (after < before)
@@ -184,29 +183,6 @@ CheckCounter(TriggerData *data, const char *name, const pg_uuid_t *workflow)
 				 errmsg("cannot lower %s of workflow %s from " INT64_FORMAT " to " INT64_FORMAT,
 						name, UuidText(workflow), before, after),
 				 errhint("It only grows, so that no sequence is given twice.")));
-	return after != before;
-}
-
-/*
- * Whether the two versions of the row differ in nothing but the counters.
- */
-static bool
-OnlyCountersChanged(TriggerData *data)
-{
-	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
-
-	for (int i = 0; i < tupdesc->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
-
-		if (attribute->attisdropped ||
-			strcmp(NameStr(attribute->attname), "sequence_floor") == 0 ||
-			strcmp(NameStr(attribute->attname), "events_removed") == 0)
-			continue;
-		if (!SameValue(tupdesc, i + 1, data->tg_trigtuple, data->tg_newtuple))
-			return false;
-	}
-	return true;
 }
 
 /*
@@ -224,13 +200,11 @@ amelia_enforce_workflow_update(PG_FUNCTION_ARGS)
 	pg_uuid_t  *workflow = DatumGetUUIDP(heap_getattr(data->tg_trigtuple,
 													  ColumnNumber(tupdesc, "id"),
 													  tupdesc, &is_null));
-	bool		floor_raised = CheckCounter(data, "sequence_floor", workflow);
-	bool		removed_raised = CheckCounter(data, "events_removed", workflow);
 
+	CheckCounter(data, "sequence_floor", workflow);
+	CheckCounter(data, "events_removed", workflow);
 	ApplyTransition(&changes, data, workflow, now);
-
-	/* Keeping the counters is no act of a client's on the workflow. */
-	if (!((floor_raised || removed_raised) && OnlyCountersChanged(data)))
+	if (!OnlyCountersChanged(data))
 		SetUnlessChanged(&changes, data, "updated_at", now, false);
 
 	if (changes.count == 0)

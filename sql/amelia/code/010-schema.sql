@@ -2,7 +2,8 @@
 -- replace or drop what stands there, so nobody else's is adopted.
 DO $$
 DECLARE
-	creator name;
+	schema CONSTANT pg_catalog.oid := 'amelia'::pg_catalog.regnamespace;
+	creator pg_catalog.name;
 	strange text;
 BEGIN
 	-- A dump that is being restored brings the schema with its owner; see
@@ -14,43 +15,44 @@ BEGIN
 	END IF;
 	SELECT pg_catalog.pg_get_userbyid(n.nspowner) INTO creator
 	FROM pg_catalog.pg_namespace AS n
-	WHERE n.nspname OPERATOR(pg_catalog.=) 'amelia';
+	WHERE n.oid OPERATOR(pg_catalog.=) schema;
 	IF creator OPERATOR(pg_catalog.<>) CURRENT_USER THEN
 		RAISE EXCEPTION USING ERRCODE = '42501',
 			MESSAGE = pg_catalog.format('schema "amelia" is owned by role "%s"', creator),
-			HINT = 'Drop or rename that schema, or make its owner the role that creates the extension.';
+			HINT = 'Rename that schema, or make its owner the role that creates the extension.';
 	END IF;
-	IF EXISTS (SELECT FROM pg_catalog.pg_class AS c
-			WHERE c.relnamespace OPERATOR(pg_catalog.=) 'amelia'::pg_catalog.regnamespace
-				AND c.relname OPERATOR(pg_catalog.=) 'schema_migrations'
-				AND c.relkind OPERATOR(pg_catalog.=) 'r'
-				AND pg_catalog.pg_get_userbyid(c.relowner) OPERATOR(pg_catalog.=) creator) THEN
+	-- Other migrators have a table of that name too, with other columns.
+	SELECT pg_catalog.pg_get_userbyid(c.relowner) INTO creator
+	FROM pg_catalog.pg_class AS c
+	WHERE c.relnamespace OPERATOR(pg_catalog.=) schema
+		AND c.relname OPERATOR(pg_catalog.=) 'schema_migrations'
+		AND c.relkind OPERATOR(pg_catalog.=) 'r'
+		AND 2 OPERATOR(pg_catalog.=) (SELECT pg_catalog.count(*)
+			FROM pg_catalog.pg_attribute AS a
+			WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid
+				AND (a.attname, a.atttypid) IN (('version', 'pg_catalog.int4'::pg_catalog.regtype),
+					('applied_at', 'pg_catalog.timestamptz'::pg_catalog.regtype)));
+	IF creator OPERATOR(pg_catalog.<>) CURRENT_USER THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = pg_catalog.format('schema "amelia" holds tables of Amelia that role "%s" owns', creator),
+			HINT = 'Make their owner the role that creates the extension.';
+	ELSIF creator IS NOT NULL THEN
 		RETURN;
 	END IF;
 	SELECT pg_catalog.string_agg(o.name, ', ') INTO strange
-	FROM (SELECT c.relname::pg_catalog.text
-			FROM pg_catalog.pg_class AS c
-			WHERE c.relnamespace OPERATOR(pg_catalog.=) 'amelia'::pg_catalog.regnamespace
-			UNION ALL
-			SELECT p.proname::pg_catalog.text
-			FROM pg_catalog.pg_proc AS p
-			WHERE p.pronamespace OPERATOR(pg_catalog.=) 'amelia'::pg_catalog.regnamespace
-			UNION ALL
-			SELECT t.typname::pg_catalog.text
-			FROM pg_catalog.pg_type AS t
-			WHERE t.typnamespace OPERATOR(pg_catalog.=) 'amelia'::pg_catalog.regnamespace
-				AND t.typrelid OPERATOR(pg_catalog.=) 0
-				AND t.typelem OPERATOR(pg_catalog.=) 0
-			UNION ALL
-			SELECT o.oprname::pg_catalog.text
-			FROM pg_catalog.pg_operator AS o
-			WHERE o.oprnamespace OPERATOR(pg_catalog.=) 'amelia'::pg_catalog.regnamespace
+	FROM (SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+			FROM pg_catalog.pg_depend AS d
+			WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass
+				AND d.refobjid OPERATOR(pg_catalog.=) schema
+				AND d.classid OPERATOR(pg_catalog.<>) ALL (ARRAY[
+					'pg_catalog.pg_extension'::pg_catalog.regclass,
+					'pg_catalog.pg_default_acl'::pg_catalog.regclass])
 			LIMIT 5) AS o (name);
 	IF strange IS NOT NULL THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
 			MESSAGE = 'schema "amelia" holds objects that are not Amelia''s',
 			DETAIL = pg_catalog.format('Found: %s.', strange),
-			HINT = 'Drop or rename that schema, then create the extension again.';
+			HINT = 'Rename that schema, then create the extension again.';
 	END IF;
 END
 $$;

@@ -1,14 +1,12 @@
 -- Whoever installs may have ALTER DEFAULT PRIVILEGES that hand out rights on
 -- new tables, TRIGGER among them. Tool inputs hold secrets and triggers run
--- code, so the tables begin with no grantee but their owner, and the schema
--- is not open to everybody.
-REVOKE ALL ON SCHEMA amelia FROM PUBLIC;
+-- code, so the schema and its tables begin with no grantee but their owner.
 DO $$
 DECLARE
 	granted record;
 BEGIN
 	FOR granted IN
-		SELECT DISTINCT c.oid::regclass AS relation, acl.grantee
+		SELECT format('TABLE %s', c.oid::regclass) AS object, acl.grantee
 		FROM pg_catalog.pg_class AS c,
 			LATERAL pg_catalog.aclexplode(c.relacl) AS acl
 		WHERE c.relnamespace = 'amelia'::regnamespace
@@ -18,11 +16,16 @@ BEGIN
 				'workflow_prompt_versions', 'profiles', 'server_settings',
 				'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts')
 			AND acl.grantee <> c.relowner
+		UNION
+		SELECT 'SCHEMA amelia', acl.grantee
+		FROM pg_catalog.pg_namespace AS n,
+			LATERAL pg_catalog.aclexplode(n.nspacl) AS acl
+		WHERE n.nspname = 'amelia' AND acl.grantee <> n.nspowner
 	LOOP
 		IF granted.grantee = 0 THEN
-			EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', granted.relation);
+			EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', granted.object);
 		ELSE
-			EXECUTE format('REVOKE ALL ON %s FROM %s', granted.relation, granted.grantee::regrole);
+			EXECUTE format('REVOKE ALL ON %s FROM %s', granted.object, granted.grantee::regrole);
 		END IF;
 	END LOOP;
 END
