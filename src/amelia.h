@@ -25,9 +25,8 @@
 #define UUID_TEXT_SIZE 37
 
 /* check.c */
-extern const char *const *ChoicesOf(const char *argument);
-extern bool IsChoice(const char *argument, const char *value);
-extern void CheckChoice(const char *argument, const char *value);
+extern bool IsChoice(const char *name, const char *value);
+extern void CheckChoice(const char *name, const char *value);
 extern void CheckContainer(const char *argument, Datum value);
 pg_noreturn extern void RefuseMissing(const char *argument);
 

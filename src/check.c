@@ -25,19 +25,20 @@ PG_FUNCTION_INFO_V1(amelia_check_container);
 PG_FUNCTION_INFO_V1(amelia_check_count);
 PG_FUNCTION_INFO_V1(amelia_check_cost);
 
-/* An argument's allowed values; the list ends with NULL. */
+/* A set of allowed values, which ends with NULL, and what arguments have it. */
 typedef struct ChoiceSet
 {
+	const char *name;
 	const char *argument;
 	const char *values[8];
 } ChoiceSet;
 
 static const ChoiceSet choice_sets[] = {
-	{"status", {"pending", "in_progress", "blocked", "completed", "failed", "cancelled", NULL}},
-	{"workflow_type", {"full", "review", NULL}},
-	{"level", {"trace", "debug", "info", "warning", "error", NULL}},
-	{"role", {"user", "assistant", NULL}},
-	{"session_status", {"active", "ready_for_handoff", "completed", "failed", NULL}},
+	{"status", "status", {"pending", "in_progress", "blocked", "completed", "failed", "cancelled", NULL}},
+	{"workflow_type", "workflow_type", {"full", "review", NULL}},
+	{"level", "level", {"trace", "debug", "info", "warning", "error", NULL}},
+	{"role", "role", {"user", "assistant", NULL}},
+	{"session_status", "status", {"active", "ready_for_handoff", "completed", "failed", NULL}},
 };
 
 /* numeric(10,6): four digits before the point, six after it */
@@ -45,26 +46,26 @@ static const ChoiceSet choice_sets[] = {
 #define COST_LIMIT 10000
 
 /*
- * The allowed values of an argument, ended by NULL.
+ * The set of a name.
  */
-const char *const *
-ChoicesOf(const char *argument)
+static const ChoiceSet *
+FindChoiceSet(const char *name)
 {
 	for (size_t i = 0; i < lengthof(choice_sets); i++)
 	{
-		if (strcmp(choice_sets[i].argument, argument) == 0)
-			return choice_sets[i].values;
+		if (strcmp(choice_sets[i].name, name) == 0)
+			return &choice_sets[i];
 	}
-	elog(ERROR, "no set of values is known for argument \"%s\"", argument);
+	elog(ERROR, "no set of values is named \"%s\"", name);
 }
 
 /*
- * Whether the value is one of the argument's.
+ * Whether the value is one of the named set.
  */
 bool
-IsChoice(const char *argument, const char *value)
+IsChoice(const char *name, const char *value)
 {
-	for (const char *const *choice = ChoicesOf(argument); *choice != NULL; choice++)
+	for (const char *const *choice = FindChoiceSet(name)->values; *choice != NULL; choice++)
 	{
 		if (strcmp(*choice, value) == 0)
 			return true;
@@ -73,21 +74,22 @@ IsChoice(const char *argument, const char *value)
 }
 
 /*
- * Raise 22023 unless the value is one of the argument's.
+ * Raise 22023 unless the value is one of the named set.
  */
 void
-CheckChoice(const char *argument, const char *value)
+CheckChoice(const char *name, const char *value)
 {
+	const ChoiceSet *set = FindChoiceSet(name);
 	StringInfoData allowed;
 
-	if (IsChoice(argument, value))
+	if (IsChoice(name, value))
 		return;
 	initStringInfo(&allowed);
-	for (const char *const *choice = ChoicesOf(argument); *choice != NULL; choice++)
+	for (const char *const *choice = set->values; *choice != NULL; choice++)
 		appendStringInfo(&allowed, "%s%s", allowed.len > 0 ? ", " : "", *choice);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid %s \"%s\"", argument, value),
+			 errmsg("invalid %s \"%s\"", set->argument, value),
 			 errhint("Allowed: %s.", allowed.data)));
 }
 
@@ -160,7 +162,7 @@ amelia_check_cursor(PG_FUNCTION_ARGS)
 }
 
 /*
- * check_choice(argument text, value text) returns text
+ * check_choice(name text, value text) returns text
  */
 Datum
 amelia_check_choice(PG_FUNCTION_ARGS)

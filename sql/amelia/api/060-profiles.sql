@@ -74,7 +74,12 @@ BEGIN
 		max_concurrent = n.max_concurrent,
 		stream_tool_results = n.stream_tool_results,
 		recovery_hours = n.recovery_hours
-	FROM (SELECT r.* FROM amelia.server_settings AS o, jsonb_populate_record(o, changes) AS r
+	FROM (SELECT r.*
+		-- some write a whole number as 7.0
+		FROM (SELECT COALESCE(jsonb_object_agg(c.key, CASE jsonb_typeof(c.value)
+				WHEN 'number' THEN to_jsonb(trim_scale(c.value::numeric)) ELSE c.value END), '{}')
+			FROM jsonb_each(changes) AS c) AS t (trimmed),
+			amelia.server_settings AS o, jsonb_populate_record(o, t.trimmed) AS r
 		WHERE o.id = 1 FOR NO KEY UPDATE OF o) AS n
 	WHERE s.id = 1
 	RETURNING s.* INTO changed;

@@ -27,12 +27,12 @@ AS 'MODULE_PATHNAME', 'amelia_check_cursor';
 COMMENT ON FUNCTION amelia.check_cursor(integer) IS
 'The cursor, the last sequence that a reader has seen; 22023 when it is NULL or negative.';
 
-CREATE FUNCTION amelia.check_choice(argument text, value text) RETURNS text
+CREATE FUNCTION amelia.check_choice(name text, value text) RETURNS text
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_check_choice';
 COMMENT ON FUNCTION amelia.check_choice(text, text) IS
-'The value, which may be NULL; 22023 with the allowed values as hint when it is none of the set that the argument''s name stands for: status, workflow_type, level, role, session_status.';
+'The value, which may be NULL; 22023 with the allowed values as hint when it is none of the named set: status, workflow_type, level, role, session_status.';
 
 CREATE FUNCTION amelia.check_container(argument text, value jsonb) RETURNS jsonb
 LANGUAGE c IMMUTABLE PARALLEL SAFE
