@@ -21,7 +21,7 @@ PG_FUNCTION_INFO_V1(amelia_uuid_v7);
 
 /* steps of 1/4096 ms since 1970 */
 #define STEPS_PER_MS 4096
-#define NS_PER_MS 1000000
+#define NANOSECONDS_PER_MS 1000000
 
 /*
  * The steps of now, above all that this session used before.
@@ -34,8 +34,8 @@ NextStep(void)
 	uint64		step;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	step = ((uint64) now.tv_sec * 1000 + now.tv_nsec / NS_PER_MS) * STEPS_PER_MS +
-		(uint64) (now.tv_nsec % NS_PER_MS) * STEPS_PER_MS / NS_PER_MS;
+	step = ((uint64) now.tv_sec * 1000 + now.tv_nsec / NANOSECONDS_PER_MS) * STEPS_PER_MS +
+		(uint64) (now.tv_nsec % NANOSECONDS_PER_MS) * STEPS_PER_MS / NANOSECONDS_PER_MS;
 	if (step <= last)
 		step = last + 1;
 	last = step;

@@ -99,7 +99,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia.set_workflow_status(uuid, text, text) IS
-'Moves a workflow along the state machine, writes the lifecycle event, and returns the workflow. failure_reason goes with failed and cancelled and is the event''s message. Errors: P0002 no such workflow, 55000 not a transition (to the status that is already there is none), 22023 a NULL, an unknown status, a reason where none belongs.';
+'Moves a workflow along the state machine, writes the lifecycle event, and returns the workflow. failure_reason goes with failed and cancelled and is the event''s message. Errors: P0002 no such workflow, 55000 not a transition (to the status that is already there is none), 23505 another workflow is in_progress or blocked in its worktree, 22023 a NULL, an unknown status, a reason where none belongs.';
 
 CREATE OR REPLACE FUNCTION amelia.transition_event(old_status text, new_status text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
