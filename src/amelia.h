@@ -51,6 +51,8 @@ typedef struct OwnerContext
 
 extern void BecomeOwner(Oid owner, OwnerContext *before);
 extern void BecomeSelf(const OwnerContext *before);
+extern int	EnterSafePath(void);
+extern void LeaveSafePath(int nest_level);
 extern SPIPlanPtr KeptPlan(SPIPlanPtr *plan, const char *query, int nargs, const Oid *types);
 pg_noreturn extern void RefuseNoWorkflow(const pg_uuid_t *workflow);
 pg_noreturn extern void RefuseOlderSchema(const char *missing);
@@ -63,6 +65,7 @@ typedef enum SequenceKind
 } SequenceKind;
 
 extern void InitSequence(void);
+extern Relation OpenTable(const char *name, LOCKMODE lock);
 extern Oid	SequenceParentOwner(SequenceKind kind);
 extern bool LockSequence(SequenceKind kind, Datum parent);
 extern int32 AllocateSequence(SequenceKind kind, Datum parent, int32 count);

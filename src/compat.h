@@ -44,4 +44,11 @@
 #define CompatMakeRange(type, lower, upper) make_range((type), (lower), (upper), false)
 #endif
 
+/* 18: a deferrable primary key can be asked for. */
+#if PG_VERSION_NUM >= 180000
+#define CompatPrimaryKeyIndex(table) RelationGetPrimaryKeyIndex((table), false)
+#else
+#define CompatPrimaryKeyIndex(table) RelationGetPrimaryKeyIndex(table)
+#endif
+
 #endif							/* AMELIA_COMPAT_H */

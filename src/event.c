@@ -3,11 +3,11 @@
  * event.c
  *	  Appending events, one or an array of them.
  *
- *	  Rows go in through INSERT, so that all holds that holds for one: the
- *	  caller's grants, constraints, other people's triggers, row security.
- *	  A single event is numbered by the table's trigger. An array gets its
- *	  numbers in one allocation, unless somebody else's trigger may leave
- *	  rows out or add some: then each row is numbered as it comes.
+ *	  All that holds for an INSERT holds for them: the caller's grants,
+ *	  constraints, other people's triggers, row security. Into an ordinary
+ *	  table they go without one (insert.c), else in one. The numbers come from
+ *	  one allocation, unless somebody else's trigger may leave rows out or add
+ *	  some: then each row is numbered as it comes.
  *
  *	  What is sent again is known by its id. The workflow's row is locked
  *	  before we look for it, so that of two who send the same, the second
@@ -20,12 +20,13 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rangetypes.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(amelia_append_event);
@@ -38,16 +39,6 @@ PG_FUNCTION_INFO_V1(amelia_append_events);
 #define EVENT_COLUMNS \
 	"event_type, message, level, agent, data, is_error, \"timestamp\", id," \
 	" correlation_id, tool_name, tool_input, trace_id, parent_id, workflow_id"
-
-/* A type that event_types does not have is level debug and stored. */
-static const char *const append_query =
-	"INSERT INTO amelia.workflow_log (" EVENT_COLUMNS ")"
-	" SELECT $1, $2, l.level, $4, $5, COALESCE($6, l.level = 'error'), COALESCE($7, pg_catalog.now()),"
-	" COALESCE($8, amelia.uuid_v7()), $9, $10, $11, $12, $13, $14"
-	" FROM (SELECT COALESCE($3, t.level, 'debug') AS level"
-	" FROM (VALUES (1)) AS one LEFT JOIN amelia.event_types AS t ON t.event_type = $1"
-	" WHERE t.persisted IS NOT FALSE) AS l"
-	" ON CONFLICT (id) DO NOTHING RETURNING sequence";
 
 /*
  * Whether a stored event says the same. A level, an is_error or a time that
@@ -67,10 +58,6 @@ static const char *const append_query =
 	" AND (" e ".parent_id IS NOT DISTINCT FROM " f "13 OR (" e ".parent_id IS NULL" \
 	" AND NOT EXISTS (SELECT FROM amelia.workflow_log AS p WHERE p.id = " f "13)))"
 
-static const char *const repeat_query =
-	"SELECT e.sequence, e.workflow_id = $14 AND " SAME_EVENT("e", "$")
-	" FROM amelia.workflow_log AS e WHERE e.id = $8";
-
 #define EVENT_ARRAYS \
 	"ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)," \
 	" pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6)," \
@@ -79,11 +66,14 @@ static const char *const repeat_query =
 	" pg_catalog.unnest($13)) WITH ORDINALITY" \
 	" AS f (f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, place)"
 
-/* $15 is the number before the first; NULL leaves them to the trigger. */
+/*
+ * $15 is the number before the first; NULL leaves them to the triggers, and
+ * ours notes which ones it allocated.
+ */
 static const char *const append_batch_query =
 	"INSERT INTO amelia.workflow_log (" EVENT_COLUMNS ", sequence, sequence_allocated)"
 	" SELECT f.f1, f.f2, f.f3, f.f4, f.f5, f.f6, f.f7, f.f8, f.f9, f.f10, f.f11, f.f12, f.f13,"
-	" $14, $15 + f.place::integer, true"
+	" $14, $15 + f.place::integer, $15 IS NOT NULL"
 	" FROM " EVENT_ARRAYS
 	" RETURNING sequence";
 
@@ -100,10 +90,6 @@ static const char *const parent_query =
 	" WHERE g.parent IS NOT NULL AND g.parent <> ALL ($2)"
 	" AND NOT EXISTS (SELECT FROM amelia.workflow_log AS p WHERE p.id = g.parent)"
 	" LIMIT 1";
-
-static const char *const types_query =
-	"SELECT t.event_type, t.level, t.persisted FROM amelia.event_types AS t"
-	" WHERE t.event_type = ANY ($1)";
 
 /*
  * Raise 23505 because the id stands for another event.
@@ -211,130 +197,6 @@ RefuseNoParent(const pg_uuid_t *parent)
 }
 
 /*
- * The sequence of the event that is stored with the id in values, 0 when
- * there is none; 23505 when it says something else.
- */
-static int32
-FindRepeatedEvent(Datum *values, const bool *nulls, const Oid *types)
-{
-	static SPIPlanPtr plan = NULL;
-	bool		is_null;
-
-	if (nulls[EVENT_ID])
-		return 0;
-	RunPlan(KeptPlan(&plan, repeat_query, EVENT_PARAMS, types),
-			EVENT_PARAMS, values, nulls, SPI_OK_SELECT);
-	if (SPI_processed == 0)
-		return 0;
-	if (!DatumGetBool(ResultValue(0, 2, &is_null)))
-		RefuseOtherContent(DatumGetUUIDP(values[EVENT_ID]));
-	return DatumGetInt32(ResultValue(0, 1, &is_null));
-}
-
-/*
- * append_event(workflow_id uuid, event_type text, ...) returns integer
- */
-Datum
-amelia_append_event(PG_FUNCTION_ARGS)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			types[EVENT_PARAMS];
-	Event		event;
-	Datum		values[EVENT_PARAMS];
-	bool		nulls[EVENT_PARAMS];
-	pg_uuid_t	parent;
-	bool		is_null;
-	int32		sequence;
-
-	if (PG_ARGISNULL(0))
-		RefuseMissing("workflow_id");
-	for (int i = 0; i < EVENT_FIELDS; i++)
-	{
-		event.nulls[i] = PG_ARGISNULL(i + 1);
-		event.values[i] = event.nulls[i] ? (Datum) 0 : PG_GETARG_DATUM(i + 1);
-		types[i] = event_fields[i].type;
-	}
-	CheckEvent(&event);
-	memcpy(values, event.values, sizeof(event.values));
-	memcpy(nulls, event.nulls, sizeof(event.nulls));
-	values[WORKFLOW_PARAM] = PG_GETARG_DATUM(0);
-	nulls[WORKFLOW_PARAM] = false;
-	types[WORKFLOW_PARAM] = UUIDOID;
-
-	if (!LockSequence(EVENT_SEQUENCE, PG_GETARG_DATUM(0)))
-		RefuseNoWorkflow(PG_GETARG_UUID_P(0));
-
-	SPI_connect();
-	if (FindMissingParent(&event, 1, &parent))
-	{
-		/* The parent may have gone since this was sent first. */
-		sequence = FindRepeatedEvent(values, nulls, types);
-		if (sequence == 0)
-			RefuseNoParent(&parent);
-	}
-	else
-	{
-		RunPlan(KeptPlan(&plan, append_query, EVENT_PARAMS, types),
-				EVENT_PARAMS, values, nulls, SPI_OK_INSERT_RETURNING);
-		sequence = SPI_processed == 1 ?
-			DatumGetInt32(ResultValue(0, 1, &is_null)) :
-			FindRepeatedEvent(values, nulls, types);
-	}
-	SPI_finish();
-
-	/* Its type is switched off, or somebody's trigger left it out. */
-	if (sequence == 0)
-		PG_RETURN_NULL();
-	PG_RETURN_INT32(sequence);
-}
-
-/*
- * Give each event the level of its type where it has none, and what follows
- * from it; leave out those whose type is switched off. Returns how many stay.
- */
-static int
-ApplyTypes(Event *events, int count)
-{
-	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {TEXTARRAYOID};
-	Datum		values[] = {FieldArray(events, count, EVENT_TYPE, false)};
-	bool		nulls[] = {false};
-	int			kept = 0;
-
-	RunPlan(KeptPlan(&plan, types_query, lengthof(types), types),
-			lengthof(values), values, nulls, SPI_OK_SELECT);
-	for (int i = 0; i < count; i++)
-	{
-		Event	   *event = &events[i];
-		char	   *event_type = TextDatumGetCString(event->values[EVENT_TYPE]);
-		const char *level = "debug";
-		bool		is_stored = true;
-
-		for (uint64 row = 0; row < SPI_processed; row++)
-		{
-			bool		is_null;
-
-			if (strcmp(TextDatumGetCString(ResultValue(row, 1, &is_null)), event_type) != 0)
-				continue;
-			level = TextDatumGetCString(ResultValue(row, 2, &is_null));
-			is_stored = DatumGetBool(ResultValue(row, 3, &is_null));
-			break;
-		}
-		if (!is_stored)
-			continue;
-		if (event->nulls[EVENT_LEVEL])
-			event->values[EVENT_LEVEL] = CStringGetTextDatum(level);
-		event->nulls[EVENT_LEVEL] = false;
-		if (event->nulls[EVENT_IS_ERROR])
-			event->values[EVENT_IS_ERROR] =
-				BoolGetDatum(strcmp(TextDatumGetCString(event->values[EVENT_LEVEL]), "error") == 0);
-		event->nulls[EVENT_IS_ERROR] = false;
-		events[kept++] = *event;
-	}
-	return kept;
-}
-
-/*
  * The arguments of the batch queries: arrays of all fields, and the workflow.
  */
 static void
@@ -413,21 +275,41 @@ FindRepeated(const Event *events, int count, Datum workflow, pg_uuid_t *repeated
 }
 
 /*
- * Insert the events, and get the range of their sequences.
+ * Send the events in an INSERT, and get the range of their sequences.
  */
 static void
-InsertBatch(Event *events, int count, Datum workflow, int32 *first, int32 *last)
+SendInsert(Relation log, const Event *events, int count, Datum workflow,
+		   int32 *first, int32 *last)
 {
 	static SPIPlanPtr plan = NULL;
 	Datum		values[EVENT_PARAMS + 1];
 	bool		nulls[EVENT_PARAMS + 1] = {false};
 	Oid			types[EVENT_PARAMS + 1];
-	Oid			table = get_relname_relid("workflow_log", get_namespace_oid(AMELIA_SCHEMA, false));
-	Relation	log = table_open(table, RowExclusiveLock);
 
-	for (int i = 0; i < count; i++)
+	BatchValues(events, count, workflow, values, types);
+	types[EVENT_PARAMS] = INT4OID;
+	nulls[EVENT_PARAMS] = !OnlyOurInsertTriggers(log);
+	values[EVENT_PARAMS] = nulls[EVENT_PARAMS] ? (Datum) 0 :
+		Int32GetDatum(AllocateSequence(EVENT_SEQUENCE, workflow, count) - 1);
+	RunPlan(KeptPlan(&plan, append_batch_query, EVENT_PARAMS + 1, types),
+			EVENT_PARAMS + 1, values, nulls, SPI_OK_INSERT_RETURNING);
+	ResultRange(first, last);
+}
+
+/*
+ * Copies of the events to be stored, with all that follows from what was
+ * given; those whose type is switched off are left out.
+ */
+static Event *
+CompleteEvents(const Event *events, int *count)
+{
+	Event	   *complete = palloc(Max(*count, 1) * sizeof(Event));
+
+	memcpy(complete, events, *count * sizeof(Event));
+	*count = ApplyTypes(complete, *count);
+	for (int i = 0; i < *count; i++)
 	{
-		Event	   *event = &events[i];
+		Event	   *event = &complete[i];
 
 		if (event->nulls[EVENT_ID])
 		{
@@ -444,15 +326,146 @@ InsertBatch(Event *events, int count, Datum workflow, int32 *first, int32 *last)
 			event->nulls[EVENT_TIMESTAMP] = false;
 		}
 	}
-	BatchValues(events, count, workflow, values, types);
-	types[EVENT_PARAMS] = INT4OID;
-	nulls[EVENT_PARAMS] = !OnlyOurInsertTriggers(log);
-	values[EVENT_PARAMS] = nulls[EVENT_PARAMS] ? (Datum) 0 :
-		Int32GetDatum(AllocateSequence(EVENT_SEQUENCE, workflow, count) - 1);
-	RunPlan(KeptPlan(&plan, append_batch_query, EVENT_PARAMS + 1, types),
-			EVENT_PARAMS + 1, values, nulls, SPI_OK_INSERT_RETURNING);
-	ResultRange(first, last);
+	return complete;
+}
+
+/*
+ * Raise 23505 because some of a batch are stored, and some are not.
+ */
+static void
+RefusePartOfBatch(const pg_uuid_t *repeated)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("event %s exists already, but not all of its batch",
+					UuidText(repeated)),
+			 errhint("Send a batch again as it was sent first."),
+			 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA),
+			 err_generic_string(PG_DIAG_TABLE_NAME, "workflow_log"),
+			 err_generic_string(PG_DIAG_CONSTRAINT_NAME, "workflow_log_pkey")));
+}
+
+/*
+ * Whether an event has a parent.
+ */
+static bool
+HasParent(const Event *events, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (!events[i].nulls[EVENT_PARENT_ID])
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What has to be asked in SQL: whether the events, some of which may be
+ * stored already, are all there, and whether their parents are. Returns
+ * whether they are to be inserted; if not, the range of their sequences.
+ */
+static bool
+AreNew(Datum workflow, const Event *events, int count, const Event *stored, int stored_count,
+	   int32 *first, int32 *last)
+{
+	pg_uuid_t	culprit;
+	int32		first_repeated;
+	int32		last_repeated;
+	int			repeated_count = FindRepeated(events, count, workflow, &culprit,
+											  &first_repeated, &last_repeated);
+
+	if (repeated_count == 0)
+	{
+		if (FindMissingParent(stored, stored_count, &culprit))
+			RefuseNoParent(&culprit);
+		return stored_count > 0;
+	}
+	if (repeated_count != count && repeated_count != stored_count)
+		RefusePartOfBatch(&culprit);
+	*first = first_repeated;
+	*last = last_repeated;
+	return false;
+}
+
+/*
+ * Append the events, unless they were before, and get the range of their
+ * sequences; empty when none is stored.
+ */
+static void
+AppendEvents(Datum workflow, const Event *events, int count, int32 *first, int32 *last)
+{
+	Relation	log = OpenTable("workflow_log", RowExclusiveLock);
+	int			stored_count = count;
+	Event	   *stored = CompleteEvents(events, &stored_count);
+	EventInsert *insert = NULL;
+	bool		may_be_stored = true;
+	bool		are_new = true;
+
+	PreventCommandIfReadOnly("INSERT");
+	*first = 1;
+	*last = 0;
+	if (stored_count > 0 && MayInsertDirectly(log))
+	{
+		insert = BeginInsert(log, stored, stored_count);
+		*first = AllocateSequence(EVENT_SEQUENCE, workflow, stored_count);
+	}
+	else if (!LockSequence(EVENT_SEQUENCE, workflow))
+		*first = 0;
+	if (*first == 0)
+		RefuseNoWorkflow(DatumGetUUIDP(workflow));
+
+	if (insert != NULL)
+		may_be_stored = IsAnyStored(log, events, count);
+	if (insert == NULL || may_be_stored || HasParent(stored, stored_count))
+	{
+		int			nest_level = EnterSafePath();
+
+		SPI_connect();
+		are_new = AreNew(workflow, events, count, stored, stored_count, first, last);
+		if (are_new && insert == NULL)
+			SendInsert(log, stored, stored_count, workflow, first, last);
+		SPI_finish();
+		LeaveSafePath(nest_level);
+	}
+	if (insert != NULL && are_new)
+	{
+		/* There, and not for our snapshot to see. */
+		if (may_be_stored && IsolationUsesXactSnapshot())
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not serialize access due to concurrent update")));
+		FinishInsert(insert, stored, stored_count, workflow, *first);
+		*last = *first + stored_count - 1;
+	}
+	else if (insert != NULL)
+		EndInsert(insert);
 	table_close(log, NoLock);
+}
+
+/*
+ * append_event(workflow_id uuid, event_type text, ...) returns integer
+ */
+Datum
+amelia_append_event(PG_FUNCTION_ARGS)
+{
+	Event		event;
+	int32		first;
+	int32		last;
+
+	if (PG_ARGISNULL(0))
+		RefuseMissing("workflow_id");
+	for (int i = 0; i < EVENT_FIELDS; i++)
+	{
+		event.nulls[i] = PG_ARGISNULL(i + 1);
+		event.values[i] = event.nulls[i] ? (Datum) 0 : PG_GETARG_DATUM(i + 1);
+	}
+	CheckEvent(&event);
+	AppendEvents(PG_GETARG_DATUM(0), &event, 1, &first, &last);
+
+	/* Its type is switched off, or somebody's trigger left it out. */
+	if (first > last)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(first);
 }
 
 /*
@@ -461,43 +474,16 @@ InsertBatch(Event *events, int count, Datum workflow, int32 *first, int32 *last)
 Datum
 amelia_append_events(PG_FUNCTION_ARGS)
 {
-	Datum		workflow;
 	Event	   *events;
 	int			count;
-	int			repeated_count;
-	pg_uuid_t	repeated;
-	pg_uuid_t	parent;
-	int32		first = 1;
-	int32		last = 0;
+	int32		first;
+	int32		last;
 
 	if (PG_ARGISNULL(0))
 		RefuseMissing("workflow_id");
 	if (PG_ARGISNULL(1))
 		RefuseMissing("events");
-	workflow = PG_GETARG_DATUM(0);
 	events = ReadEvents(PG_GETARG_DATUM(1), &count);
-	if (!LockSequence(EVENT_SEQUENCE, workflow))
-		RefuseNoWorkflow(PG_GETARG_UUID_P(0));
-	if (count == 0)
-		PG_RETURN_DATUM(SequenceRange(first, last));
-
-	SPI_connect();
-	repeated_count = FindRepeated(events, count, workflow, &repeated, &first, &last);
-	if (repeated_count < count)
-		count = ApplyTypes(events, count);
-	if (repeated_count == 0 && FindMissingParent(events, count, &parent))
-		RefuseNoParent(&parent);
-	if (repeated_count == 0 && count > 0)
-		InsertBatch(events, count, workflow, &first, &last);
-	else if (repeated_count != count)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("event %s exists already, but not all of its batch",
-						UuidText(&repeated)),
-				 errhint("Send a batch again as it was sent first."),
-				 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA),
-				 err_generic_string(PG_DIAG_TABLE_NAME, "workflow_log"),
-				 err_generic_string(PG_DIAG_CONSTRAINT_NAME, "workflow_log_pkey")));
-	SPI_finish();
+	AppendEvents(PG_GETARG_DATUM(0), events, count, &first, &last);
 	PG_RETURN_DATUM(SequenceRange(first, last));
 }

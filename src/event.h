@@ -47,4 +47,18 @@ extern const EventFieldInfo event_fields[EVENT_FIELDS];
 extern void CheckEvent(const Event *event);
 extern Event *ReadEvents(Datum events, int *count);
 
+/* event_type.c */
+extern int	ApplyTypes(Event *events, int count);
+
+/* insert.c */
+typedef struct EventInsert EventInsert;
+
+extern void InitInsert(void);
+extern bool MayInsertDirectly(Relation log);
+extern bool IsAnyStored(Relation log, const Event *events, int count);
+extern EventInsert *BeginInsert(Relation log, const Event *events, int count);
+extern void FinishInsert(EventInsert *insert, const Event *events, int count,
+						 Datum workflow, int32 first);
+extern void EndInsert(EventInsert *insert);
+
 #endif							/* AMELIA_EVENT_H */

@@ -8,6 +8,7 @@
 #include "amelia.h"
 
 #include "miscadmin.h"
+#include "utils/guc.h"
 
 /*
  * Run what follows with the rights of a table's owner, until BecomeSelf().
@@ -31,6 +32,31 @@ void
 BecomeSelf(const OwnerContext *before)
 {
 	SetUserIdAndSecContext(before->user, before->security);
+}
+
+/*
+ * Resolve the names of what follows in pg_catalog, until LeaveSafePath(). A SET
+ * clause of the function would cost more than the function, and each change of
+ * the path makes the session plan its foreign key checks anew: so only where
+ * SQL is run. An error restores the caller's path by itself.
+ */
+int
+EnterSafePath(void)
+{
+	int			nest_level = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return nest_level;
+}
+
+/*
+ * End what EnterSafePath() began.
+ */
+void
+LeaveSafePath(int nest_level)
+{
+	AtEOXact_GUC(true, nest_level);
 }
 
 /*

@@ -294,20 +294,21 @@ Migrate(Oid schema, Oid owner, StringInfo done)
 	List	   *scripts = ReadScripts();
 	OwnerContext before;
 
-	GrantMembers(owner);
-	BecomeOwner(owner, &before);
+	/* What is granted then is no initial privilege, and pg_dump keeps it. */
 	creating_extension = false;
 	PG_TRY();
 	{
+		GrantMembers(owner);
+		BecomeOwner(owner, &before);
 		CheckNotNewer(scripts, schema);
 		RunScripts(scripts, schema, in_extension_script, done);
+		BecomeSelf(&before);
 	}
 	PG_FINALLY();
 	{
 		creating_extension = in_extension_script;
 	}
 	PG_END_TRY();
-	BecomeSelf(&before);
 }
 
 /*

@@ -42,6 +42,7 @@
 #include "access/tableam.h"
 #include "access/transam.h"
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_collation.h"
@@ -153,7 +154,7 @@ FindUniqueIndex(Relation table, AttrNumber first, AttrNumber second)
  * Open a table of ours by name, holding the lock to the end of the
  * transaction; 55000 when it is not there.
  */
-static Relation
+Relation
 OpenTable(const char *name, LOCKMODE lock)
 {
 	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, true);
@@ -354,12 +355,47 @@ ProbeHighest(const Allocator *allocator, Relation table, Relation index, Datum p
 }
 
 /*
+ * The number that this session gave or saw last in a workflow, 0 when it has
+ * forgotten. Others may have gone on since, and what we gave may have been
+ * aborted or deleted.
+ */
+static int32 *
+LastNumber(const Allocator *allocator, Datum parent)
+{
+	static struct
+	{
+		pg_uuid_t	parent;
+		int32		number;
+	}			last[256];
+	pg_uuid_t  *uuid;
+	uint32		place;
+
+	if (allocator != &allocators[EVENT_SEQUENCE])
+		return NULL;
+	uuid = DatumGetUUIDP(parent);
+	place = hash_bytes(uuid->data, UUID_LEN) % lengthof(last);
+	if (memcmp(&last[place].parent, uuid, UUID_LEN) != 0)
+	{
+		last[place].parent = *uuid;
+		last[place].number = 0;
+	}
+	return &last[place].number;
+}
+
+/*
  * The highest number that is taken: the floor, or what a child has above it.
  * The parent must be locked.
+ *
+ * A scan from above looks at all children of the parent on the index's last
+ * page, some hundreds, before it returns the first. So we begin by asking for
+ * the highest one from the number on that we remember; if there is any, it is
+ * the highest one of all. If there is none, we ask again without.
  */
 static int32
-HighestSequence(const Allocator *allocator, Relation table, Datum parent, int32 floor)
+HighestSequence(const Allocator *allocator, Relation table, Datum parent, int32 floor, int32 count)
 {
+	int32	   *last = LastNumber(allocator, parent);
+	int32		bound = last != NULL && *last - 1 > floor ? *last - 1 : floor;
 	Relation	index = index_open(allocator->child_index, AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(table, NULL);
 	int32		highest;
@@ -369,7 +405,12 @@ HighestSequence(const Allocator *allocator, Relation table, Datum parent, int32 
 		TransactionId writer;
 		ItemPointerData place;
 
-		highest = ProbeHighest(allocator, table, index, parent, floor, slot, &writer);
+		highest = ProbeHighest(allocator, table, index, parent, bound, slot, &writer);
+		if (highest == bound && bound > floor)
+		{
+			bound = floor;
+			continue;
+		}
 		if (!TransactionIdIsValid(writer))
 			break;
 		place = slot->tts_tid;
@@ -378,6 +419,8 @@ HighestSequence(const Allocator *allocator, Relation table, Datum parent, int32 
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);
+	if (last != NULL)
+		*last = highest > PG_INT32_MAX - count ? 0 : highest + count;
 	return highest;
 }
 
@@ -427,7 +470,7 @@ AllocateSequence(SequenceKind kind, Datum parent, int32 count)
 
 	if (LockParent(allocator, table, parent, &floor))
 	{
-		int32		highest = HighestSequence(allocator, child, parent, floor);
+		int32		highest = HighestSequence(allocator, child, parent, floor, count);
 
 		if (highest > PG_INT32_MAX - count)
 			ereport(ERROR,

@@ -14,7 +14,10 @@
 #include "amelia.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 PG_FUNCTION_INFO_V1(amelia_keep_sequence);
@@ -117,7 +120,8 @@ amelia_raise_sequence_floor(PG_FUNCTION_ARGS)
 					   TRIGGER_EVENT_AFTER, TRIGGER_EVENT_DELETE, false);
 	for (size_t i = 0; i < lengthof(floor_queries); i++)
 	{
-		if (strcmp(RelationGetRelationName(data->tg_relation), floor_queries[i].child) == 0)
+		if (get_relname_relid(floor_queries[i].child, get_namespace_oid(AMELIA_SCHEMA, true)) ==
+			RelationGetRelid(data->tg_relation))
 			queries = &floor_queries[i];
 	}
 	if (queries == NULL || (!is_truncate && data->tg_oldtable == NULL))
@@ -165,6 +169,7 @@ amelia_next_sequence(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("count must be 1 or more: %d", count)));
+	PreventCommandIfReadOnly("next_sequence()");
 	first = AllocateSequence(EVENT_SEQUENCE, PG_GETARG_DATUM(0), count);
 	if (first == 0)
 		RefuseNoWorkflow(PG_GETARG_UUID_P(0));

@@ -88,14 +88,15 @@ $$, 'every function has a comment');
 SELECT is_empty('SELECT a.signature FROM actual AS a WHERE a.security_definer', 'no function is SECURITY DEFINER');
 
 -- What is looked up by name must not depend on the caller's path. These run
--- for each row, in C, and look nothing up. Procedures that commit cannot have it.
+-- for each row or event, in C; they look nothing up, or set the path where they do.
+-- Procedures that commit cannot have it.
 SELECT set_eq($$
 	SELECT a.function_name, a.language::text FROM actual AS a
 	WHERE a.kind <> 'p' AND a.config IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'
 $$, $$
 	SELECT e.name, 'c'
 	FROM unnest(ARRAY['uuid_v7', 'touch_updated_at', 'enforce_workflow_update', 'allocate_sequence',
-		'keep_sequence', 'keep_sequence_floor']) AS e (name)
+		'keep_sequence', 'keep_sequence_floor', 'append_event', 'append_events']) AS e (name)
 $$, 'every function has a search_path of its own, save these');
 
 -- What belongs to the extension: the functions in C, scripts() and migrate().

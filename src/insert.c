@@ -1,0 +1,336 @@
+/*-------------------------------------------------------------------------
+ *
+ * insert.c
+ *	  Events into the log without the detour of an INSERT statement.
+ *
+ *	  A statement for one row spends more time on the start and end of its
+ *	  plan than on the row, and a third of a batch's goes into queries that
+ *	  ask whether the workflow is there, whose row we hold locked. So the
+ *	  rows go in as those of logical replication do, by the executor's own
+ *	  ExecSimpleRelationInsert(): constraints, table, indexes, triggers.
+ *
+ *	  That holds what an INSERT holds only while the table is as migrate()
+ *	  made it, give or take an operator's indexes, CHECKs, foreign keys and
+ *	  columns without a default. For anything else (a policy, a rule,
+ *	  somebody's trigger, a role whose grants are by column, somebody who
+ *	  watches permission checks) we decline, and the caller sends an INSERT.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "event.h"
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* What is known of the log; looked up anew after it changed. */
+static struct
+{
+	bool		is_valid;
+	Oid			table;
+	bool		is_ordinary;
+	AttrNumber	columns[EVENT_FIELDS];
+	AttrNumber	workflow;
+	AttrNumber	sequence;
+	AttrNumber	allocated;
+	Oid			id_index;
+	Oid			workflow_key;	/* the foreign keys */
+	Oid			parent_key;
+} shape;
+
+struct EventInsert
+{
+	EState	   *estate;
+	ResultRelInfo *relation;
+	TupleTableSlot *slot;
+};
+
+/*
+ * Relcache callback: forget what is known of the log when it changed.
+ */
+static void
+ForgetShape(Datum arg, Oid relation)
+{
+	if (relation == InvalidOid || relation == shape.table)
+		shape.is_valid = false;
+}
+
+/*
+ * Called once, when the library is loaded.
+ */
+void
+InitInsert(void)
+{
+	CacheRegisterRelcacheCallback(ForgetShape, (Datum) 0);
+}
+
+/*
+ * The foreign key from one column to a table, or InvalidOid.
+ */
+static Oid
+ForeignKeyOn(Relation log, AttrNumber column, Oid referenced)
+{
+	ListCell   *cell;
+
+	foreach(cell, RelationGetFKeyList(log))
+	{
+		ForeignKeyCacheInfo *key = lfirst_node(ForeignKeyCacheInfo, cell);
+
+		if (key->nkeys == 1 && key->conkey[0] == column && key->confrelid == referenced)
+			return key->conoid;
+	}
+	return InvalidOid;
+}
+
+/*
+ * Whether an INSERT fires no triggers but ours and those of foreign keys.
+ */
+static bool
+HasOnlyOurTriggers(Relation log)
+{
+	TriggerDesc *triggers = log->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		Trigger    *trigger = &triggers->triggers[i];
+
+		if (TRIGGER_FOR_INSERT(trigger->tgtype) && trigger->tgfoid != F_RI_FKEY_CHECK_INS &&
+			strcmp(trigger->tgname, "zzz_allocate_sequence") != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Find a column of ours; false when it is not as we made it.
+ */
+static bool
+FindColumn(TupleDesc tupdesc, const char *name, Oid type, AttrNumber *column, Bitmapset **ours)
+{
+	Form_pg_attribute attribute;
+
+	*column = ColumnNumber(tupdesc, name);
+	*ours = bms_add_member(*ours, *column);
+	attribute = TupleDescAttr(tupdesc, *column - 1);
+	return attribute->atttypid == type && attribute->atttypmod == -1 &&
+		attribute->attgenerated == '\0' && attribute->attidentity == '\0';
+}
+
+/*
+ * Look at the log.
+ */
+static void
+FindShape(Relation log)
+{
+	TupleDesc	tupdesc = RelationGetDescr(log);
+	Oid			workflows = get_relname_relid("workflows", RelationGetNamespace(log));
+	Bitmapset  *ours = NULL;
+	bool		is_ordinary = log->rd_rel->relkind == RELKIND_RELATION &&
+		!log->rd_rel->relispartition && !log->rd_rel->relrowsecurity &&
+		log->rd_rules == NULL && HasOnlyOurTriggers(log);
+
+	shape.is_valid = true;
+	shape.table = RelationGetRelid(log);
+	for (int i = 0; i < EVENT_FIELDS; i++)
+		is_ordinary &= FindColumn(tupdesc, event_fields[i].name, event_fields[i].type,
+								  &shape.columns[i], &ours);
+	is_ordinary &= FindColumn(tupdesc, "workflow_id", UUIDOID, &shape.workflow, &ours);
+	is_ordinary &= FindColumn(tupdesc, "sequence", INT4OID, &shape.sequence, &ours);
+	is_ordinary &= FindColumn(tupdesc, "sequence_allocated", BOOLOID, &shape.allocated, &ours);
+	for (int i = 1; i <= tupdesc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i - 1);
+
+		/* Anybody else's column must be one that an INSERT leaves NULL. */
+		if (!attribute->attisdropped && !bms_is_member(i, ours) &&
+			(attribute->atthasdef || attribute->attidentity != '\0' ||
+			 get_typtype(attribute->atttypid) == TYPTYPE_DOMAIN))
+			is_ordinary = false;
+	}
+	bms_free(ours);
+	shape.id_index = CompatPrimaryKeyIndex(log);
+	shape.workflow_key = ForeignKeyOn(log, shape.workflow, workflows);
+	shape.parent_key = ForeignKeyOn(log, shape.columns[EVENT_PARENT_ID], shape.table);
+	shape.is_ordinary = is_ordinary && OidIsValid(shape.id_index);
+}
+
+/*
+ * Whether the current user's events may go in directly.
+ */
+bool
+MayInsertDirectly(Relation log)
+{
+	const AclMode needed = ACL_INSERT | ACL_SELECT;
+
+	if (!shape.is_valid || shape.table != RelationGetRelid(log))
+		FindShape(log);
+	return shape.is_ordinary && ExecutorCheckPerms_hook == NULL &&
+		SessionReplicationRole == SESSION_REPLICATION_ROLE_ORIGIN &&
+		pg_class_aclmask(RelationGetRelid(log), GetUserId(), needed, ACLMASK_ALL) == needed;
+}
+
+/*
+ * Look for an event by its id; and who inserts or deletes it, if that is a
+ * transaction that is still open.
+ */
+static bool
+ProbeEvent(Relation log, Relation index, Datum id, TupleTableSlot *slot, TransactionId *writer)
+{
+	SnapshotData dirty;
+	IndexScanDesc scan;
+	ScanKeyData key;
+	bool		found;
+
+	InitDirtySnapshot(dirty);
+	scan = CompatBeginIndexScan(log, index, &dirty, 1);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, id);
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	*writer = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+	return found;
+}
+
+/*
+ * Whether one of the events is there already. Who is about to insert or
+ * delete it is waited for, as an INSERT does. MayInsertDirectly() must have
+ * said yes.
+ */
+bool
+IsAnyStored(Relation log, const Event *events, int count)
+{
+	Relation	index = index_open(shape.id_index, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(log, NULL);
+	bool		found = false;
+
+	for (int i = 0; i < count && !found; i++)
+	{
+		TransactionId writer = InvalidTransactionId;
+
+		if (events[i].nulls[EVENT_ID])
+			continue;
+		while ((found = ProbeEvent(log, index, events[i].values[EVENT_ID], slot, &writer)) &&
+			   TransactionIdIsValid(writer))
+		{
+			ItemPointerData place = slot->tts_tid;
+
+			ExecClearTuple(slot);
+			XactLockTableWait(writer, log, &place, XLTW_InsertIndex);
+		}
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
+	return found;
+}
+
+/*
+ * Leave out the triggers that have nothing to do: ours, because the numbers
+ * are given; the check for the workflow, because we hold its row; the check
+ * for the parents, when no event has one.
+ */
+static void
+OmitTriggers(TriggerDesc *triggers, bool has_parents)
+{
+	if (triggers == NULL)
+		return;
+	triggers->trig_insert_before_row = false;
+	for (int i = 0; i < triggers->numtriggers; i++)
+	{
+		Trigger    *trigger = &triggers->triggers[i];
+
+		if (OidIsValid(trigger->tgconstraint) &&
+			(trigger->tgconstraint == shape.workflow_key ||
+			 (trigger->tgconstraint == shape.parent_key && !has_parents)))
+			trigger->tgenabled = TRIGGER_DISABLED;
+	}
+}
+
+/*
+ * Begin to insert: what can be done before the workflow is locked, so that
+ * it is locked for a shorter time.
+ */
+EventInsert *
+BeginInsert(Relation log, const Event *events, int count)
+{
+	EState	   *estate = CreateExecutorState();
+	MemoryContext caller = MemoryContextSwitchTo(estate->es_query_cxt);
+	EventInsert *insert = palloc(sizeof(EventInsert));
+	bool		has_parents = false;
+
+	for (int i = 0; i < count; i++)
+		has_parents = has_parents || !events[i].nulls[EVENT_PARENT_ID];
+	insert->estate = estate;
+	insert->relation = makeNode(ResultRelInfo);
+	InitResultRelInfo(insert->relation, log, 0, NULL, 0);
+	OmitTriggers(insert->relation->ri_TrigDesc, has_parents);
+	ExecOpenIndices(insert->relation, false);
+	estate->es_opened_result_relations = list_make1(insert->relation);
+	insert->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(log), table_slot_callbacks(log));
+	MemoryContextSwitchTo(caller);
+	return insert;
+}
+
+static void
+FillSlot(TupleTableSlot *slot, const Event *event, Datum workflow, int32 sequence)
+{
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	for (int i = 0; i < EVENT_FIELDS; i++)
+	{
+		slot->tts_values[shape.columns[i] - 1] = event->values[i];
+		slot->tts_isnull[shape.columns[i] - 1] = event->nulls[i];
+	}
+	slot->tts_values[shape.workflow - 1] = workflow;
+	slot->tts_isnull[shape.workflow - 1] = false;
+	slot->tts_values[shape.sequence - 1] = Int32GetDatum(sequence);
+	slot->tts_isnull[shape.sequence - 1] = false;
+	slot->tts_values[shape.allocated - 1] = BoolGetDatum(true);
+	slot->tts_isnull[shape.allocated - 1] = false;
+	ExecStoreVirtualTuple(slot);
+}
+
+/*
+ * Insert the events, in which nothing may be missing, with numbers from first
+ * on. Their workflow must be locked.
+ */
+void
+FinishInsert(EventInsert *insert, const Event *events, int count, Datum workflow, int32 first)
+{
+	MemoryContext caller = MemoryContextSwitchTo(insert->estate->es_query_cxt);
+
+	AfterTriggerBeginQuery();
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		FillSlot(insert->slot, &events[i], workflow, first + i);
+		ExecSimpleRelationInsert(insert->relation, insert->estate, insert->slot);
+		ResetPerTupleExprContext(insert->estate);
+	}
+	AfterTriggerEndQuery(insert->estate);
+	MemoryContextSwitchTo(caller);
+	EndInsert(insert);
+	CommandCounterIncrement();
+}
+
+/*
+ * Give up what BeginInsert() began.
+ */
+void
+EndInsert(EventInsert *insert)
+{
+	ExecCloseIndices(insert->relation);
+	ExecResetTupleTable(insert->estate->es_tupleTable, false);
+	FreeExecutorState(insert->estate);
+}
