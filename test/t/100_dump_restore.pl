@@ -1,0 +1,224 @@
+# Every form of pg_dump and pg_restore keeps every row, and every object that
+# an operator added, though the extension owns none of them.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use AmeliaTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('dump');
+my $dir = PostgreSQL::Test::Utils::tempdir;
+my $count = 0;
+
+new_database($node, 'source', extension => 1);
+fill($node, 'source');
+operator_changes($node, 'source');
+$node->safe_psql('source', q{COMMENT ON SCHEMA amelia IS 'our runs'; CREATE TABLE public.mine AS SELECT 1});
+my $sums = table_sums($node, 'source');
+my $catalog = catalog($node, 'source');
+
+# The next number of each log, wherever it comes from: it shows that the
+# floors and the numbers that clients brought arrived, and work.
+my $next = q{
+	SELECT w.issue_id, amelia.append_event(w.id, 'task_started', 'after the restore')
+	FROM amelia.workflows AS w ORDER BY 1};
+
+sub dump_to
+{
+	my ($file, @options) = @_;
+
+	$node->command_ok([ 'pg_dump', '-d', 'source', '-f', "$dir/$file", @options ], "pg_dump @options");
+	return;
+}
+
+sub restore
+{
+	my ($db, $file, @options) = @_;
+
+	$node->command_ok([ 'pg_restore', '-d', $db, '--exit-on-error', @options, "$dir/$file" ],
+		"pg_restore @options");
+	return;
+}
+
+# With ON_ERROR_STOP: a restore without a single error.
+sub run_script
+{
+	my ($db, $file, @options) = @_;
+
+	$node->command_ok(
+		[ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $db, '-o', "$dir/output", '-f', "$dir/$file", @options ],
+		"psql @options");
+	return;
+}
+
+sub empty_database
+{
+	my $db = 'restored' . ++$count;
+
+	new_database($node, $db);
+	return $db;
+}
+
+# A dump of data leaves materialized views to whoever restores it, and
+# --disable-triggers ends in ENABLE TRIGGER ALL.
+sub check_apart
+{
+	my ($db, $name) = @_;
+
+	$node->safe_psql($db, 'REFRESH MATERIALIZED VIEW amelia.ops_cost;
+		ALTER TABLE amelia.token_usage DISABLE TRIGGER ops_switched_off');
+	check($db, $name);
+	return;
+}
+
+# After each way of restoring: all is there, and nothing is left to migrate.
+sub check
+{
+	my ($db, $name) = @_;
+
+	same_database($node, $db, $sums, $catalog, $name);
+	is( $node->safe_psql($db, 'SELECT amelia.migrate()'),
+		'schema version 1 is complete, nothing to do', "$name: nothing to migrate");
+	return;
+}
+
+my $expected_next;
+my $db = empty_database();
+dump_to('plain.sql');
+run_script($db, 'plain.sql');
+check($db, 'plain');
+is($node->safe_psql($db, 'SELECT count(*) FROM public.mine'), '1', 'plain: tables outside the schema too');
+$expected_next = $node->safe_psql('source', "BEGIN; $next; ROLLBACK");
+like($expected_next, qr/^ISSUE-21\|63\n.*^ISSUE-30\|68$/ms, 'removed and reserved numbers are not given again');
+like($expected_next, qr/^OLD\|2002$/m, 'the next number follows what a client brought');
+is($node->safe_psql($db, $next), $expected_next, 'plain: the logs go on where they were');
+is( $node->safe_psql($db, q{
+		INSERT INTO amelia.workflows (issue_id, worktree_path) VALUES ('NEW', '/new');
+		INSERT INTO amelia.workflow_log (workflow_id, event_type, message)
+		SELECT id, 'task_started', 'first' FROM amelia.workflows WHERE issue_id = 'NEW'
+		RETURNING sequence, id IS NOT NULL}),
+	'1|t', 'plain: ids and sequences come by themselves');
+verify_is($node, $db, '', 'plain: verify() finds nothing after that');
+
+$db = empty_database();
+dump_to('all.custom', '-Fc');
+restore($db, 'all.custom');
+check($db, 'custom');
+is($node->safe_psql($db, $next), $expected_next, 'custom: the logs go on where they were');
+
+$db = empty_database();
+restore($db, 'all.custom', '-j4');
+check($db, 'custom -j4');
+
+$db = empty_database();
+dump_to('all.dir', '-Fd', '-j2');
+restore($db, 'all.dir', '-j4');
+check($db, 'directory -j4');
+
+$db = empty_database();
+dump_to('all.tar', '-Ft');
+restore($db, 'all.tar', '--single-transaction');
+check($db, 'tar in one transaction');
+
+# Of one database, only Amelia.
+$db = empty_database();
+dump_to('amelia.sql', '-n', 'amelia', '-e', 'amelia');
+run_script($db, 'amelia.sql', '-1');
+check($db, '-n amelia -e amelia');
+is($node->safe_psql($db, q{SELECT to_regclass('public.mine')}), '', '-n amelia -e amelia: nothing else');
+
+# Over what is there: --clean drops it first.
+$db = empty_database();
+$node->safe_psql($db, 'CREATE EXTENSION amelia');
+restore($db, 'all.custom', '--clean', '--if-exists');
+check($db, '--clean --if-exists over a fresh extension');
+
+foreach my $form ('--inserts', '--column-inserts', '--rows-per-insert=100')
+{
+	$db = empty_database();
+	dump_to('inserts.sql', $form);
+	run_script($db, 'inserts.sql', '-1');
+	check($db, $form);
+}
+
+# A dump that leaves row_security on, as who is bound by policies makes it.
+$db = empty_database();
+dump_to('policies.sql', '--enable-row-security');
+run_script($db, 'policies.sql');
+check($db, '--enable-row-security');
+$db = empty_database();
+restore($db, 'all.custom', '--enable-row-security');
+check($db, 'pg_restore --enable-row-security');
+
+# Schema and data apart. The triggers stand when the data comes: what they
+# would allocate or raise must stay as it was dumped. The circle of foreign
+# keys wants one transaction, or triggers that are off.
+dump_to('schema.custom', '-Fc', '--schema-only');
+dump_to('data.custom', '-Fc', '--data-only');
+dump_to('data.sql', '--data-only');
+dump_to('data-off.sql', '--data-only', '--disable-triggers');
+
+$db = empty_database();
+restore($db, 'schema.custom');
+is( $node->safe_psql($db, 'SELECT (SELECT count(*) FROM amelia.event_types), (SELECT count(*) FROM amelia.workflows)'),
+	'0|0', 'schema only: no rows, seeded ones neither');
+run_script($db, 'data.sql', '-1');
+check_apart($db, 'schema, then data with triggers on');
+is($node->safe_psql($db, $next), $expected_next, 'data with triggers on: the logs go on where they were');
+
+$db = empty_database();
+restore($db, 'schema.custom');
+run_script($db, 'data-off.sql');
+check_apart($db, 'schema, then data with triggers off');
+
+$db = empty_database();
+restore($db, 'schema.custom');
+restore($db, 'data.custom', '--disable-triggers', '-j4');
+check_apart($db, 'schema, then data -j4 with triggers off');
+
+$db = empty_database();
+restore($db, 'all.custom', "--section=$_") foreach qw(pre-data data post-data);
+check($db, 'section by section');
+
+# In the middle of a restore the triggers are not there yet: that is said, and
+# not taken for damage to be repaired by writing.
+$db = empty_database();
+restore($db, 'all.custom', '--section=pre-data', '--section=data');
+like(
+	$node->safe_psql($db, 'SELECT problem, object FROM amelia.verify()'),
+	qr/^trigger is missing.*\|zzz_allocate_sequence on workflow_log$/m,
+	'before post-data verify() names the triggers that are missing');
+restore($db, 'all.custom', '--section=post-data');
+check($db, 'post-data later');
+
+# A session that silences triggers altogether.
+$db = empty_database();
+{
+	local $ENV{PGOPTIONS} = '-c session_replication_role=replica';
+	restore($db, 'all.custom', '-j4');
+}
+check($db, 'with session_replication_role = replica');
+
+# A copy of a copy is the same.
+$node->safe_psql('postgres', "CREATE DATABASE twin TEMPLATE $db");
+check('twin', 'CREATE DATABASE … TEMPLATE');
+is($node->safe_psql('twin', $next), $expected_next, 'TEMPLATE: the logs go on where they were');
+$node->safe_psql('postgres', 'DROP DATABASE twin');
+
+# A whole cluster, without the many copies.
+$node->command_ok(
+	[ 'pg_dumpall', '-l', 'postgres', '--exclude-database=restored*', '-f', "$dir/cluster.sql" ], 'pg_dumpall');
+my $other = new_node('dumpall');
+# Only the role that initdb made is there already.
+$other->command_checks_all(
+	[ 'psql', '-X', '-q', '-d', 'postgres', '-o', "$dir/output", '-f', "$dir/cluster.sql" ],
+	0, [qr/\A\z/],
+	[qr/\A(?:(?!ERROR:).)*ERROR:  role "[^"]*" already exists(?:(?!ERROR:).)*\z/s],
+	'psql from pg_dumpall');
+same_database($other, 'source', $sums, $catalog, 'pg_dumpall');
+
+done_testing();

@@ -1,0 +1,176 @@
+# A hot standby answers every read and refuses every write, and goes on without
+# a gap when it is promoted. Logical replication brings rows with their numbers.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use AmeliaTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $primary = new_node('primary', allows_streaming => 'logical', preload => 1);
+new_database($primary, 'runs', extension => 1);
+fill($primary, 'runs');
+# Nobody has set anything: the settings are the defaults, and reading writes nothing.
+$primary->safe_psql('runs', 'DELETE FROM amelia.server_settings');
+my $sums = table_sums($primary, 'runs');
+my $catalog = catalog($primary, 'runs');
+
+$primary->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+
+# What came after the backup comes as well.
+my $w = '00000000-0000-4000-8000-000000000001';
+$primary->safe_psql('runs', qq{
+	SELECT amelia.append_event('$w', 'task_started', 'streamed');
+	DELETE FROM amelia.workflow_log WHERE workflow_id = '$w' AND sequence = 2});
+$sums = table_sums($primary, 'runs');
+$primary->wait_for_catchup($standby);
+is(table_sums($standby, 'runs'), $sums, 'standby: every row of every table');
+same_lines(catalog($standby, 'runs'), $catalog, 'standby: the catalog');
+
+foreach my $read (
+	"SELECT id, status FROM amelia.get_workflow('$w')",
+	"SELECT count(*) FROM amelia.active_workflow('/tree/12')",
+	'SELECT id FROM amelia.list_workflows(row_limit => 5)',
+	q{SELECT amelia.count_workflows('pending')},
+	'SELECT count(*) FROM amelia.list_active_workflows()',
+	"SELECT amelia.last_sequence('$w')",
+	"SELECT sequence, message FROM amelia.events_after('$w', 60)",
+	"SELECT f.sequence FROM amelia.events_after('$w', 10, 1) AS e, amelia.events_after_event(e.id, 3) AS f",
+	"SELECT sequence FROM amelia.recent_events('$w', 3)",
+	"SELECT bool_and(amelia.event_exists(id)) FROM amelia.workflow_log WHERE workflow_id = '$w'",
+	"SELECT * FROM amelia.token_summary('$w')",
+	"SELECT * FROM amelia.token_summaries(ARRAY['$w'::uuid])",
+	q{SELECT version_number FROM amelia.prompt_history('architect.plan')},
+	q{SELECT content FROM amelia.current_prompt('architect.plan')},
+	"SELECT prompt_id, version_number FROM amelia.workflow_prompts('$w')",
+	'SELECT id FROM amelia.active_profile()',
+	'SELECT log_retention_days, max_concurrent FROM amelia.settings()',
+	q{SELECT sequence FROM amelia.brainstorm_messages_after('s1')},
+	'SELECT id FROM amelia.list_brainstorm_sessions()',
+	q{SELECT * FROM amelia.brainstorm_usage('s1')},
+	'SELECT count(*), bool_and(intact) FROM amelia.api_objects()')
+{
+	my $answer = $primary->safe_psql('runs', $read);
+
+	isnt($answer, '', "primary: $read");
+	is($standby->safe_psql('runs', $read), $answer, "standby: $read");
+}
+verify_is($standby, 'runs', '', 'standby: verify() finds nothing');
+
+# Each write, on the standby and in a transaction that is read only.
+my @writes = (
+	"SELECT amelia.append_event('$w', 'x', 'm')",
+	"SELECT amelia.append_events('$w', '[{\"event_type\": \"x\", \"message\": \"m\"}]')",
+	"SELECT amelia.next_sequence('$w')",
+	"INSERT INTO amelia.workflow_log (workflow_id, event_type, message) VALUES ('$w', 'x', 'm')",
+	"SELECT amelia.create_workflow('A', '/a')",
+	"SELECT amelia.set_workflow_status('00000000-0000-4000-8000-000000000030', 'in_progress')",
+	"SELECT amelia.set_plan_cache('$w', '{}')",
+	"SELECT amelia.record_usage('$w', 'a', 'm', 1, 1, cost_usd => 1)",
+	q{SELECT amelia.seed_prompts('[{"id": "a", "agent": "a", "name": "a"}]')},
+	q{SELECT amelia.create_prompt_version('architect.plan', 'x')},
+	q{SELECT amelia.reset_prompt('architect.plan')},
+	"SELECT amelia.record_workflow_prompt('$w', p.id, p.current_version_id) FROM amelia.prompts AS p WHERE p.current_version_id IS NOT NULL",
+	q{SELECT amelia.set_active_profile('home')},
+	q{SELECT amelia.update_settings('{"max_concurrent": 2}')},
+	q{SELECT amelia.add_brainstorm_message('s1', 'user', 'x')});
+foreach my $write (@writes)
+{
+	fails_with($standby, 'runs', $write, '25006', '', "standby: $write");
+	fails_with($primary, 'runs', "BEGIN READ ONLY; $write", '25006', '', "read only: $write");
+}
+# migrate() takes a lock that a standby does not have: refused, whatever there is to do.
+fails_with($standby, 'runs', 'SELECT amelia.migrate()', '(?:25006|55000)', '', 'standby: migrate()');
+is(table_sums($primary, 'runs'), $sums, 'nothing was written by any of that');
+
+# Promotion.
+$primary->safe_psql('runs', "SELECT amelia.append_event('$w', 'x', n::text) FROM generate_series(1, 20) AS n");
+$primary->wait_for_catchup($standby);
+my $last = $primary->safe_psql('runs', "SELECT amelia.last_sequence('$w')");
+$primary->stop('immediate');
+$standby->promote;
+is( $standby->safe_psql('runs', "
+		SELECT amelia.append_event('$w', 'x', 'promoted');
+		INSERT INTO amelia.workflow_log (workflow_id, event_type, message) VALUES ('$w', 'x', 'promoted') RETURNING sequence;
+		SELECT lower(amelia.append_events('$w', '[{\"event_type\": \"x\", \"message\": \"m\"}]'))"),
+	join("\n", map { $last + $_ } 1 .. 3), 'promoted: the log goes on where it was');
+is($standby->safe_psql('runs', 'SELECT amelia.migrate()'), 'schema version 1 is complete, nothing to do',
+	'promoted: migrate()');
+verify_is($standby, 'runs', '', 'promoted: verify() finds nothing');
+# A new leader may be a standby's primary as well, with the same library.
+is( $standby->safe_psql('runs', q{
+		SELECT amelia.append_event((amelia.create_workflow('NEW', '/new')).id, 'x', 'm')}),
+	'2', 'promoted: new workflows');
+
+# Logical replication, from one database to another. Triggers do not fire where
+# rows are applied: their numbers come along, and are followed afterwards.
+my $node = $standby;
+new_database($node, 'copy', extension => 1);
+my @seeded = qw(event_types schema_migrations);
+$node->safe_psql('copy', 'TRUNCATE ' . join ', ', map { "amelia.$_" } @seeded);
+my $tables = $node->safe_psql('runs', q{
+	SELECT string_agg(c.oid::regclass::text, ', ') FROM pg_class AS c
+	WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind = 'r'});
+# In one server the slot must be there before the subscription asks for it.
+$node->safe_psql('runs', qq{
+	CREATE PUBLICATION all_runs FOR TABLE $tables;
+	SELECT pg_create_logical_replication_slot('to_copy', 'pgoutput')});
+my $connection = $node->connstr('runs');
+$connection =~ s/'/''/g;
+$node->safe_psql('copy', "
+	CREATE SUBSCRIPTION to_copy CONNECTION '$connection' PUBLICATION all_runs
+	WITH (create_slot = false, slot_name = 'to_copy')");
+$node->wait_for_subscription_sync($node, 'to_copy', 'copy');
+$sums = table_sums($node, 'runs');
+is(table_sums($node, 'copy'), $sums, 'replicated: every row of every table');
+
+$node->safe_psql('runs', "
+	SELECT amelia.append_event('$w', 'x', 'replicated');
+	SELECT amelia.append_events('$w', '[{\"event_type\": \"x\", \"message\": \"1\"}, {\"event_type\": \"x\", \"message\": \"2\"}]');
+	DELETE FROM amelia.workflow_log WHERE workflow_id = '$w' AND sequence > amelia.last_sequence('$w') - 2;
+	SELECT amelia.next_sequence('$w', 4);
+	SELECT amelia.set_workflow_status('00000000-0000-4000-8000-000000000029', 'in_progress');
+	SELECT amelia.add_brainstorm_message('s1', 'user', 'x');
+	SELECT amelia.set_active_profile('home');
+	UPDATE amelia.event_types SET persisted = false WHERE event_type = 'deploy_done'");
+$node->wait_for_catchup('to_copy');
+$sums = table_sums($node, 'runs');
+is(table_sums($node, 'copy'), $sums, 'replicated: what was written and removed since');
+verify_is($node, 'copy', '', 'replicated: verify() finds nothing');
+
+my $next = "
+	SELECT amelia.append_event('$w', 'x', 'go on');
+	INSERT INTO amelia.brainstorm_messages (id, session_id, role, content) VALUES ('next', 's1', 'user', 'x') RETURNING sequence";
+my $expected = $node->safe_psql('runs', "BEGIN; $next; ROLLBACK");
+$node->safe_psql('copy', 'ALTER SUBSCRIPTION to_copy DISABLE; ALTER SUBSCRIPTION to_copy SET (slot_name = NONE); DROP SUBSCRIPTION to_copy');
+is($node->safe_psql('copy', $next), $expected, 'replicated: the logs go on where they were');
+verify_is($node, 'copy', '', 'replicated: verify() finds nothing after that');
+
+# A session that silences triggers: its rows bring their numbers, or are
+# refused; none is taken twice.
+fails_with($node, 'copy', "SET session_replication_role = replica;
+	INSERT INTO amelia.workflow_log (id, workflow_id, event_type, message) VALUES (gen_random_uuid(), '$w', 'x', 'm')",
+	'23502', 'sequence', 'replica role: a row without a number');
+$last = $node->safe_psql('copy', "SELECT amelia.append_event('$w', 'x', 'last')");
+$node->safe_psql('copy', "SET session_replication_role = replica;
+	INSERT INTO amelia.workflow_log (workflow_id, event_type, message, sequence) VALUES ('$w', 'x', 'm', $last + 5)");
+is($node->safe_psql('copy', "SELECT amelia.append_event('$w', 'x', 'next')"), $last + 6, 'replica role: the next number follows');
+{
+	my ($ret, $out, $err) = $node->psql('copy', "SET session_replication_role = replica;
+		SELECT amelia.append_event('$w', 'x', 'silent');
+		SELECT lower(amelia.append_events('$w', '[{\"event_type\": \"x\", \"message\": \"m\"}]'))", on_error_stop => 0);
+
+	# Refused or numbered, each of them, but nothing in between.
+	my @given = split /\n/, $out;
+	is_deeply(\@given, [ map { $last + 6 + $_ } 1 .. @given ], 'replica role: what append_event() gives has no gap');
+	is($node->safe_psql('copy', "SELECT amelia.append_event('$w', 'x', 'after')"), $last + 7 + @given, 'replica role: and is followed');
+}
+verify_is($node, 'copy', '', 'replica role: verify() finds nothing');
+
+done_testing();
