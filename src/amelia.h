@@ -24,6 +24,14 @@
 /* the longest text of a UUID, with its end */
 #define UUID_TEXT_SIZE 37
 
+/* settings.c */
+extern int	amelia_naptime;			/* seconds */
+extern bool amelia_enabled;
+extern int	amelia_batch_size;			/* rows */
+
+extern void InitSettings(void);
+extern bool IsMaintainedDatabase(const char *database);
+
 /* check.c */
 extern const char *const *ChoicesOf(const char *argument);
 extern bool IsChoice(const char *argument, const char *value);
@@ -65,5 +73,10 @@ extern Oid	SequenceParentOwner(SequenceKind kind);
 extern bool LockSequence(SequenceKind kind, Datum parent);
 extern int32 AllocateSequence(SequenceKind kind, Datum parent, int32 count);
 extern bool OnlyOurInsertTriggers(Relation child);
+
+/* worker_state.c, launcher.c */
+extern void InitWorkerState(void);
+extern void InitLauncher(void);
+extern void WakeLauncherAtCommit(void);
 
 #endif							/* AMELIA_H */

@@ -282,5 +282,6 @@ amelia_migrate(PG_FUNCTION_ARGS)
 	SPI_connect();
 	Migrate(schema, owner, &done);
 	SPI_finish();
+	WakeLauncherAtCommit();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(done.data, done.len));
 }
