@@ -200,13 +200,15 @@ NoteError(Round *round, ErrorData *error)
 static bool
 DoStep(Round *round, RoundStep step)
 {
-	ErrorData  *error = NULL;
+	ErrorData  *volatile error = NULL;
 
 	PG_TRY();
 	{
 		StartTransactionCommand();
 		enable_timeout_after(STATEMENT_TIMEOUT, TRANSACTION_LIMIT_MS);
+		PushActiveSnapshot(GetTransactionSnapshot());
 		step(round);
+		PopActiveSnapshot();
 		disable_timeout(STATEMENT_TIMEOUT, false);
 		CommitTransactionCommand();
 	}
@@ -238,9 +240,7 @@ BeginRound(Round *round)
 	round->extension = LockExtension();
 	if (round->extension != EXTENSION_READY)
 		return;
-	PushActiveSnapshot(GetTransactionSnapshot());
 	round->problem = SchemaProblem();
-	PopActiveSnapshot();
 	if (round->problem != NULL)
 	{
 		round->problem = MemoryContextStrdup(round->context, round->problem);

@@ -25,7 +25,7 @@ PG_FUNCTION_INFO_V1(amelia_maintenance_state);
 /* The columns of the result. */
 enum
 {
-	PRELOADED, STATE, REASON, LAUNCHER_PID, WORKER_PID, STARTED, FINISHED, NEXT_ROUND,
+	PRELOADED, STATE, REASON, LAUNCHER_PID, WORKER_PID, LAST_LOOK, NEXT_ROUND,
 	FAILURES, SQLSTATE, ERROR_TEXT, FAILED_AT, COLUMNS
 };
 
@@ -98,8 +98,7 @@ static void
 PutEntry(Datum *values, bool *nulls, const DatabaseEntry *entry)
 {
 	PutNumber(values, nulls, WORKER_PID, entry->pid);
-	PutTime(values, nulls, STARTED, entry->started);
-	PutTime(values, nulls, FINISHED, entry->pid == 0 ? entry->finished : 0);
+	PutTime(values, nulls, LAST_LOOK, entry->finished);
 	if (entry->pid == 0)
 		PutTime(values, nulls, NEXT_ROUND, Max(NextRound(entry), GetCurrentTimestamp()));
 	nulls[FAILURES] = false;

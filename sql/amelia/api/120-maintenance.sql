@@ -42,6 +42,7 @@ RETURNS TABLE (
 	last_round timestamptz,
 	last_round_finished timestamptz,
 	last_round_outcome text,
+	last_look timestamptz,
 	next_round timestamptz,
 	errors_in_a_row integer,
 	last_error text,
@@ -58,10 +59,7 @@ AS $$
 SELECT s.state IN ('waiting', 'running', 'failing'), s.state, s.reason, s.preloaded,
 	current_setting('amelia.naptime')::interval,
 	s.launcher_pid, s.worker_pid,
-	COALESCE(r.started_at, s.started),
-	CASE WHEN r.started_at IS NULL THEN s.finished ELSE r.finished_at END,
-	r.outcome,
-	s.next_round,
+	r.started_at, r.finished_at, r.outcome, s.last_look, s.next_round,
 	s.failures,
 	COALESCE(s.error, r.error),
 	CASE WHEN s.error IS NULL THEN r.sqlstate ELSE s.sqlstate END,
@@ -78,7 +76,7 @@ LEFT JOIN LATERAL (SELECT * FROM amelia.retention_runs AS n
 LEFT JOIN LATERAL (SELECT * FROM amelia.vacuum_holders() LIMIT 1) AS h ON true
 $$;
 COMMENT ON FUNCTION amelia.maintenance_status() IS
-'One row on the maintenance that runs by itself in this database. active: it does. state: waiting (for next_round), running, failing (it goes on, more rarely), disabled, not listed, schema not complete, standby, no launcher or not preloaded; reason says why there is no round, and what to do about it. last_round, its end and outcome as in retention_runs; the errors count rounds with one, in a row, since the server started. A schema_version below code_version asks for migrate(). vacuum_held_by: the first of vacuum_holders(), with the start and the age in transactions of what it has open.';
+'One row on the maintenance that runs by itself in this database. active: it does. state: waiting (for next_round), running, failing (it goes on, more rarely), disabled, not listed, schema not complete, standby, no launcher or not preloaded; reason says why there is no round, and what to do about it. last_round, its end and outcome: the worker''s newest in retention_runs. last_look: when a worker last left the database, after a round or without. The errors count rounds with one, in a row, since the server was started. A schema_version below code_version asks for migrate(). vacuum_held_by: the first of vacuum_holders(), with the start and the age in transactions of what it has open.';
 
 REVOKE ALL ON FUNCTION
 	amelia.vacuum_holders(),

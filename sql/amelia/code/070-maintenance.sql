@@ -6,8 +6,7 @@ CREATE FUNCTION amelia.maintenance_state(
 	OUT reason text,
 	OUT launcher_pid integer,
 	OUT worker_pid integer,
-	OUT started timestamptz,
-	OUT finished timestamptz,
+	OUT last_look timestamptz,
 	OUT next_round timestamptz,
 	OUT failures integer,
 	OUT sqlstate text,
@@ -18,6 +17,6 @@ LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_maintenance_state';
 COMMENT ON FUNCTION amelia.maintenance_state() IS
-'What launcher and maintenance worker know of this database since the server started; maintenance_status() shows it with the rest.';
+'What launcher and maintenance worker know of this database since the server was started; maintenance_status() shows it with the rest.';
 
 REVOKE ALL ON FUNCTION amelia.maintenance_state() FROM PUBLIC;
