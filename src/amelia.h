@@ -55,8 +55,20 @@ typedef struct OwnerContext
 	int			security;
 } OwnerContext;
 
+typedef struct RestrictedContext
+{
+	OwnerContext owner;
+	int			guc_level;
+} RestrictedContext;
+
 extern void BecomeOwner(Oid owner, OwnerContext *before);
 extern void BecomeSelf(const OwnerContext *before);
+extern void EnterRestricted(Oid owner, RestrictedContext *before);
+extern void LeaveRestricted(const RestrictedContext *before);
+extern Oid	TableOwner(const char *name);
+extern uint64 RunSql(const char *query, int nargs, const Oid *types, const Datum *values,
+					 bool read_only);
+extern Datum RowValue(uint64 row, int column, bool *is_null);
 extern SPIPlanPtr KeptPlan(SPIPlanPtr *plan, const char *query, int nargs, const Oid *types);
 extern void RefuseNoWorkflow(const pg_uuid_t *workflow) pg_attribute_noreturn();
 extern void RefuseOlderSchema(const char *missing) pg_attribute_noreturn();

@@ -41,9 +41,9 @@ static const Transitions transitions[] = {
 typedef struct RowChanges
 {
 	int			count;
-	int			columns[5];
-	Datum		values[5];
-	bool		nulls[5];
+	int			columns[6];
+	Datum		values[6];
+	bool		nulls[6];
 } RowChanges;
 
 /*
@@ -151,6 +151,8 @@ ApplyTransition(RowChanges *changes, TriggerData *data, const pg_uuid_t *workflo
 			SetUnlessChanged(changes, data, "started_at", now, false);
 		SetUnlessChanged(changes, data, "completed_at", (Datum) 0, true);
 		SetUnlessChanged(changes, data, "failure_reason", (Datum) 0, true);
+		/* The attempt writes trace events that retention is to look for. */
+		SetUnlessChanged(changes, data, "traces_removed_to", (Datum) 0, true);
 	}
 	else if (strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0 ||
 			 strcmp(status, "cancelled") == 0)
@@ -188,7 +190,8 @@ CheckCounter(TriggerData *data, const char *name, const pg_uuid_t *workflow)
 }
 
 /*
- * Whether the two versions of the row differ in nothing but the counters.
+ * Whether the two versions of the row differ in nothing but the counters
+ * and retention's mark.
  */
 static bool
 OnlyCountersChanged(TriggerData *data)
@@ -201,7 +204,8 @@ OnlyCountersChanged(TriggerData *data)
 
 		if (attribute->attisdropped ||
 			strcmp(NameStr(attribute->attname), "sequence_floor") == 0 ||
-			strcmp(NameStr(attribute->attname), "events_removed") == 0)
+			strcmp(NameStr(attribute->attname), "events_removed") == 0 ||
+			strcmp(NameStr(attribute->attname), "traces_removed_to") == 0)
 			continue;
 		if (!SameValue(tupdesc, i + 1, data->tg_trigtuple, data->tg_newtuple))
 			return false;
@@ -226,11 +230,13 @@ amelia_enforce_workflow_update(PG_FUNCTION_ARGS)
 													  tupdesc, &is_null));
 	bool		floor_raised = CheckCounter(data, "sequence_floor", workflow);
 	bool		removed_raised = CheckCounter(data, "events_removed", workflow);
+	bool		traces_removed = !SameValue(tupdesc, ColumnNumber(tupdesc, "traces_removed_to"),
+											data->tg_trigtuple, data->tg_newtuple);
 
 	ApplyTransition(&changes, data, workflow, now);
 
 	/* Keeping the counters is no act of a client's on the workflow. */
-	if (!((floor_raised || removed_raised) && OnlyCountersChanged(data)))
+	if (!((floor_raised || removed_raised || traces_removed) && OnlyCountersChanged(data)))
 		SetUnlessChanged(&changes, data, "updated_at", now, false);
 
 	if (changes.count == 0)
