@@ -94,6 +94,8 @@ ExtensionState
 LockExtension(void)
 {
 	Oid			extension = get_extension_oid("amelia", true);
+	Oid			owner;
+	char	   *version;
 
 	if (!OidIsValid(extension))
 		return EXTENSION_MISSING;
@@ -103,7 +105,10 @@ LockExtension(void)
 	/* DROP EXTENSION, and migrate() for CREATE and ALTER EXTENSION UPDATE. */
 	if (!TryLockObject(MyDatabaseId, ExtensionRelationId, extension, ShareUpdateExclusiveLock))
 		return EXTENSION_CHANGING;
-	return get_extension_oid("amelia", true) == extension ? EXTENSION_READY : EXTENSION_MISSING;
+	/* Until the lock was taken, it may have gone or become another. */
+	if (get_extension_oid("amelia", true) != extension || !ReadExtension(&owner, &version))
+		return EXTENSION_MISSING;
+	return strcmp(version, AMELIA_VERSION) == 0 ? EXTENSION_READY : EXTENSION_OTHER_VERSION;
 }
 
 /*

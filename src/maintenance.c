@@ -41,8 +41,8 @@
 /* How often a round looks again at what it has been through before. */
 #define THOROUGH_MS (24 * 60 * 60 * 1000)
 
-/* The longest that one transaction may take. */
-#define TRANSACTION_LIMIT_MS (30 * 1000)
+/* The longest that a transaction may take; batches have a limit of their own, below. */
+#define TRANSACTION_LIMIT_MS (60 * 1000)
 
 /* A round, from transaction to transaction. */
 typedef struct Round
@@ -138,7 +138,9 @@ EnterDatabase(Oid database, bool *thorough)
 	{
 		entry->pid = MyProcPid;
 		entry->started = GetCurrentTimestamp();
+		/* Should that become unknown again meanwhile, see ReportRound(). */
 		entry->state = DATABASE_DONE;
+		entry->reason[0] = '\0';
 		*thorough = TimestampDifferenceExceeds(entry->thorough, entry->started, THOROUGH_MS);
 	}
 	LWLockRelease(worker_state->lock);
@@ -238,7 +240,7 @@ BeginRound(Round *round)
 {
 	database_name = MemoryContextStrdup(TopMemoryContext, get_database_name(MyDatabaseId));
 	round->extension = LockExtension();
-	if (round->extension != EXTENSION_READY)
+	if (round->extension != EXTENSION_READY && round->extension != EXTENSION_OTHER_VERSION)
 		return;
 	round->problem = SchemaProblem();
 	if (round->problem != NULL)
@@ -266,7 +268,7 @@ static void
 EndRound(Round *round)
 {
 	RetentionRoundEnd(round->retention, round->outcome,
-					  round->outcome == RETENTION_FAILED ? round->error : NULL);
+					  round->outcome == RETENTION_COMPLETED ? NULL : round->error);
 }
 
 /*
@@ -288,9 +290,10 @@ DoBatches(Round *round)
 			round->outcome = RETENTION_STOPPED;
 			return;
 		}
-		if (!DoStep(round, DoBatch) && !DoStep(round, NoteFailedBatch))
+		if (!DoStep(round, DoBatch) && (!DoStep(round, NoteFailedBatch) || !round->more))
 		{
-			round->outcome = RETENTION_FAILED;
+			round->outcome = round->error->sqlerrcode == ERRCODE_QUERY_CANCELED ?
+				RETENTION_STOPPED : RETENTION_FAILED;
 			return;
 		}
 	} while (round->more);
@@ -307,6 +310,11 @@ RoundState(const Round *round, const char **reason)
 	*reason = "";
 	if (round->errors > round->errors_of_locks)
 		return DATABASE_FAILED;
+	if (round->problem != NULL)
+	{
+		*reason = round->problem;
+		return DATABASE_INCOMPLETE;
+	}
 	if (!amelia_enabled)
 	{
 		*reason = "amelia.enabled is off in this database";
@@ -317,6 +325,7 @@ RoundState(const Round *round, const char **reason)
 		case EXTENSION_MISSING:
 			return DATABASE_WITHOUT;
 		case EXTENSION_CHANGING:
+		case EXTENSION_OTHER_VERSION:
 			*reason = "the extension was being created, updated or dropped";
 			return DATABASE_BUSY;
 		case DATABASE_WANTED:
@@ -324,11 +333,6 @@ RoundState(const Round *round, const char **reason)
 			return DATABASE_BUSY;
 		case EXTENSION_READY:
 			break;
-	}
-	if (round->problem != NULL)
-	{
-		*reason = round->problem;
-		return DATABASE_INCOMPLETE;
 	}
 	if (round->retention == NULL)
 	{
@@ -354,7 +358,9 @@ ReportRound(const Round *round)
 	entry = FindDatabase(MyDatabaseId);
 	if (entry != NULL)
 	{
-		entry->state = state;
+		/* If CREATE EXTENSION came after we had looked, another look is due. */
+		if (entry->state != DATABASE_UNKNOWN)
+			entry->state = state;
 		entry->finished = GetCurrentTimestamp();
 		strlcpy(entry->reason, reason, sizeof(entry->reason));
 		if (state == DATABASE_DONE && round->thorough)

@@ -12,9 +12,9 @@ use Test::More;
 
 my $node = maintained_node('main');
 my @settings = (
-	[ 'statement_timeout', '10ms' ],
-	[ 'lock_timeout', '10ms' ],
-	[ 'idle_in_transaction_session_timeout', '10ms' ],
+	[ 'statement_timeout', q('10ms') ],
+	[ 'lock_timeout', q('10ms') ],
+	[ 'idle_in_transaction_session_timeout', q('10ms') ],
 	[ 'default_transaction_read_only', 'on' ],
 	[ 'default_transaction_isolation', 'serializable' ],
 	[ 'session_replication_role', 'replica' ],
@@ -22,7 +22,7 @@ my @settings = (
 	[ 'search_path', 'hostile, pg_catalog' ],
 	[ 'DateStyle', 'SQL, DMY' ],
 	[ 'role', 'nobody' ]);
-push @settings, [ 'transaction_timeout', '10ms' ]
+push @settings, [ 'transaction_timeout', q('10ms') ]
   if $node->safe_psql('postgres', q(SELECT count(*) FROM pg_settings WHERE name = 'transaction_timeout'));
 
 add_database($node, 'one');

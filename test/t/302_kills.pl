@@ -50,6 +50,10 @@ is( $node->safe_psql('one', "SELECT outcome FROM amelia.retention_runs WHERE pid
 begin_round('worker cancelled');
 $pid = worker_pid($node, 'one');
 $node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+ok( $node->poll_query_until(
+		'one', "SELECT outcome = 'stopped' AND sqlstate = '57014' FROM amelia.retention_runs
+			WHERE pid = $pid ORDER BY id DESC LIMIT 1"),
+	'a cancel ends the round, which says so');
 finish_round('worker cancelled');
 
 begin_round('launcher terminated');

@@ -45,6 +45,12 @@ $user->query_safe('COMMIT');
 wait_until_clean($node, 'one', 'the work is done when the table is free');
 $user->quit;
 
+# Tables that only look like LangGraph's.
+is(status($node, 'one', 's.checkpoint_problems IS NULL'), 't', 'there is no problem with checkpoint tables');
+$node->safe_psql('one', 'CREATE TABLE public.checkpoints (thread_id text)');
+like(status($node, 'one', 's.checkpoint_problems'), qr/public: not all of/, 'the status names one that there is');
+$node->safe_psql('one', 'DROP TABLE public.checkpoints');
+
 # What was deleted cannot be vacuumed while somebody might look at it.
 $user = $node->background_psql('one', on_error_stop => 1);
 $user->query_safe(q(SET application_name = 'long report'));

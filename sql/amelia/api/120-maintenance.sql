@@ -50,6 +50,7 @@ RETURNS TABLE (
 	last_error_at timestamptz,
 	schema_version integer,
 	code_version integer,
+	checkpoint_problems text[],
 	vacuum_held_by text,
 	vacuum_held_since timestamptz,
 	vacuum_held_age integer)
@@ -66,6 +67,9 @@ SELECT s.state IN ('waiting', 'running', 'failing'), s.state, s.reason, s.preloa
 	CASE WHEN s.error IS NULL AND r.error IS NOT NULL THEN r.finished_at ELSE s.failed_at END,
 	(SELECT max(m.version) FROM amelia.schema_migrations AS m),
 	(SELECT max(c.version) FROM amelia.scripts() AS c),
+	(SELECT array_agg(format('%s: %s', p.schema_name, p.problem) ORDER BY p.schema_name)
+		FROM amelia.checkpoint_sources() AS p
+		WHERE p.problem IS NOT NULL),
 	h.holder, h.since, h.age
 FROM amelia.maintenance_state() AS s
 -- What happened before the server was started last is known to the table only.
@@ -76,7 +80,7 @@ LEFT JOIN LATERAL (SELECT * FROM amelia.retention_runs AS n
 LEFT JOIN LATERAL (SELECT * FROM amelia.vacuum_holders() LIMIT 1) AS h ON true
 $$;
 COMMENT ON FUNCTION amelia.maintenance_status() IS
-'One row on the maintenance that runs by itself in this database. active: it does. state: waiting (for next_round), running, failing (it goes on, more rarely), disabled, not listed, schema not complete, standby, no launcher or not preloaded; reason says why there is no round, and what to do about it. last_round, its end and outcome: the worker''s newest in retention_runs. last_look: when a worker last left the database, after a round or without. The errors count rounds with one, in a row, since the server was started. A schema_version below code_version asks for migrate(). vacuum_held_by: the first of vacuum_holders(), with the start and the age in transactions of what it has open.';
+'One row on the maintenance that runs by itself in this database. active: it does. state: waiting (for next_round), running, failing (it goes on, more rarely), disabled, not listed, schema not complete, standby, no launcher or not preloaded; reason says why there is no round, and what to do about it. last_round, its end and outcome: the worker''s newest in retention_runs. last_look: when a worker last left the database, after a round or without. The errors count rounds with one, in a row, since the server was started. A schema_version below code_version asks for migrate(). checkpoint_problems: the schemas whose checkpoint tables are left alone, with the reason; no workflow is deleted meanwhile. vacuum_held_by: the first of vacuum_holders(), with the start and the age in transactions of what it has open.';
 
 REVOKE ALL ON FUNCTION
 	amelia.vacuum_holders(),
