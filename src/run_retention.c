@@ -96,13 +96,14 @@ RunBatches(RetentionRound *round)
 }
 
 /*
- * A notice for each rule that has something to delete.
+ * A notice for each rule.
  */
 static void
 ShowPreview(void)
 {
 	SPI_connect();
-	RunSql("SELECT p.rule, p.workflows, p.row_count, p.bytes, p.waits_for"
+	RunSql("SELECT p.rule, COALESCE(p.workflows || ' workflows', p.threads || ' threads'),"
+		   " p.row_count, p.bytes, p.waits_for"
 		   " FROM amelia.retention_preview() AS p", 0, NULL, NULL, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -111,7 +112,7 @@ ShowPreview(void)
 		const char *waits_for = SPI_getvalue(row, tupdesc, 5);
 
 		ereport(NOTICE,
-				(errmsg("would delete %s: %s rows of %s workflows, about %s bytes",
+				(errmsg("would delete %s: %s rows of %s, about %s bytes",
 						SPI_getvalue(row, tupdesc, 1), SPI_getvalue(row, tupdesc, 3),
 						SPI_getvalue(row, tupdesc, 2), SPI_getvalue(row, tupdesc, 4)),
 				 waits_for == NULL ? 0 : errdetail("Waits: %s.", waits_for)));
