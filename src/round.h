@@ -20,8 +20,7 @@
  * older than nothing. The times come from GetHorizons(); one that lies at
  * -infinity means never.
  */
-#define ENDED_BEFORE(time) \
-	"(w.completed_at < " time " OR (w.completed_at IS NULL AND w.updated_at < " time "))"
+#define ENDED_BEFORE(time) "(COALESCE(w.completed_at, w.updated_at) < " time ")"
 
 /* A failed workflow can be resumed, for a while and as long as an attempt is due. */
 #define NOT_TO_BE_RESUMED(recovery_before) \

@@ -181,7 +181,7 @@ FROM public.kinds WHERE n = 10;
 my $orphans = q{SELECT string_agg(DISTINCT thread_id, ', ' ORDER BY thread_id)
 	FROM (SELECT thread_id FROM public.checkpoints UNION ALL SELECT thread_id FROM app.checkpoints) AS c
 	WHERE thread_id !~ '^(00000000-0000-4000-8000-0|thread )' OR thread_id ~ '[A-Z]'};
-my $all = 'future, impossible text, mixed, old, text, unknown, young, young text';
+my $all = '00000000-0000-4000-8000-00000000000A, future, impossible text, mixed, old, text, unknown, young, young text';
 $node->safe_psql('run', q{DELETE FROM public.checkpoint_blobs WHERE thread_id = 'text'});
 run_retention($node, 'run');
 is($node->safe_psql('run', $orphans), $all, 'orphan threads are left by default');
