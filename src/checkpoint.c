@@ -478,6 +478,7 @@ CheckpointBatch(RetentionRound *round, const Horizons *horizons)
 	}
 	if (round->singles > 0)
 		round->singles -= Max(round->taken, 1);
+	round->failures_in_row = 0;
 	round->thread = round->next_thread;
 	return true;
 }

@@ -286,6 +286,7 @@ Advance(RetentionRound *round)
 	if (round->is_changed)
 		round->touched += round->taken;
 	round->is_changed = false;
+	round->failures_in_row = 0;
 	round->place = round->next_place;
 	round->sequence = 0;
 	if (round->singles > 0)
@@ -364,7 +365,7 @@ EventBatch(RetentionRound *round, const Horizons *horizons)
 	if (TIMESTAMP_IS_NOBEGIN(horizons->log))
 		return false;
 	sources = FindCheckpointSources();
-	readable = CheckpointsAreReadable(sources);
+	readable = CheckpointsAreReadable(sources) && !round->spare_workflows;
 	ChooseWorkflows(round, look_for_events, horizons->log, horizons, readable, sources, &choice);
 	if (choice.count > 0)
 	{
@@ -373,6 +374,10 @@ EventBatch(RetentionRound *round, const Horizons *horizons)
 		round->is_changed |= round->events > 0;
 		if (!is_done)
 			return true;
+		/* What keeps the workflow shall not keep its events. */
+		if (round->singles > 0 && round->events > 0 && readable)
+			return true;
+		round->in_rule_4 = readable;
 		if (readable)
 			round->workflows = DeleteWorkflows(sources, ids);
 		round->is_changed |= round->workflows > 0;

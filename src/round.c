@@ -268,6 +268,7 @@ RetentionBatch(RetentionRound *round)
 	if (round->phase == PHASE_DONE)
 		return false;
 	round->taken = 0;
+	round->in_rule_4 = false;
 	round->trace_events = round->checkpoint_threads = round->checkpoint_rows = 0;
 	round->events = round->workflows = round->orphan_threads = 0;
 
@@ -285,7 +286,6 @@ RetentionBatch(RetentionRound *round)
 	PG_END_TRY();
 	SPI_finish();
 
-	round->failures_in_row = 0;
 	if (!more)
 		NextPhase(round);
 	return round->phase != PHASE_DONE;
@@ -328,7 +328,13 @@ PassBy(RetentionRound *round, bool lock_failure)
 		round->is_changed = false;
 		round->singles = Max(round->singles - 1, 0);
 	}
-	if (give_up && of_threads)
+	if (give_up && round->in_rule_4)
+	{
+		/* Rule 3 needs less than rule 4, and goes on alone. */
+		round->spare_workflows = true;
+		round->failures_in_row = 0;
+	}
+	else if (give_up && of_threads)
 		NextSource(round);
 	else if (give_up)
 		NextPhase(round);

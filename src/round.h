@@ -84,6 +84,8 @@ struct RetentionRound
 	char	   *thread;
 	char	   *next_thread;
 	int			singles;		/* so many are to be taken one by one, to find the bad one */
+	bool		in_rule_4;		/* the batch is deleting workflows */
+	bool		spare_workflows;	/* rule 4 has given up */
 	bool		is_changed;		/* something of those that are being taken was deleted */
 	int32		sequence;		/* a workflow with many events has been deleted up to here */
 

@@ -79,6 +79,8 @@ $node->safe_psql('one', q(
 	DECLARE
 		event uuid := amelia.uuid_v7();
 	BEGIN
+		-- Eight that never pause would leave retention no processor.
+		PERFORM pg_sleep(0.005);
 		IF n % 50 = 0 THEN
 			RETURN 'workflow ' || add_workflow('1 day');
 		END IF;
