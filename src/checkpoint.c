@@ -407,15 +407,19 @@ int64
 DeleteThreads(const CheckpointSource *source, Datum threads)
 {
 	static const Oid types[] = {TEXTARRAYOID};
-	RestrictedContext before;
 	int64		rows = 0;
 
-	EnterRestricted(source->owner, &before);
 	for (int i = lengthof(source->tables) - 1; i >= 0; i--)
+	{
+		RestrictedContext before;
+
+		/* For each anew: a trigger may have changed settings. */
+		EnterRestricted(source->owner, &before);
 		rows += RunSql(psprintf("DELETE FROM ONLY %s AS a WHERE a.thread_id = ANY ($1)",
 								source->tables[i]),
 					   lengthof(types), types, &threads, false);
-	LeaveRestricted(&before);
+		LeaveRestricted(&before);
+	}
 	return rows;
 }
 
