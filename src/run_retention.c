@@ -154,8 +154,9 @@ amelia_run_retention(PG_FUNCTION_ARGS)
 	if (round == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("retention is running already, in process %d", other_pid),
-				 errhint("It is in pg_stat_activity and in amelia.retention_runs.")));
+				 errmsg("retention is running already"),
+				 errdetail("In process %d.", other_pid),
+				 errhint("See amelia.retention_runs.")));
 	PG_TRY();
 	{
 		SPI_commit();
