@@ -182,7 +182,7 @@ ReadStats(const CheckpointSource *source, Datum *values, bool *nulls)
 								 " min(COALESCE(" TIME_OF_ID("r.id") ", " TIME_OF_TEXT("r.ts") ")) AS oldest,"
 								 " max(COALESCE(" TIME_OF_ID("r.id") ", " TIME_OF_TEXT("r.ts") ")) AS newest"
 								 " FROM r GROUP BY r.thread_id)"
-								 " SELECT count(*), sum(t.checkpoints)::bigint, sum(t.number)::bigint,"
+								 " SELECT count(*), COALESCE(sum(t.checkpoints), 0)::bigint, COALESCE(sum(t.number), 0)::bigint,"
 								 " pg_total_relation_size(%4$s::regclass) + pg_total_relation_size(%5$s::regclass)"
 								 " + pg_total_relation_size(%6$s::regclass), min(t.oldest), max(t.newest),"
 								 " (SELECT jsonb_agg(jsonb_build_object('thread_id', l.thread_id,"

@@ -356,6 +356,17 @@ EnterState(void)
 }
 
 /*
+ * SIGTERM. Most of the time the launcher sleeps and can leave quietly, as it
+ * should when the server is shut down.
+ */
+static void
+HandleTerminate(SIGNAL_ARGS)
+{
+	ShutdownRequestPending = true;
+	die(postgres_signal_arg);
+}
+
+/*
  * The launcher's process.
  */
 void
@@ -364,7 +375,7 @@ AmeliaLauncherMain(Datum main_arg)
 	uint32		wait_event;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, HandleTerminate);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	wait_event = CompatWaitEvent("AmeliaLauncher");
@@ -374,6 +385,8 @@ AmeliaLauncherMain(Datum main_arg)
 	{
 		long		wait = PATIENCE_MS;
 
+		if (ShutdownRequestPending)
+			proc_exit(1);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
 		{
