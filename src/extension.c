@@ -30,7 +30,6 @@
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -271,9 +270,7 @@ SchemaProblem(void)
 	char	   *version;
 	char	   *result = NULL;
 	Oid			owner;
-	Oid			user;
-	int			security;
-	int			nest_level;
+	RestrictedContext before;
 
 	if (!ReadExtension(&owner, &version))
 		return pstrdup("there is no extension \"amelia\"");
@@ -282,17 +279,12 @@ SchemaProblem(void)
 						version, AMELIA_VERSION);
 
 	/* scripts() is code that the extension's owner can change. */
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(owner, security | SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
-	nest_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	EnterRestricted(owner, &before);
 	SPI_connect();
 	problem = FindSchemaProblem();
 	if (problem != NULL)
 		result = MemoryContextStrdup(context, problem);
 	SPI_finish();
-	AtEOXact_GUC(false, nest_level);
-	SetUserIdAndSecContext(user, security);
+	LeaveRestricted(&before);
 	return result;
 }

@@ -89,7 +89,7 @@ UseOwnSettings(void)
 		{"session_replication_role", "origin"},
 		{"row_security", "on"},
 		{"statement_timeout", "0"},
-		{"lock_timeout", "0"},
+		{"lock_timeout", "1s"},
 		{"transaction_timeout", "0"},
 		{"idle_in_transaction_session_timeout", "0"},
 		{"zero_damaged_pages", "off"},
@@ -157,10 +157,10 @@ EnterDatabase(Oid database, bool *thorough)
 static void
 NoteError(Round *round, ErrorData *error)
 {
+	const char *message = error->message != NULL ? error->message : "";
 	uint32		hash = hash_combine(hash_bytes((const unsigned char *) &error->sqlerrcode,
 											   sizeof(error->sqlerrcode)),
-									hash_bytes((const unsigned char *) error->message,
-											   strlen(error->message)));
+									hash_bytes((const unsigned char *) message, strlen(message)));
 	DatabaseEntry *entry;
 	bool		is_new = false;
 
@@ -179,7 +179,7 @@ NoteError(Round *round, ErrorData *error)
 			entry->logged[entry->logged_errors++] = hash;
 		entry->sqlstate = error->sqlerrcode;
 		entry->failed_at = GetCurrentTimestamp();
-		strlcpy(entry->error, error->message, sizeof(entry->error));
+		strlcpy(entry->error, message, sizeof(entry->error));
 	}
 	LWLockRelease(worker_state->lock);
 
@@ -337,6 +337,11 @@ RoundState(const Round *round, const char **reason)
 			return DATABASE_BUSY;
 		case EXTENSION_READY:
 			break;
+	}
+	if (round->retention == NULL && round->error != NULL)
+	{
+		*reason = "somebody held a lock on a table";
+		return DATABASE_BUSY;
 	}
 	if (round->retention == NULL)
 	{

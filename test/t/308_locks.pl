@@ -41,8 +41,12 @@ add_old_workflows($node, 'one', 3, 3);
 wait_until_clean($node, 'two', 'a locked table does not stop another database');
 wait_for_status($node, 'one', "s.last_error_sqlstate = '55P03'", 'the batch that needs the table gives up');
 is(status($node, 'one', 's.errors_in_a_row'), 0, 'which does not make the rounds rarer');
+$user->query_safe('LOCK TABLE amelia.workflow_log IN ACCESS EXCLUSIVE MODE');
+wait_for_status($node, 'one', "s.reason ~ 'held a lock'", 'when not even a look is possible, the status says so');
+add_old_workflows($node, 'two', 3, 3);
+wait_until_clean($node, 'two', 'which does not stop another database either');
 $user->query_safe('COMMIT');
-wait_until_clean($node, 'one', 'the work is done when the table is free');
+wait_until_clean($node, 'one', 'the work is done when the tables are free');
 $user->quit;
 
 # Tables that only look like LangGraph's.
