@@ -17,7 +17,7 @@ as_server() {
 	fi
 }
 
-# start_server SETTING…: in a temporary directory below TMPDIR, gone at the end.
+# start_server: in a temporary directory below TMPDIR, gone at the end.
 start_server() {
 	dir=$(mktemp -d "${TMPDIR:-/tmp}/amelia-bench.XXXXXX")
 	[ "$(id -u)" != 0 ] || chown postgres "$dir"
@@ -25,7 +25,7 @@ start_server() {
 	as_server "$bin/initdb" -D "$dir/data" -U bench -A trust --encoding=UTF8 --locale=C.UTF-8 >/dev/null
 	printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$dir'" \
 		"shared_buffers = 1GB" "max_wal_size = 16GB" "checkpoint_timeout = 1h" \
-		"autovacuum = off" "$@" | as_server tee -a "$dir/data/postgresql.conf" >/dev/null
+		"autovacuum = off" | as_server tee -a "$dir/data/postgresql.conf" >/dev/null
 	as_server "$bin/pg_ctl" -D "$dir/data" -l "$dir/data/server.log" -w start >/dev/null
 }
 
