@@ -25,9 +25,9 @@
 #define UUID_TEXT_SIZE 37
 
 /* settings.c */
-extern int	amelia_naptime;			/* seconds */
+extern int	amelia_naptime;		/* seconds */
 extern bool amelia_enabled;
-extern int	amelia_batch_size;			/* rows */
+extern int	amelia_batch_size;	/* rows */
 
 extern void InitSettings(void);
 extern bool IsMaintainedDatabase(const char *database);
