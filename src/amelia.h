@@ -65,6 +65,7 @@ extern void BecomeOwner(Oid owner, OwnerContext *before);
 extern void BecomeSelf(const OwnerContext *before);
 extern void EnterRestricted(Oid owner, RestrictedContext *before);
 extern void LeaveRestricted(const RestrictedContext *before);
+extern Oid	RelationOwner(Oid relation);
 extern Oid	TableOwner(const char *name);
 extern uint64 RunSql(const char *query, int nargs, const Oid *types, const Datum *values,
 					 bool read_only);

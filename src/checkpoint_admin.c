@@ -68,7 +68,7 @@ amelia_register_checkpoints(PG_FUNCTION_ARGS)
 	{
 		Oid			table = get_relname_relid(names[i], PG_GETARG_OID(0));
 
-		if (OidIsValid(table) && !pg_class_ownercheck(table, user))
+		if (OidIsValid(table) && !has_privs_of_role(user, RelationOwner(table)))
 			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, names[i]);
 	}
 
@@ -130,6 +130,23 @@ amelia_unregister_checkpoints(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Whether the tables of a source have deferred triggers, which could not fire
+ * in a restricted operation.
+ */
+static bool
+HasDeferredTriggers(const CheckpointSource *source)
+{
+	static const Oid types[] = {NAMEOID};
+	Datum		schema = DirectFunctionCall1(namein, CStringGetDatum(source->schema));
+
+	return RunSql("SELECT FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid"
+				  " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+				  " WHERE n.nspname = $1 AND t.tginitdeferred"
+				  " AND c.relname IN ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes')",
+				  lengthof(types), types, &schema, false) > 0;
+}
+
+/*
  * delete_thread(thread_id text) returns bigint
  */
 Datum
@@ -146,7 +163,6 @@ amelia_delete_thread(PG_FUNCTION_ARGS)
 	thread = PG_GETARG_DATUM(0);
 	SPI_connect();
 	EnterRestricted(TableOwner("checkpoint_schemas"), &before);
-	RunSql("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, false);
 	threads = PointerGetDatum(construct_array(&thread, 1, TEXTOID, -1, false, TYPALIGN_INT));
 	foreach(cell, FindCheckpointSources())
 	{
@@ -157,7 +173,12 @@ amelia_delete_thread(PG_FUNCTION_ARGS)
 					(errmsg("the checkpoint tables in schema \"%s\" are left alone", source->schema),
 					 errdetail("%s", source->problem)));
 		else
+		{
+			/* Only then, because it lasts to the end of the caller's transaction. */
+			if (HasDeferredTriggers(source))
+				RunSql("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, false);
 			rows += DeleteThreads(source, threads);
+		}
 	}
 	LeaveRestricted(&before);
 	SPI_finish();

@@ -83,6 +83,22 @@ LeaveRestricted(const RestrictedContext *before)
 }
 
 /*
+ * Who owns a relation.
+ */
+Oid
+RelationOwner(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relation);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
  * Who owns a table of ours; 55000 when it is not there.
  */
 Oid
@@ -90,15 +106,10 @@ TableOwner(const char *name)
 {
 	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, true);
 	Oid			table = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
-	HeapTuple	tuple = OidIsValid(table) ?
-		SearchSysCache1(RELOID, ObjectIdGetDatum(table)) : NULL;
-	Oid			owner;
 
-	if (!HeapTupleIsValid(tuple))
+	if (!OidIsValid(table))
 		RefuseOlderSchema(name);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
+	return RelationOwner(table);
 }
 
 /*

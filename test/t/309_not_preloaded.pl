@@ -3,7 +3,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use FindBin;
-use lib $FindBin::Bin;
+use lib "$FindBin::RealBin/../perl";
 use Maintenance;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;

@@ -5,7 +5,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use FindBin;
-use lib $FindBin::Bin;
+use lib "$FindBin::RealBin/../perl";
 use Maintenance;
 use POSIX ();
 use PostgreSQL::Test::Cluster;
