@@ -32,7 +32,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
-#define BATCH_LIMIT_MS 30000
+/* Below what a maintenance worker allows a whole transaction. */
+#define BATCH_LIMIT_MS 20000
 #define RUNS_KEPT 1000
 
 /* Failures in a row, each of one workflow or thread, after which a phase gives up. */

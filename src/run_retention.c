@@ -89,8 +89,10 @@ RunBatches(RetentionRound *round)
 	if (last_error != NULL)
 		ereport(WARNING,
 				(errcode(last_error->sqlerrcode),
-				 errmsg("%lld batches of retention failed and are left for the next run",
-						(long long) RetentionBatchesFailed(round)),
+				 errmsg_plural("%lld batch of retention failed and is left for the next run",
+							   "%lld batches of retention failed and are left for the next run",
+							   (unsigned long) RetentionBatchesFailed(round),
+							   (long long) RetentionBatchesFailed(round)),
 				 errdetail("The last error: %s", last_error->message),
 				 errhint("See amelia.retention_runs.")));
 }

@@ -216,9 +216,11 @@ for my $round (1 .. $crashes)
 	my $runs;
 	my $victim = (qw(postmaster retention writer retention))[ $round % 4 ];
 
-	$node->safe_psql('one', q(SELECT count(add_workflow('100 days')) FROM generate_series(1, 100)));
+	$node->safe_psql('one', q(SELECT count(add_workflow('100 days')) FROM generate_series(1, 80)));
 	@sessions = start_sessions($round % 8 > 3);
-	usleep(int(rand(500_000)));
+	# Wakes the launcher, so that a round begins now and not a naptime later.
+	$node->safe_psql('one', 'SELECT amelia.migrate()');
+	usleep(int(rand(300_000))) if $victim ne 'retention';
 	if ($victim eq 'postmaster' || !kill_backend($victims{$victim}))
 	{
 		$victim = 'postmaster';
