@@ -8,6 +8,8 @@
  */
 #include "amelia.h"
 
+#include "miscadmin.h"
+
 #include "event.h"
 
 COMPAT_MODULE_MAGIC;
@@ -17,6 +19,14 @@ PGDLLEXPORT void _PG_init(void);
 void
 _PG_init(void)
 {
+	InitSettings();
 	InitSequence();
 	InitInsert();
+
+	/* Nothing may happen by itself while pg_upgrade is at work. */
+	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
+	{
+		InitWorkerState();
+		InitLauncher();
+	}
 }

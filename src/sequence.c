@@ -425,19 +425,6 @@ HighestSequence(const Allocator *allocator, Relation table, Datum parent, int32 
 }
 
 /*
- * Who owns the table of the parents.
- */
-Oid
-SequenceParentOwner(SequenceKind kind)
-{
-	Relation	table = OpenTable(allocators[kind].parent_name, RowExclusiveLock);
-	Oid			owner = table->rd_rel->relowner;
-
-	table_close(table, NoLock);
-	return owner;
-}
-
-/*
  * Lock a parent's row as an allocation does. Returns false when there is no
  * such parent.
  */

@@ -54,6 +54,7 @@ PG_FUNCTION_INFO_V1(amelia_next_sequence);
 typedef struct FloorQueries
 {
 	const char *child;
+	const char *parent;
 	const char *after_delete;
 	const char *before_truncate;
 	SPIPlanPtr	delete_plan;
@@ -61,9 +62,9 @@ typedef struct FloorQueries
 } FloorQueries;
 
 static FloorQueries floor_queries[] = {
-	[EVENT_SEQUENCE] = {"workflow_log", RAISE_EVENT_FLOORS("removed"),
+	[EVENT_SEQUENCE] = {"workflow_log", "workflows", RAISE_EVENT_FLOORS("removed"),
 	RAISE_EVENT_FLOORS("amelia.workflow_log"), NULL, NULL},
-	[MESSAGE_SEQUENCE] = {"brainstorm_messages", RAISE_MESSAGE_FLOORS("removed"),
+	[MESSAGE_SEQUENCE] = {"brainstorm_messages", "brainstorm_sessions", RAISE_MESSAGE_FLOORS("removed"),
 	RAISE_MESSAGE_FLOORS("amelia.brainstorm_messages"), NULL, NULL},
 };
 
@@ -135,7 +136,7 @@ amelia_raise_sequence_floor(PG_FUNCTION_ARGS)
 	SPI_connect();
 	if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
 		elog(ERROR, "SPI_register_trigger_data failed");
-	BecomeOwner(SequenceParentOwner(queries - floor_queries), &before);
+	BecomeOwner(TableOwner(queries->parent), &before);
 	plan = is_truncate ?
 		KeptPlan(&queries->truncate_plan, queries->before_truncate, 0, NULL) :
 		KeptPlan(&queries->delete_plan, queries->after_delete, 0, NULL);
@@ -177,7 +178,7 @@ amelia_next_sequence(PG_FUNCTION_ARGS)
 	values[0] = PG_GETARG_DATUM(0);
 	values[1] = Int32GetDatum(first + count - 1);
 	SPI_connect();
-	BecomeOwner(SequenceParentOwner(EVENT_SEQUENCE), &before);
+	BecomeOwner(TableOwner("workflows"), &before);
 	KeptPlan(&plan,
 			 "UPDATE amelia.workflows AS w SET sequence_floor = $2"
 			 " WHERE w.id = $1",

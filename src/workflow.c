@@ -42,9 +42,9 @@ static const Transitions transitions[] = {
 typedef struct RowChanges
 {
 	int			count;
-	int			columns[5];
-	Datum		values[5];
-	bool		nulls[5];
+	int			columns[6];
+	Datum		values[6];
+	bool		nulls[6];
 } RowChanges;
 
 /*
@@ -152,6 +152,8 @@ ApplyTransition(RowChanges *changes, TriggerData *data, const pg_uuid_t *workflo
 			SetUnlessChanged(changes, data, "started_at", TIMESTAMPTZOID, now, false);
 		SetUnlessChanged(changes, data, "completed_at", TIMESTAMPTZOID, (Datum) 0, true);
 		SetUnlessChanged(changes, data, "failure_reason", TEXTOID, (Datum) 0, true);
+		/* The attempt writes trace events that retention is to look for. */
+		SetUnlessChanged(changes, data, "traces_removed_to", INT4OID, (Datum) 0, true);
 	}
 	else if (strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0 ||
 			 strcmp(status, "cancelled") == 0)
