@@ -36,6 +36,9 @@
 #define BATCH_LIMIT_MS 20000
 #define RUNS_KEPT 1000
 
+/* SQL's advisory locks are of kinds 1 and 2. */
+#define ROUND_LOCK_KIND 3
+
 /* Failures in a row, each of one workflow or thread, after which a phase gives up. */
 #define MAX_FAILURES 100
 #define MAX_LOCK_FAILURES 5
@@ -101,8 +104,11 @@ SetRoundLock(LOCKTAG *lock)
 
 	if (!OidIsValid(table))
 		RefuseOlderSchema("retention_runs");
-	/* Not the table itself: others may lock that. */
-	SET_LOCKTAG_OBJECT(*lock, MyDatabaseId, RelationRelationId, table, 1);
+	/*
+	 * An advisory lock, of a kind that no SQL function takes: the session keeps
+	 * such a one when a batch fails and its transaction is rolled back.
+	 */
+	SET_LOCKTAG_ADVISORY(*lock, MyDatabaseId, table, 0, ROUND_LOCK_KIND);
 }
 
 /*
@@ -119,8 +125,8 @@ RoundLockHolder(const LOCKTAG *lock)
 	bool		is_null;
 
 	if (RunSql("SELECT l.pid FROM pg_catalog.pg_locks AS l"
-			   " WHERE l.locktype = 'object' AND l.granted AND l.database = $1"
-			   " AND l.classid = $2 AND l.objid = $3 AND l.objsubid = 1",
+			   " WHERE l.locktype = 'advisory' AND l.granted AND l.database = $1"
+			   " AND l.classid = $2 AND l.objid = $3 AND l.objsubid = " CppAsString2(ROUND_LOCK_KIND),
 			   lengthof(types), types, values, false) == 0)
 		return 0;
 	return DatumGetInt32(RowValue(0, 1, &is_null));
