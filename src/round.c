@@ -27,6 +27,7 @@
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -280,6 +281,14 @@ RetentionBatch(RetentionRound *round)
 	round->events = round->workflows = round->orphan_threads = 0;
 
 	SetTransaction();
+
+	/*
+	 * A batch that a crash takes back is done again, so its commit need not
+	 * wait for the disk, nor make the writers queue behind it. The end of the
+	 * round does, and with it all that went before.
+	 */
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
 	SPI_connect();
 	StartLimit();
 	PG_TRY();
