@@ -37,6 +37,11 @@
 #define BATCH_LIMIT_MS 20000
 #define RUNS_KEPT 1000
 
+/* A round of the worker's that found nothing to do. */
+#define IDLE(run) \
+	"(" run ".worker AND " run ".outcome = 'completed' AND " run ".batches_failed = 0 AND " \
+	run ".trace_events + " run ".checkpoint_rows + " run ".events + " run ".workflows = 0)"
+
 /* SQL's advisory locks are of kinds 1 and 2. */
 #define ROUND_LOCK_KIND 3
 
@@ -407,8 +412,14 @@ RetentionRoundEnd(RetentionRound *round, RetentionOutcome outcome, const ErrorDa
 		   " sqlstate = COALESCE(NULLIF($3, ''), r.sqlstate),"
 		   " error = COALESCE(NULLIF($4, ''), r.error) WHERE r.id = $1",
 		   lengthof(types), types, values, false);
-	RunSql(psprintf("DELETE FROM amelia.retention_runs AS r WHERE r.id <= $1 - %d", RUNS_KEPT),
+	/* Of the worker's rounds that found nothing, the newest will do. */
+	RunSql("DELETE FROM amelia.retention_runs AS r USING amelia.retention_runs AS t"
+		   " WHERE t.id = $1 AND r.id < $1 AND " IDLE("t") " AND " IDLE("r"),
 		   1, types, values, false);
+	RunSql(psprintf("DELETE FROM amelia.retention_runs AS r WHERE r.id <"
+					" (SELECT k.id FROM amelia.retention_runs AS k"
+					" ORDER BY k.id DESC OFFSET %d LIMIT 1)", RUNS_KEPT - 1),
+		   0, NULL, NULL, false);
 	LeaveRestricted(&before);
 	SPI_finish();
 }
