@@ -59,6 +59,7 @@ typedef struct Round
 	int			errors;
 	int			errors_of_locks;	/* those of them that only mean: not now */
 	RetentionOutcome outcome;
+	const ErrorData *ended_by;	/* or NULL */
 } Round;
 
 typedef void (*RoundStep) (Round *round);
@@ -72,6 +73,19 @@ MaintenanceErrorContext(void *arg)
 {
 	errcontext("maintenance of database \"%s\" by the extension \"amelia\"",
 			   database_name != NULL ? database_name : "?");
+}
+
+/*
+ * SIGTERM cancels the batch, so that the round can be ended properly; a
+ * second one ends the process wherever it is.
+ */
+static void
+HandleTerminate(SIGNAL_ARGS)
+{
+	if (ShutdownRequestPending)
+		die(postgres_signal_arg);
+	ShutdownRequestPending = true;
+	StatementCancelHandler(postgres_signal_arg);
 }
 
 /*
@@ -198,12 +212,16 @@ NoteError(Round *round, ErrorData *error)
 
 /*
  * Do one step of a round in a transaction. An error rolls it back, is noted,
- * and makes the result false.
+ * and makes the result false. So does SIGTERM, which is no error.
  */
 static bool
 DoStep(Round *round, RoundStep step)
 {
 	ErrorData  *volatile error = NULL;
+
+	/* SIGTERM between two steps cancels none: the round is ended, then. */
+	if (ShutdownRequestPending)
+		QueryCancelPending = false;
 
 	PG_TRY();
 	{
@@ -228,7 +246,7 @@ DoStep(Round *round, RoundStep step)
 
 	MemoryContextSwitchTo(round->context);
 	pgstat_report_stat(false);
-	if (error != NULL)
+	if (error != NULL && !ShutdownRequestPending)
 		NoteError(round, error);
 	return error == NULL;
 }
@@ -268,8 +286,7 @@ NoteFailedBatch(Round *round)
 static void
 EndRound(Round *round)
 {
-	RetentionRoundEnd(round->retention, round->outcome,
-					  round->outcome == RETENTION_COMPLETED ? NULL : round->error);
+	RetentionRoundEnd(round->retention, round->outcome, round->ended_by);
 }
 
 /*
@@ -278,7 +295,8 @@ EndRound(Round *round)
 static void
 DoBatches(Round *round)
 {
-	do
+	round->outcome = RETENTION_STOPPED;
+	while (!ShutdownRequestPending && amelia_enabled)
 	{
 		CHECK_FOR_INTERRUPTS();
 		/* Else it would keep the server from being started again: it never waits. */
@@ -289,20 +307,21 @@ DoBatches(Round *round)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
-		if (!amelia_enabled)
+		if (DoStep(round, DoBatch))
 		{
-			round->outcome = RETENTION_STOPPED;
+			if (round->more)
+				continue;
+			if (round->extension == EXTENSION_READY)
+				round->outcome = RETENTION_COMPLETED;
 			return;
 		}
-		if (!DoStep(round, DoBatch) && (!DoStep(round, NoteFailedBatch) || !round->more))
-		{
-			round->outcome = round->error->sqlerrcode == ERRCODE_QUERY_CANCELED ?
-				RETENTION_STOPPED : RETENTION_FAILED;
-			return;
-		}
-	} while (round->more);
-	round->outcome = round->extension == EXTENSION_READY ?
-		RETENTION_COMPLETED : RETENTION_STOPPED;
+		if (ShutdownRequestPending || (DoStep(round, NoteFailedBatch) && round->more))
+			continue;
+		round->ended_by = round->error;
+		if (round->ended_by->sqlerrcode != ERRCODE_QUERY_CANCELED)
+			round->outcome = RETENTION_FAILED;
+		return;
+	}
 }
 
 /*
@@ -318,6 +337,11 @@ RoundState(const Round *round, const char **reason)
 	{
 		*reason = round->problem;
 		return DATABASE_INCOMPLETE;
+	}
+	if (ShutdownRequestPending)
+	{
+		*reason = "the maintenance worker was told to end";
+		return DATABASE_BUSY;
 	}
 	if (!amelia_enabled)
 	{
@@ -428,6 +452,7 @@ AmeliaMaintenanceMain(Datum main_arg)
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 	UseOwnSettings();
+	pqsignal(SIGTERM, HandleTerminate);
 	round.context = AllocSetContextCreate(TopMemoryContext, "amelia maintenance",
 										  ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(round.context);

@@ -27,6 +27,7 @@
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -35,6 +36,14 @@
 /* Below what a maintenance worker allows a whole transaction. */
 #define BATCH_LIMIT_MS 20000
 #define RUNS_KEPT 1000
+
+/* A round of the worker's that found nothing to do. */
+#define IDLE(run) \
+	"(" run ".worker AND " run ".outcome = 'completed' AND " run ".batches_failed = 0 AND " \
+	run ".trace_events + " run ".checkpoint_rows + " run ".events + " run ".workflows = 0)"
+
+/* SQL's advisory locks are of kinds 1 and 2. */
+#define ROUND_LOCK_KIND 3
 
 /* Failures in a row, each of one workflow or thread, after which a phase gives up. */
 #define MAX_FAILURES 100
@@ -101,8 +110,11 @@ SetRoundLock(LOCKTAG *lock)
 
 	if (!OidIsValid(table))
 		RefuseOlderSchema("retention_runs");
-	/* Not the table itself: others may lock that. */
-	SET_LOCKTAG_OBJECT(*lock, MyDatabaseId, RelationRelationId, table, 1);
+	/*
+	 * An advisory lock, of a kind that no SQL function takes: the session keeps
+	 * such a one when a batch fails and its transaction is rolled back.
+	 */
+	SET_LOCKTAG_ADVISORY(*lock, MyDatabaseId, table, 0, ROUND_LOCK_KIND);
 }
 
 /*
@@ -119,8 +131,8 @@ RoundLockHolder(const LOCKTAG *lock)
 	bool		is_null;
 
 	if (RunSql("SELECT l.pid FROM pg_catalog.pg_locks AS l"
-			   " WHERE l.locktype = 'object' AND l.granted AND l.database = $1"
-			   " AND l.classid = $2 AND l.objid = $3 AND l.objsubid = 1",
+			   " WHERE l.locktype = 'advisory' AND l.granted AND l.database = $1"
+			   " AND l.classid = $2 AND l.objid = $3 AND l.objsubid = " CppAsString2(ROUND_LOCK_KIND),
 			   lengthof(types), types, values, false) == 0)
 		return 0;
 	return DatumGetInt32(RowValue(0, 1, &is_null));
@@ -274,6 +286,14 @@ RetentionBatch(RetentionRound *round)
 	round->events = round->workflows = round->orphan_threads = 0;
 
 	SetTransaction();
+
+	/*
+	 * A batch that a crash takes back is done again, so its commit need not
+	 * wait for the disk, nor make the writers queue behind it. The end of the
+	 * round does, and with it all that went before.
+	 */
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
 	SPI_connect();
 	StartLimit();
 	PG_TRY();
@@ -392,8 +412,14 @@ RetentionRoundEnd(RetentionRound *round, RetentionOutcome outcome, const ErrorDa
 		   " sqlstate = COALESCE(NULLIF($3, ''), r.sqlstate),"
 		   " error = COALESCE(NULLIF($4, ''), r.error) WHERE r.id = $1",
 		   lengthof(types), types, values, false);
-	RunSql(psprintf("DELETE FROM amelia.retention_runs AS r WHERE r.id <= $1 - %d", RUNS_KEPT),
+	/* Of the worker's rounds that found nothing, the newest will do. */
+	RunSql("DELETE FROM amelia.retention_runs AS r USING amelia.retention_runs AS t"
+		   " WHERE t.id = $1 AND r.id < $1 AND " IDLE("t") " AND " IDLE("r"),
 		   1, types, values, false);
+	RunSql(psprintf("DELETE FROM amelia.retention_runs AS r WHERE r.id <"
+					" (SELECT k.id FROM amelia.retention_runs AS k"
+					" ORDER BY k.id DESC OFFSET %d LIMIT 1)", RUNS_KEPT - 1),
+		   0, NULL, NULL, false);
 	LeaveRestricted(&before);
 	SPI_finish();
 }

@@ -250,6 +250,15 @@ $node->safe_psql($db, q{
 	INSERT INTO amelia.retention_runs (requested_by, pid, thorough, outcome) SELECT 'x', 1, false, 'completed' FROM generate_series(1, 1500)});
 run_retention($node, $db);
 is($node->safe_psql($db, q{SELECT count(*), max(id) = 1504 FROM amelia.retention_runs}), '1000|t', 'the newest runs are kept');
+$node->safe_psql($db, q{
+	CREATE FUNCTION public.be_worker() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.worker := true; RETURN NEW; END$$;
+	CREATE TRIGGER be_worker BEFORE INSERT ON amelia.retention_runs FOR EACH ROW EXECUTE FUNCTION public.be_worker();
+	TRUNCATE amelia.retention_runs});
+run_retention($node, $db) for 1 .. 2;
+$node->safe_psql($db, q{UPDATE amelia.retention_runs SET events = 1});
+run_retention($node, $db) for 1 .. 3;
+is($node->safe_psql($db, q{SELECT string_agg(events::text, ' ' ORDER BY id) FROM amelia.retention_runs}), '1 0',
+	'of the worker\'s rounds that found nothing, the newest is');
 
 $node->stop;
 done_testing();

@@ -31,7 +31,7 @@ CREATE TABLE amelia.retention_runs (
 	error text
 );
 COMMENT ON TABLE amelia.retention_runs IS
-'The rounds of retention, a row each, begun before the work and kept up to date by each batch. The newest 1000 are kept.';
+'The rounds of retention, a row each, begun before the work and kept up to date by each batch. The newest 1000 are kept, and of the maintenance worker''s rounds that found nothing to do only the newest.';
 COMMENT ON COLUMN amelia.retention_runs.requested_by IS 'The role that called run_retention(), or that the maintenance worker runs as.';
 COMMENT ON COLUMN amelia.retention_runs.worker IS 'Whether the maintenance worker did it by itself.';
 COMMENT ON COLUMN amelia.retention_runs.pid IS 'The server process.';
