@@ -8,6 +8,8 @@
  */
 #include "amelia.h"
 
+#include "miscadmin.h"
+
 COMPAT_MODULE_MAGIC;
 
 PGDLLEXPORT void _PG_init(void);
@@ -15,5 +17,13 @@ PGDLLEXPORT void _PG_init(void);
 void
 _PG_init(void)
 {
+	InitSettings();
 	InitSequence();
+
+	/* Nothing may happen by itself while pg_upgrade is at work. */
+	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
+	{
+		InitWorkerState();
+		InitLauncher();
+	}
 }

@@ -24,6 +24,14 @@
 /* the longest text of a UUID, with its end */
 #define UUID_TEXT_SIZE 37
 
+/* settings.c */
+extern int	amelia_naptime;			/* seconds */
+extern bool amelia_enabled;
+extern int	amelia_batch_size;			/* rows */
+
+extern void InitSettings(void);
+extern bool IsMaintainedDatabase(const char *database);
+
 /* check.c */
 extern bool IsChoice(const char *name, const char *value);
 extern void CheckChoice(const char *name, const char *value);
@@ -48,8 +56,20 @@ typedef struct OwnerContext
 	int			security;
 } OwnerContext;
 
+typedef struct RestrictedContext
+{
+	OwnerContext owner;
+	int			guc_level;
+} RestrictedContext;
+
 extern void BecomeOwner(Oid owner, OwnerContext *before);
 extern void BecomeSelf(const OwnerContext *before);
+extern void EnterRestricted(Oid owner, RestrictedContext *before);
+extern void LeaveRestricted(const RestrictedContext *before);
+extern Oid	TableOwner(const char *name);
+extern uint64 RunSql(const char *query, int nargs, const Oid *types, const Datum *values,
+					 bool read_only);
+extern Datum RowValue(uint64 row, int column, bool *is_null);
 extern SPIPlanPtr KeptPlan(SPIPlanPtr *plan, const char *query, int nargs, const Oid *types);
 pg_noreturn extern void RefuseNoWorkflow(const pg_uuid_t *workflow);
 pg_noreturn extern void RefuseOlderSchema(const char *missing);
@@ -66,5 +86,10 @@ extern Oid	SequenceParentOwner(SequenceKind kind);
 extern bool LockSequence(SequenceKind kind, Datum parent);
 extern int32 AllocateSequence(SequenceKind kind, Datum parent, int32 count);
 extern bool OnlyOurInsertTriggers(Relation child);
+
+/* worker_state.c, launcher.c */
+extern void InitWorkerState(void);
+extern void InitLauncher(void);
+extern void WakeLauncherAtCommit(void);
 
 #endif							/* AMELIA_H */

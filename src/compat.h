@@ -10,6 +10,7 @@
 #define AMELIA_COMPAT_H
 
 #include "access/genam.h"
+#include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
 #error "Amelia is for PostgreSQL 15, 16, 17 and 18."
@@ -42,6 +43,13 @@
 #define CompatMakeRange(type, lower, upper) make_range((type), (lower), (upper), false, NULL)
 #else
 #define CompatMakeRange(type, lower, upper) make_range((type), (lower), (upper), false)
+#endif
+
+/* 17: an extension names what its processes wait for. */
+#if PG_VERSION_NUM >= 170000
+#define CompatWaitEvent(name) WaitEventExtensionNew(name)
+#else
+#define CompatWaitEvent(name) PG_WAIT_EXTENSION
 #endif
 
 #endif							/* AMELIA_COMPAT_H */

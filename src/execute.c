@@ -7,7 +7,27 @@
  */
 #include "amelia.h"
 
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/*
+ * What holds while we run as a tables' owner whom we need not trust. lock_timeout,
+ * in milliseconds, so that one who holds a lock stops nobody else; the rest so
+ * that what the session was set to does not change what is done.
+ */
+static const char *const restricted_settings[][2] = {
+	{"search_path", "pg_catalog, pg_temp"},
+	{"lock_timeout", "1000"},
+	{"session_replication_role", "origin"},
+	{"row_security", "on"},
+	{"DateStyle", "ISO, YMD"},
+	{"IntervalStyle", "postgres"},
+	{"TimeZone", "UTC"},
+};
 
 /*
  * Run what follows with the rights of a table's owner, until BecomeSelf().
@@ -31,6 +51,78 @@ void
 BecomeSelf(const OwnerContext *before)
 {
 	SetUserIdAndSecContext(before->user, before->security);
+}
+
+/*
+ * Run what follows as a tables' owner, in a restricted operation, until
+ * LeaveRestricted(): triggers that the owner or others put on the tables can
+ * neither do more than that role may, nor change the session. An error
+ * restores the caller's state once the (sub)transaction is rolled back.
+ */
+void
+EnterRestricted(Oid owner, RestrictedContext *before)
+{
+	GetUserIdAndSecContext(&before->owner.user, &before->owner.security);
+	before->guc_level = NewGUCNestLevel();
+	for (size_t i = 0; i < lengthof(restricted_settings); i++)
+		(void) set_config_option(restricted_settings[i][0], restricted_settings[i][1],
+								 PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	SetUserIdAndSecContext(owner, before->owner.security | SECURITY_RESTRICTED_OPERATION |
+						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+}
+
+/*
+ * End what EnterRestricted() began. Settings that a trigger changed are
+ * undone with ours.
+ */
+void
+LeaveRestricted(const RestrictedContext *before)
+{
+	AtEOXact_GUC(false, before->guc_level);
+	BecomeSelf(&before->owner);
+}
+
+/*
+ * Who owns a table of ours; 55000 when it is not there.
+ */
+Oid
+TableOwner(const char *name)
+{
+	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, true);
+	Oid			table = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+	HeapTuple	tuple = OidIsValid(table) ?
+		SearchSysCache1(RELOID, ObjectIdGetDatum(table)) : NULL;
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		RefuseOlderSchema(name);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * Run a statement whose parameters are all given, and return the number of
+ * its rows. SPI must be connected; the result is in its memory.
+ */
+uint64
+RunSql(const char *query, int nargs, const Oid *types, const Datum *values, bool read_only)
+{
+	int			result = SPI_execute_with_args(query, nargs, unconstify(Oid *, types),
+											   unconstify(Datum *, values), NULL, read_only, 0);
+
+	if (result < 0)
+		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * A value of the last statement's result; columns count from 1.
+ */
+Datum
+RowValue(uint64 row, int column, bool *is_null)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, is_null);
 }
 
 /*

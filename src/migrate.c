@@ -342,5 +342,6 @@ amelia_migrate(PG_FUNCTION_ARGS)
 	initStringInfo(&done);
 	Migrate(schema, owner, &done);
 	SPI_finish();
+	WakeLauncherAtCommit();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(done.data, done.len));
 }

@@ -76,8 +76,8 @@ SameValue(TupleDesc tupdesc, AttrNumber column, HeapTuple a, HeapTuple b)
 }
 
 /*
- * Whether an UPDATE changed the counters that sequences are kept by, and
- * nothing else: that is no act of a client's on the row.
+ * Whether an UPDATE changed the counters that sequences are kept by, or
+ * retention's mark, and nothing else: that is no act of a client's on the row.
  */
 bool
 OnlyCountersChanged(TriggerData *data)
@@ -93,7 +93,8 @@ OnlyCountersChanged(TriggerData *data)
 			SameValue(tupdesc, i + 1, data->tg_trigtuple, data->tg_newtuple))
 			continue;
 		if (strcmp(NameStr(attribute->attname), "sequence_floor") != 0 &&
-			strcmp(NameStr(attribute->attname), "events_removed") != 0)
+			strcmp(NameStr(attribute->attname), "events_removed") != 0 &&
+			strcmp(NameStr(attribute->attname), "traces_removed_to") != 0)
 			return false;
 		counter_changed = true;
 	}

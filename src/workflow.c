@@ -41,9 +41,9 @@ static const Transitions transitions[] = {
 typedef struct RowChanges
 {
 	int			count;
-	int			columns[5];
-	Datum		values[5];
-	bool		nulls[5];
+	int			columns[6];
+	Datum		values[6];
+	bool		nulls[6];
 } RowChanges;
 
 /*
@@ -151,6 +151,8 @@ ApplyTransition(RowChanges *changes, TriggerData *data, const pg_uuid_t *workflo
 			SetUnlessChanged(changes, data, "started_at", now, false);
 		SetUnlessChanged(changes, data, "completed_at", (Datum) 0, true);
 		SetUnlessChanged(changes, data, "failure_reason", (Datum) 0, true);
+		/* The attempt writes trace events that retention is to look for. */
+		SetUnlessChanged(changes, data, "traces_removed_to", (Datum) 0, true);
 	}
 	else if (strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0 ||
 			 strcmp(status, "cancelled") == 0)

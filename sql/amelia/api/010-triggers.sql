@@ -60,3 +60,12 @@ CREATE OR REPLACE TRIGGER zzz_updated_at
 CREATE OR REPLACE TRIGGER zzz_updated_at
 	BEFORE UPDATE ON amelia.server_settings
 	FOR EACH ROW EXECUTE FUNCTION amelia.touch_updated_at();
+
+-- Upper case sorts before the foreign keys' triggers, whose cascade takes the
+-- usage that this one is to keep.
+CREATE OR REPLACE TRIGGER "AAA_keep_history"
+	AFTER DELETE ON amelia.workflows
+	FOR EACH ROW EXECUTE FUNCTION amelia.keep_history();
+CREATE OR REPLACE TRIGGER zzz_keep_history_truncate
+	BEFORE TRUNCATE ON amelia.workflows
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia.keep_history();

@@ -50,6 +50,9 @@ SELECT COALESCE((SELECT s FROM amelia.server_settings AS s),
 		'max_concurrent', 5,
 		'stream_tool_results', false,
 		'recovery_hours', 24,
+		'orphan_thread_retention_days', -1,
+		'checkpoint_grace_minutes', 60,
+		'retention_max_workflows', 10000,
 		'created_at', now(),
 		'updated_at', now())))
 $$;
@@ -73,7 +76,10 @@ BEGIN
 		workflow_start_timeout_seconds = n.workflow_start_timeout_seconds,
 		max_concurrent = n.max_concurrent,
 		stream_tool_results = n.stream_tool_results,
-		recovery_hours = n.recovery_hours
+		recovery_hours = n.recovery_hours,
+		orphan_thread_retention_days = n.orphan_thread_retention_days,
+		checkpoint_grace_minutes = n.checkpoint_grace_minutes,
+		retention_max_workflows = n.retention_max_workflows
 	FROM (SELECT r.*
 		-- some write a whole number as 7.0
 		FROM (SELECT COALESCE(jsonb_object_agg(c.key, CASE jsonb_typeof(c.value)
@@ -95,7 +101,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	change record;
-	low CONSTANT jsonb := '{"log_retention_days": -1, "trace_retention_days": -1, "checkpoint_retention_days": -1, "max_concurrent": 1, "recovery_hours": 0, "websocket_idle_timeout_seconds": null, "workflow_start_timeout_seconds": null}';
+	low CONSTANT jsonb := '{"log_retention_days": -1, "trace_retention_days": -1, "checkpoint_retention_days": -1, "max_concurrent": 1, "recovery_hours": 0, "orphan_thread_retention_days": -1, "checkpoint_grace_minutes": 0, "retention_max_workflows": 1, "websocket_idle_timeout_seconds": null, "workflow_start_timeout_seconds": null}';
 BEGIN
 	PERFORM amelia.check_given('changes', changes);
 	IF jsonb_typeof(changes) <> 'object' THEN

@@ -9,7 +9,8 @@ VALUES
 	('reader', ARRAY['schema_migrations', 'event_types', 'workflows', 'workflow_leases',
 			'workflow_threads', 'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 			'workflow_prompt_versions', 'profiles', 'server_settings',
-			'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts'],
+			'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts',
+			'retention_runs', 'checkpoint_schemas', 'usage_history', 'workflow_history'],
 		'SELECT',
 		ARRAY['check_given', 'check_limit', 'check_cursor', 'check_choice',
 			'get_workflow', 'active_workflow', 'list_workflows', 'count_workflows',
@@ -18,14 +19,17 @@ VALUES
 			'prompt_history', 'current_prompt', 'workflow_prompts', 'active_profile',
 			'settings', 'brainstorm_messages_after', 'list_brainstorm_sessions',
 			'brainstorm_usage', 'verify', 'verify_schema', 'verify_sequences',
-			'verify_references', 'verify_workflows', 'api_objects', 'scripts']),
+			'verify_references', 'verify_workflows', 'api_objects', 'scripts',
+			'retention_preview', 'checkpoint_stats', 'checkpoint_sources', 'checkpoint_columns_problem',
+			'maintenance_status', 'maintenance_state', 'vacuum_holders']),
 	('worker', ARRAY['workflows', 'workflow_prompt_versions', 'workflow_threads',
 			'brainstorm_sessions', 'brainstorm_artifacts'],
 		'INSERT, UPDATE',
 		ARRAY['uuid_v7', 'check_container', 'check_count', 'check_cost', 'check_transition',
 			'create_workflow', 'set_workflow_status', 'transition_event', 'set_plan_cache',
 			'append_event', 'append_events', 'next_sequence', 'record_usage',
-			'check_prompt_version', 'record_workflow_prompt', 'add_brainstorm_message']),
+			'check_prompt_version', 'record_workflow_prompt', 'add_brainstorm_message',
+			'link_thread', 'register_checkpoints', 'unregister_checkpoints']),
 	('worker', ARRAY['workflow_log', 'token_usage', 'brainstorm_messages'], 'INSERT', '{}'),
 	('admin', ARRAY['event_types', 'workflows', 'workflow_leases', 'workflow_threads',
 			'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
@@ -34,7 +38,9 @@ VALUES
 		'INSERT, UPDATE, DELETE',
 		ARRAY['seed_prompts', 'check_objects', 'lock_prompt', 'create_prompt_version',
 			'set_prompt_version', 'reset_prompt', 'set_active_profile',
-			'update_settings', 'check_settings'])
+			'update_settings', 'check_settings', 'run_retention', 'delete_thread',
+			'unlink_thread', 'forget_workflow']),
+	('admin', ARRAY['usage_history', 'workflow_history'], 'DELETE', '{}')
 $$;
 COMMENT ON FUNCTION amelia.role_privileges() IS
 'What each kind of role is granted by grant_reader(), grant_worker() and grant_admin(); each kind has what the kinds before it have.';

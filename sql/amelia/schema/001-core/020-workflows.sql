@@ -22,7 +22,8 @@ CREATE TABLE amelia.workflows (
 	failures integer NOT NULL DEFAULT 0 CHECK (failures >= 0),
 	max_failures integer NOT NULL DEFAULT 3 CHECK (max_failures >= 0),
 	retry_at timestamptz,
-	cancel_requested boolean NOT NULL DEFAULT false
+	cancel_requested boolean NOT NULL DEFAULT false,
+	traces_removed_to integer
 );
 COMMENT ON TABLE amelia.workflows IS
 'One run on one issue in one git worktree. The status moves only along the state machine, for a plain UPDATE too; an INSERT may bring any status and any timestamps.';
@@ -33,7 +34,7 @@ COMMENT ON COLUMN amelia.workflows.started_at IS
 COMMENT ON COLUMN amelia.workflows.completed_at IS
 'Set on entering completed, failed or cancelled, cleared on entering in_progress. Retention counts a finished workflow''s age from it.';
 COMMENT ON COLUMN amelia.workflows.updated_at IS
-'Moves by itself on every UPDATE that does not set it, except when only sequence_floor and events_removed are kept up to date.';
+'Moves by itself on every UPDATE that does not set it, except when only sequence_floor, events_removed and traces_removed_to are kept up to date.';
 COMMENT ON COLUMN amelia.workflows.sequence_floor IS
 'The next event of this workflow is numbered above it: the highest number that was removed or reserved. It is never lowered, so that no number is given twice.';
 COMMENT ON COLUMN amelia.workflows.events_removed IS
@@ -45,6 +46,8 @@ COMMENT ON COLUMN amelia.workflows.retry_at IS
 'When another attempt at a failed workflow is due; NULL: none is. A plain UPDATE to failed leaves it NULL, so what a client marks as failed stays failed.';
 COMMENT ON COLUMN amelia.workflows.cancel_requested IS
 'Somebody asked for the end of it; the worker learns of it with its next heartbeat.';
+COMMENT ON COLUMN amelia.workflows.traces_removed_to IS
+'The last sequence when retention had deleted all trace events; NULL: it has not, or the workflow was resumed since. No index tells which workflows have trace events.';
 
 CREATE INDEX idx_workflows_issue_id ON amelia.workflows (issue_id);
 CREATE INDEX idx_workflows_status ON amelia.workflows (status);

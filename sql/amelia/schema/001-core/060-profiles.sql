@@ -30,6 +30,9 @@ CREATE TABLE amelia.server_settings (
 	max_concurrent integer NOT NULL DEFAULT 5 CHECK (max_concurrent >= 1),
 	stream_tool_results boolean NOT NULL DEFAULT false,
 	recovery_hours integer NOT NULL DEFAULT 24 CHECK (recovery_hours >= 0),
+	orphan_thread_retention_days integer NOT NULL DEFAULT -1 CHECK (orphan_thread_retention_days >= -1),
+	checkpoint_grace_minutes integer NOT NULL DEFAULT 60 CHECK (checkpoint_grace_minutes >= 0),
+	retention_max_workflows integer NOT NULL DEFAULT 10000 CHECK (retention_max_workflows >= 1),
 	created_at timestamptz NOT NULL DEFAULT now(),
 	updated_at timestamptz NOT NULL DEFAULT now()
 );
@@ -45,3 +48,9 @@ COMMENT ON COLUMN amelia.server_settings.max_concurrent IS
 'How many workflows claims let run at the same time.';
 COMMENT ON COLUMN amelia.server_settings.recovery_hours IS
 'Hours that a failed workflow keeps its events and checkpoints at least, whatever the other settings say, so that it can be resumed.';
+COMMENT ON COLUMN amelia.server_settings.orphan_thread_retention_days IS
+'Days after its newest checkpoint that a LangGraph thread is kept which belongs to no workflow; -1 never deletes.';
+COMMENT ON COLUMN amelia.server_settings.checkpoint_grace_minutes IS
+'A finished workflow of which a checkpoint was written after its end keeps its checkpoints until it has been quiet for so long.';
+COMMENT ON COLUMN amelia.server_settings.retention_max_workflows IS
+'How many workflows, and how many orphan threads, each rule touches in one round at most, so that a clock that jumps ahead is not the end of the history.';

@@ -14,7 +14,8 @@ BEGIN
 			AND c.relname IN ('schema_migrations', 'event_types', 'workflows', 'workflow_leases',
 				'workflow_threads', 'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 				'workflow_prompt_versions', 'profiles', 'server_settings',
-				'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts')
+				'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts',
+				'retention_runs', 'checkpoint_schemas', 'usage_history', 'workflow_history')
 			AND acl.grantee <> c.relowner
 		UNION
 		SELECT 'SCHEMA amelia', acl.grantee

@@ -1,0 +1,88 @@
+-- Whether maintenance runs by itself, and if not, why.
+
+CREATE OR REPLACE FUNCTION amelia.vacuum_holders()
+RETURNS TABLE (holder text, since timestamptz, age integer)
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT h.*
+FROM (SELECT format('%s %s of role %s%s', CASE a.backend_type
+					WHEN 'client backend' THEN 'session' ELSE a.backend_type END,
+				a.pid, COALESCE(a.usename, '?'),
+				CASE WHEN a.application_name <> '' THEN format(' (%s)', a.application_name) ELSE '' END),
+			a.xact_start, GREATEST(age(a.backend_xmin), age(a.backend_xid))
+		FROM pg_stat_activity AS a
+		WHERE (a.datname = current_database() OR a.datname IS NULL)
+			AND a.pid <> pg_backend_pid()
+			-- vacuum does not hold back vacuum
+			AND a.backend_type <> 'autovacuum worker'
+		UNION ALL
+		SELECT format('prepared transaction "%s" of role %s', p.gid, p.owner),
+			p.prepared, age(p.transaction)
+		FROM pg_prepared_xacts AS p
+		WHERE p.database = current_database()
+		UNION ALL
+		SELECT format('replication slot "%s"', r.slot_name), NULL, age(r.xmin)
+		FROM pg_replication_slots AS r) AS h (holder, since, age)
+WHERE h.age IS NOT NULL
+ORDER BY h.age DESC
+$$;
+COMMENT ON FUNCTION amelia.vacuum_holders() IS
+'Who keeps vacuum from removing rows of this database that are dead to everybody else, such as those that retention deleted: sessions, prepared transactions and replication slots with an old snapshot or transaction. Oldest first; age in transactions. Without pg_read_all_stats, a role sees only its own sessions.';
+
+CREATE OR REPLACE FUNCTION amelia.maintenance_status()
+RETURNS TABLE (
+	active boolean,
+	state text,
+	reason text,
+	preloaded boolean,
+	naptime interval,
+	launcher_pid integer,
+	worker_pid integer,
+	last_round timestamptz,
+	last_round_finished timestamptz,
+	last_round_outcome text,
+	last_look timestamptz,
+	next_round timestamptz,
+	errors_in_a_row integer,
+	last_error text,
+	last_error_sqlstate text,
+	last_error_at timestamptz,
+	schema_version integer,
+	code_version integer,
+	checkpoint_problems text[],
+	vacuum_held_by text,
+	vacuum_held_since timestamptz,
+	vacuum_held_age integer)
+LANGUAGE sql VOLATILE ROWS 1
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT s.state IN ('waiting', 'running', 'failing'), s.state, s.reason, s.preloaded,
+	current_setting('amelia.naptime')::interval,
+	s.launcher_pid, s.worker_pid,
+	r.started_at, r.finished_at, r.outcome, s.last_look, s.next_round,
+	s.failures,
+	COALESCE(s.error, r.error),
+	CASE WHEN s.error IS NULL THEN r.sqlstate ELSE s.sqlstate END,
+	CASE WHEN s.error IS NULL AND r.error IS NOT NULL THEN r.finished_at ELSE s.failed_at END,
+	(SELECT max(m.version) FROM amelia.schema_migrations AS m),
+	(SELECT max(c.version) FROM amelia.scripts() AS c),
+	(SELECT array_agg(format('%s: %s', p.schema_name, p.problem) ORDER BY p.schema_name)
+		FROM amelia.checkpoint_sources() AS p
+		WHERE p.problem IS NOT NULL),
+	h.holder, h.since, h.age
+FROM amelia.maintenance_state() AS s
+-- What happened before the server was started last is known to the table only.
+LEFT JOIN LATERAL (SELECT * FROM amelia.retention_runs AS n
+	WHERE n.worker
+	ORDER BY n.started_at DESC, n.id DESC
+	LIMIT 1) AS r ON true
+LEFT JOIN LATERAL (SELECT * FROM amelia.vacuum_holders() LIMIT 1) AS h ON true
+$$;
+COMMENT ON FUNCTION amelia.maintenance_status() IS
+'One row on the maintenance that runs by itself in this database. active: it does. state: waiting (for next_round), running, failing (it goes on, more rarely), disabled, not listed, schema not complete, standby, no launcher or not preloaded; reason says why there is no round, and what to do about it. last_round, its end and outcome: the worker''s newest in retention_runs. last_look: when a worker last left the database, after a round or without. The errors count rounds with one, in a row, since the server was started. A schema_version below code_version asks for migrate(). checkpoint_problems: the schemas whose checkpoint tables are left alone, with the reason; no workflow is deleted meanwhile. vacuum_held_by: the first of vacuum_holders(), with the start and the age in transactions of what it has open.';
+
+REVOKE ALL ON FUNCTION
+	amelia.vacuum_holders(),
+	amelia.maintenance_status()
+FROM PUBLIC;

@@ -1,0 +1,432 @@
+/*-------------------------------------------------------------------------
+ *
+ * maintenance.c
+ *	  The maintenance worker: one round in one database.
+ *
+ *	  A round is a chain of short transactions. Each begins by asking whether
+ *	  it may go on (extension.c), holds back neither vacuum nor anybody who
+ *	  wants the database, and loses nothing but itself when it fails, is
+ *	  cancelled or killed. An error is logged when it is new; while it repeats,
+ *	  it is counted, and the rounds become rarer. What is not within a round's
+ *	  own reach, such as a kill, ends the process; the launcher starts another.
+ *
+ *	  The worker connects as the bootstrap superuser, since it must come into
+ *	  any database. Everything that reads or deletes rows takes on the rights
+ *	  of their owner.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "amelia.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "commands/dbcommands.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "extension.h"
+#include "retention.h"
+#include "worker_state.h"
+
+/* How often a round looks again at what it has been through before. */
+#define THOROUGH_MS (24 * 60 * 60 * 1000)
+
+/* The longest that a transaction may take; batches have a limit of their own, below. */
+#define TRANSACTION_LIMIT_MS (60 * 1000)
+
+/* A round, from transaction to transaction. */
+typedef struct Round
+{
+	MemoryContext context;		/* errors are kept here */
+	ExtensionState extension;
+	char	   *problem;		/* with the schema, or NULL */
+	bool		thorough;
+	int			other_pid;		/* who runs one already */
+	RetentionRound *retention;	/* NULL: it was not begun */
+	bool		more;
+	const ErrorData *error;		/* the last one */
+	int			errors;
+	int			errors_of_locks;	/* those of them that only mean: not now */
+	RetentionOutcome outcome;
+} Round;
+
+typedef void (*RoundStep) (Round *round);
+
+static char *database_name = NULL;
+
+PGDLLEXPORT void AmeliaMaintenanceMain(Datum main_arg);
+
+static void
+MaintenanceErrorContext(void *arg)
+{
+	errcontext("maintenance of database \"%s\" by the extension \"amelia\"",
+			   database_name != NULL ? database_name : "?");
+}
+
+/*
+ * What may be set for the database or for all, and must not reach into a
+ * round: it would end the process, or make each of its statements fail.
+ */
+static void
+UseOwnSettings(void)
+{
+	static const char *const settings[][2] = {
+		{"search_path", "pg_catalog, pg_temp"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"session_replication_role", "origin"},
+		{"row_security", "on"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "0"},
+		{"transaction_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"zero_damaged_pages", "off"},
+		/* A standby that is away must not keep the worker in a database. */
+		{"synchronous_commit", "local"}
+	};
+
+	for (int i = 0; i < (int) lengthof(settings); i++)
+	{
+		/* transaction_timeout came with PostgreSQL 17. */
+		if (GetConfigOption(settings[i][0], true, false) != NULL)
+			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	}
+}
+
+/*
+ * Leave the database's entry to the next worker.
+ */
+static void
+LeaveDatabase(int code, Datum database)
+{
+	DatabaseEntry *entry;
+
+	LWLockAcquire(worker_state->lock, LW_EXCLUSIVE);
+	entry = FindDatabase(DatumGetObjectId(database));
+	if (entry != NULL && entry->pid == MyProcPid)
+		entry->pid = 0;
+	if (worker_state->launcher_latch != NULL)
+		SetLatch(worker_state->launcher_latch);
+	LWLockRelease(worker_state->lock);
+}
+
+/*
+ * Be the database's only maintenance worker; false when there is one. That
+ * happens when the launcher was started anew meanwhile.
+ */
+static bool
+EnterDatabase(Oid database, bool *thorough)
+{
+	DatabaseEntry *entry;
+	bool		entered;
+
+	LWLockAcquire(worker_state->lock, LW_EXCLUSIVE);
+	entry = FindDatabase(database);
+	entered = entry != NULL && entry->pid == 0;
+	if (entered)
+	{
+		entry->pid = MyProcPid;
+		entry->started = GetCurrentTimestamp();
+		/* Should that become unknown again meanwhile, see ReportRound(). */
+		entry->state = DATABASE_DONE;
+		entry->reason[0] = '\0';
+		*thorough = TimestampDifferenceExceeds(entry->thorough, entry->started, THOROUGH_MS);
+	}
+	LWLockRelease(worker_state->lock);
+	if (entered)
+		before_shmem_exit(LeaveDatabase, ObjectIdGetDatum(database));
+	return entered;
+}
+
+/*
+ * Write down an error, and log it when the same was not logged since the last
+ * round without any.
+ */
+static void
+NoteError(Round *round, ErrorData *error)
+{
+	uint32		hash = hash_combine(hash_bytes((const unsigned char *) &error->sqlerrcode,
+											   sizeof(error->sqlerrcode)),
+									hash_bytes((const unsigned char *) error->message,
+											   strlen(error->message)));
+	DatabaseEntry *entry;
+	bool		is_new = false;
+
+	round->error = error;
+	round->errors++;
+	round->errors_of_locks += error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+
+	LWLockAcquire(worker_state->lock, LW_EXCLUSIVE);
+	entry = FindDatabase(MyDatabaseId);
+	if (entry != NULL)
+	{
+		is_new = entry->logged_errors < MAX_LOGGED_ERRORS;
+		for (int i = 0; i < entry->logged_errors; i++)
+			is_new = is_new && entry->logged[i] != hash;
+		if (is_new)
+			entry->logged[entry->logged_errors++] = hash;
+		entry->sqlstate = error->sqlerrcode;
+		entry->failed_at = GetCurrentTimestamp();
+		strlcpy(entry->error, error->message, sizeof(entry->error));
+	}
+	LWLockRelease(worker_state->lock);
+
+	if (is_new)
+	{
+		ErrorData	logged = *error;
+		ErrorContextCallback *callbacks = error_context_stack;
+
+		/* The context was noted when the error happened. */
+		error_context_stack = NULL;
+		logged.elevel = WARNING;
+		ThrowErrorData(&logged);
+		error_context_stack = callbacks;
+	}
+}
+
+/*
+ * Do one step of a round in a transaction. An error rolls it back, is noted,
+ * and makes the result false.
+ */
+static bool
+DoStep(Round *round, RoundStep step)
+{
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		StartTransactionCommand();
+		enable_timeout_after(STATEMENT_TIMEOUT, TRANSACTION_LIMIT_MS);
+		PushActiveSnapshot(GetTransactionSnapshot());
+		step(round);
+		PopActiveSnapshot();
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(round->context);
+		error = CopyErrorData();
+		FlushErrorState();
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		QueryCancelPending = false;
+		AbortCurrentTransaction();
+	}
+	PG_END_TRY();
+
+	MemoryContextSwitchTo(round->context);
+	pgstat_report_stat(false);
+	if (error != NULL)
+		NoteError(round, error);
+	return error == NULL;
+}
+
+/*
+ * Look whether there can be a round, and begin it if so.
+ */
+static void
+BeginRound(Round *round)
+{
+	database_name = MemoryContextStrdup(TopMemoryContext, get_database_name(MyDatabaseId));
+	round->extension = LockExtension();
+	if (round->extension != EXTENSION_READY && round->extension != EXTENSION_OTHER_VERSION)
+		return;
+	round->problem = SchemaProblem();
+	if (round->problem != NULL)
+	{
+		round->problem = MemoryContextStrdup(round->context, round->problem);
+		return;
+	}
+	round->retention = RetentionRoundBegin(true, round->thorough, &round->other_pid);
+}
+
+static void
+DoBatch(Round *round)
+{
+	round->extension = LockExtension();
+	round->more = round->extension == EXTENSION_READY && RetentionBatch(round->retention);
+}
+
+static void
+NoteFailedBatch(Round *round)
+{
+	round->more = RetentionBatchFailed(round->retention, round->error);
+}
+
+static void
+EndRound(Round *round)
+{
+	RetentionRoundEnd(round->retention, round->outcome,
+					  round->outcome == RETENTION_COMPLETED ? NULL : round->error);
+}
+
+/*
+ * Do batches for as long as there are any and nobody wants us gone.
+ */
+static void
+DoBatches(Round *round)
+{
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		if (!amelia_enabled)
+		{
+			round->outcome = RETENTION_STOPPED;
+			return;
+		}
+		if (!DoStep(round, DoBatch) && (!DoStep(round, NoteFailedBatch) || !round->more))
+		{
+			round->outcome = round->error->sqlerrcode == ERRCODE_QUERY_CANCELED ?
+				RETENTION_STOPPED : RETENTION_FAILED;
+			return;
+		}
+	} while (round->more);
+	round->outcome = round->extension == EXTENSION_READY ?
+		RETENTION_COMPLETED : RETENTION_STOPPED;
+}
+
+/*
+ * What a round, or the look that did not lead to one, came to, and why.
+ */
+static DatabaseState
+RoundState(const Round *round, const char **reason)
+{
+	*reason = "";
+	if (round->errors > round->errors_of_locks)
+		return DATABASE_FAILED;
+	if (round->problem != NULL)
+	{
+		*reason = round->problem;
+		return DATABASE_INCOMPLETE;
+	}
+	if (!amelia_enabled)
+	{
+		*reason = "amelia.enabled is off in this database";
+		return DATABASE_DISABLED;
+	}
+	switch (round->extension)
+	{
+		case EXTENSION_MISSING:
+			return DATABASE_WITHOUT;
+		case EXTENSION_CHANGING:
+		case EXTENSION_OTHER_VERSION:
+			*reason = "the extension was being created, updated or dropped";
+			return DATABASE_BUSY;
+		case DATABASE_WANTED:
+			*reason = "the database was being dropped, renamed or copied";
+			return DATABASE_BUSY;
+		case EXTENSION_READY:
+			break;
+	}
+	if (round->retention == NULL)
+	{
+		*reason = psprintf("process %d was running retention", round->other_pid);
+		return DATABASE_BUSY;
+	}
+	return DATABASE_DONE;
+}
+
+/*
+ * Tell the launcher, and whoever asks for the status.
+ */
+static void
+ReportRound(const Round *round)
+{
+	DatabaseEntry *entry;
+	const char *reason;
+	DatabaseState state = RoundState(round, &reason);
+	int			failures = 0;
+	bool		works_again = false;
+
+	LWLockAcquire(worker_state->lock, LW_EXCLUSIVE);
+	entry = FindDatabase(MyDatabaseId);
+	if (entry != NULL)
+	{
+		/* If CREATE EXTENSION came after we had looked, another look is due. */
+		if (entry->state != DATABASE_UNKNOWN)
+			entry->state = state;
+		entry->finished = GetCurrentTimestamp();
+		strlcpy(entry->reason, reason, sizeof(entry->reason));
+		if (state == DATABASE_DONE && round->thorough)
+			entry->thorough = entry->started;
+		if (state == DATABASE_FAILED)
+			entry->failures++;
+		else if (state == DATABASE_DONE)
+		{
+			failures = entry->failures;
+			entry->failures = 0;
+			works_again = round->errors == 0 && entry->logged_errors > 0;
+			if (round->errors == 0)
+				entry->logged_errors = 0;
+		}
+	}
+	LWLockRelease(worker_state->lock);
+
+	if (works_again)
+		ereport(LOG,
+				(errmsg("maintenance of database \"%s\" works again", database_name),
+				 failures > 0 ? errdetail("Rounds with an error before: %d.", failures) : 0));
+}
+
+/*
+ * One round, as far as it gets.
+ */
+static void
+DoRound(Round *round)
+{
+	round->extension = EXTENSION_READY;
+	if (!amelia_enabled || !DoStep(round, BeginRound) || round->retention == NULL)
+		return;
+	pgstat_report_activity(STATE_RUNNING, "retention");
+	DoBatches(round);
+	(void) DoStep(round, EndRound);
+	RetentionRoundFree(round->retention);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/*
+ * The maintenance worker's process; the argument is the database.
+ */
+void
+AmeliaMaintenanceMain(Datum main_arg)
+{
+	Oid			database = DatumGetObjectId(main_arg);
+	ErrorContextCallback callback = {.callback = MaintenanceErrorContext};
+	Round		round = {0};
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	if (worker_state == NULL || !EnterDatabase(database, &round.thorough))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	UseOwnSettings();
+	round.context = AllocSetContextCreate(TopMemoryContext, "amelia maintenance",
+										  ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(round.context);
+	if (!RecoveryInProgress())
+	{
+		DoRound(&round);
+		ReportRound(&round);
+	}
+	error_context_stack = callback.previous;
+	proc_exit(0);
+}

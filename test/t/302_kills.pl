@@ -1,0 +1,93 @@
+# Whatever ends a background worker, it comes back, and the round is done.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::Bin;
+use Maintenance;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $node = maintained_node('main');
+my $pid;
+
+add_database($node, 'one');
+slow_deletes($node, 'one', 0);
+
+# Begin a round that waits at the gate.
+sub begin_round
+{
+	my ($name) = @_;
+
+	close_gate($node, 'one');
+	add_old_workflows($node, 'one', 2, 2);
+	wait_for_delete($node, 'one', "a round is in its midst, for: $name");
+	return;
+}
+
+sub finish_round
+{
+	my ($name) = @_;
+
+	open_gate($node, 'one');
+	wait_until_clean($node, 'one', "$name: the work is done afterwards");
+	is( $node->safe_psql('one', q(SELECT count(*) FROM amelia.verify())),
+		0, "$name: nothing is wrong afterwards");
+	return;
+}
+
+begin_round('worker terminated');
+$pid = worker_pid($node, 'one');
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+ok($node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)"),
+	'a terminated worker ends in the middle of a batch');
+finish_round('worker terminated');
+is( $node->safe_psql('one', "SELECT outcome FROM amelia.retention_runs WHERE pid = $pid ORDER BY id DESC LIMIT 1"),
+	'crashed', 'the round that it did not end shows');
+
+begin_round('worker cancelled');
+$pid = worker_pid($node, 'one');
+$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+ok( $node->poll_query_until(
+		'one', "SELECT outcome = 'stopped' AND sqlstate = '57014' FROM amelia.retention_runs
+			WHERE pid = $pid ORDER BY id DESC LIMIT 1"),
+	'a cancel ends the round, which says so');
+finish_round('worker cancelled');
+
+begin_round('launcher terminated');
+$pid = launcher_pid($node);
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+ok( $node->poll_query_until(
+		'postgres', "SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE backend_type = 'amelia launcher' AND pid <> $pid)"),
+	'a terminated launcher is started again');
+is( $node->safe_psql('postgres', q(SELECT count(*) FROM pg_stat_activity
+		WHERE backend_type = 'amelia maintenance worker')),
+	1, 'and starts no second worker beside one that runs');
+finish_round('launcher terminated');
+wait_for_round($node, 'one', 'the new launcher starts workers');
+
+# A killed process makes the server start over.
+begin_round('worker killed');
+kill 'KILL', worker_pid($node, 'one');
+ok($node->poll_query_until('one', 'SELECT true'), 'the server is back');
+finish_round('worker killed');
+
+begin_round('launcher killed');
+kill 'KILL', launcher_pid($node);
+ok($node->poll_query_until('one', 'SELECT true'), 'the server is back');
+finish_round('launcher killed');
+
+begin_round('restart');
+my $began = time;
+$node->stop('fast');
+# The gate is closed still: it would take the batch's whole time limit.
+cmp_ok(time - $began, '<', 2, 'a shutdown in the midst of a round does not wait for it');
+$node->start;
+finish_round('restart');
+
+unlike(slurp_file($node->logfile), qr/TRAP|PANIC/, 'nothing went wrong that nobody saw');
+$node->stop;
+done_testing();
