@@ -46,6 +46,7 @@ extern const char *UuidText(const pg_uuid_t *uuid);
 extern TriggerData *GetTriggerData(FunctionCallInfo fcinfo, const char *function,
 								   TriggerEvent timing, TriggerEvent event, bool for_each_row);
 extern AttrNumber ColumnNumber(TupleDesc tupdesc, const char *name);
+extern AttrNumber ColumnOfType(TupleDesc tupdesc, const char *name, Oid type);
 extern bool SameValue(TupleDesc tupdesc, AttrNumber column, HeapTuple a, HeapTuple b);
 extern bool OnlyCountersChanged(TriggerData *data);
 

@@ -483,6 +483,12 @@ amelia_allocate_sequence(PG_FUNCTION_ARGS)
 	int32		sequence;
 	bool		is_null;
 
+	if (get_relname_relid(allocators[kind].child_name, get_namespace_oid(AMELIA_SCHEMA, true)) !=
+		RelationGetRelid(child))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was fired by a table that it is not for",
+						"allocate_sequence")));
 	columns[0] = ColumnNumber(tupdesc, "sequence");
 	heap_getattr(data->tg_trigtuple, columns[0], tupdesc, &is_null);
 	if (!is_null)

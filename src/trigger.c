@@ -12,6 +12,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/timestamp.h"
@@ -52,6 +53,23 @@ ColumnNumber(TupleDesc tupdesc, const char *name)
 
 	if (number <= 0)
 		RefuseOlderSchema(name);
+	return number;
+}
+
+/*
+ * The number of a column of ours; 39P01 when it has another type, because
+ * then the trigger is on a table that it was not made for.
+ */
+AttrNumber
+ColumnOfType(TupleDesc tupdesc, const char *name, Oid type)
+{
+	AttrNumber	number = ColumnNumber(tupdesc, name);
+
+	if (TupleDescAttr(tupdesc, number - 1)->atttypid != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("column \"%s\" must be of type %s for this trigger",
+						name, format_type_be(type))));
 	return number;
 }
 
@@ -110,7 +128,7 @@ amelia_touch_updated_at(PG_FUNCTION_ARGS)
 	TriggerData *data = GetTriggerData(fcinfo, "touch_updated_at",
 									   TRIGGER_EVENT_BEFORE, TRIGGER_EVENT_UPDATE, true);
 	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
-	int			column = ColumnNumber(tupdesc, "updated_at");
+	int			column = ColumnOfType(tupdesc, "updated_at", TIMESTAMPTZOID);
 	Datum		now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	bool		is_null = false;
 

@@ -14,6 +14,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -103,11 +104,11 @@ amelia_check_transition(PG_FUNCTION_ARGS)
  * Set a column of the new row, unless the statement changed it.
  */
 static void
-SetUnlessChanged(RowChanges *changes, TriggerData *data, const char *name,
+SetUnlessChanged(RowChanges *changes, TriggerData *data, const char *name, Oid type,
 				 Datum value, bool is_null)
 {
 	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
-	AttrNumber	column = ColumnNumber(tupdesc, name);
+	AttrNumber	column = ColumnOfType(tupdesc, name, type);
 
 	if (!SameValue(tupdesc, column, data->tg_trigtuple, data->tg_newtuple))
 		return;
@@ -125,7 +126,7 @@ static void
 ApplyTransition(RowChanges *changes, TriggerData *data, const pg_uuid_t *workflow, Datum now)
 {
 	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
-	AttrNumber	column = ColumnNumber(tupdesc, "status");
+	AttrNumber	column = ColumnOfType(tupdesc, "status", TEXTOID);
 	bool		old_null;
 	bool		new_null;
 	Datum		old_value = heap_getattr(data->tg_trigtuple, column, tupdesc, &old_null);
@@ -145,29 +146,29 @@ ApplyTransition(RowChanges *changes, TriggerData *data, const pg_uuid_t *workflo
 	{
 		bool		never_started;
 
-		heap_getattr(data->tg_trigtuple, ColumnNumber(tupdesc, "started_at"),
+		heap_getattr(data->tg_trigtuple, ColumnOfType(tupdesc, "started_at", TIMESTAMPTZOID),
 					 tupdesc, &never_started);
 		if (never_started)
-			SetUnlessChanged(changes, data, "started_at", now, false);
-		SetUnlessChanged(changes, data, "completed_at", (Datum) 0, true);
-		SetUnlessChanged(changes, data, "failure_reason", (Datum) 0, true);
+			SetUnlessChanged(changes, data, "started_at", TIMESTAMPTZOID, now, false);
+		SetUnlessChanged(changes, data, "completed_at", TIMESTAMPTZOID, (Datum) 0, true);
+		SetUnlessChanged(changes, data, "failure_reason", TEXTOID, (Datum) 0, true);
 		/* The attempt writes trace events that retention is to look for. */
-		SetUnlessChanged(changes, data, "traces_removed_to", (Datum) 0, true);
+		SetUnlessChanged(changes, data, "traces_removed_to", INT4OID, (Datum) 0, true);
 	}
 	else if (strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0 ||
 			 strcmp(status, "cancelled") == 0)
-		SetUnlessChanged(changes, data, "completed_at", now, false);
+		SetUnlessChanged(changes, data, "completed_at", TIMESTAMPTZOID, now, false);
 }
 
 /*
  * Turn down a counter that goes back: numbers would be given twice.
  */
 static void
-CheckCounter(TriggerData *data, const char *name, const pg_uuid_t *workflow)
+CheckCounter(TriggerData *data, const char *name, Oid type, const pg_uuid_t *workflow)
 {
 	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
-	AttrNumber	column = ColumnNumber(tupdesc, name);
-	bool		is_wide = TupleDescAttr(tupdesc, column - 1)->atttypid == INT8OID;
+	AttrNumber	column = ColumnOfType(tupdesc, name, type);
+	bool		is_wide = type == INT8OID;
 	bool		old_null;
 	bool		new_null;
 	Datum		old_value = heap_getattr(data->tg_trigtuple, column, tupdesc, &old_null);
@@ -175,6 +176,7 @@ CheckCounter(TriggerData *data, const char *name, const pg_uuid_t *workflow)
 	int64		before;
 	int64		after;
 
+	/* The table's constraints refuse a NULL. */
 	if (old_null || new_null)
 		return;
 	before = is_wide ? DatumGetInt64(old_value) : DatumGetInt32(old_value);
@@ -200,14 +202,14 @@ amelia_enforce_workflow_update(PG_FUNCTION_ARGS)
 	RowChanges	changes = {0};
 	bool		is_null;
 	pg_uuid_t  *workflow = DatumGetUUIDP(heap_getattr(data->tg_trigtuple,
-													  ColumnNumber(tupdesc, "id"),
+													  ColumnOfType(tupdesc, "id", UUIDOID),
 													  tupdesc, &is_null));
 
-	CheckCounter(data, "sequence_floor", workflow);
-	CheckCounter(data, "events_removed", workflow);
+	CheckCounter(data, "sequence_floor", INT4OID, workflow);
+	CheckCounter(data, "events_removed", INT8OID, workflow);
 	ApplyTransition(&changes, data, workflow, now);
 	if (!OnlyCountersChanged(data))
-		SetUnlessChanged(&changes, data, "updated_at", now, false);
+		SetUnlessChanged(&changes, data, "updated_at", TIMESTAMPTZOID, now, false);
 
 	if (changes.count == 0)
 		return PointerGetDatum(data->tg_newtuple);

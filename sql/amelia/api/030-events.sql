@@ -56,7 +56,12 @@ BEGIN
 			MESSAGE = format('no event %s', event_id),
 			HINT = 'Retention may have removed it: start again with events_after().';
 	END IF;
-	RETURN QUERY SELECT e.* FROM amelia.events_after(seen.workflow_id, seen.sequence, row_limit) AS e;
+	RETURN QUERY
+	SELECT e.*
+	FROM amelia.workflow_log AS e
+	WHERE e.workflow_id = seen.workflow_id AND e.sequence > seen.sequence
+	ORDER BY e.sequence
+	LIMIT row_limit;
 END
 $$;
 COMMENT ON FUNCTION amelia.events_after_event(uuid, integer) IS

@@ -36,7 +36,9 @@ BEGIN
 		amelia.check_count('cache_creation_tokens', record_usage.cache_creation_tokens),
 		amelia.check_count('duration_ms', record_usage.duration_ms),
 		amelia.check_count('num_turns', record_usage.num_turns);
-	IF NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = record_usage.workflow_id) THEN
+	-- The lock that the foreign key takes: a workflow that is being deleted is gone.
+	PERFORM FROM amelia.workflows AS w WHERE w.id = record_usage.workflow_id FOR KEY SHARE;
+	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
 			MESSAGE = format('no workflow %s', record_usage.workflow_id);
 	END IF;

@@ -35,10 +35,13 @@ BEGIN
 	PERFORM amelia.check_given('workflow_id', record_workflow_prompt.workflow_id),
 		amelia.check_given('prompt_id', record_workflow_prompt.prompt_id),
 		amelia.check_given('version_id', record_workflow_prompt.version_id);
-	IF NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = record_workflow_prompt.workflow_id) THEN
+	-- The lock that the foreign key takes: a workflow that is being deleted is gone.
+	PERFORM FROM amelia.workflows AS w WHERE w.id = record_workflow_prompt.workflow_id FOR KEY SHARE;
+	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
 			MESSAGE = format('no workflow %s', record_workflow_prompt.workflow_id);
-	ELSIF NOT EXISTS (SELECT FROM amelia.prompts AS p WHERE p.id = record_workflow_prompt.prompt_id) THEN
+	END IF;
+	IF NOT EXISTS (SELECT FROM amelia.prompts AS p WHERE p.id = record_workflow_prompt.prompt_id) THEN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
 			MESSAGE = format('no prompt "%s"', record_workflow_prompt.prompt_id);
 	END IF;

@@ -1,0 +1,275 @@
+-- The tables and their columns, keys and foreign keys, as the specification
+-- lists them.
+BEGIN;
+-- pgTAP may live in any schema. Ours stays off the path, so that names are
+-- shown with their schema.
+SELECT set_config('search_path', 'pg_catalog, ' || quote_ident(n.nspname), true) AS path
+FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+WHERE e.extname = 'pgtap' \gset
+SELECT no_plan();
+
+CREATE TEMP TABLE contract (table_name text, column_name text, definition text);
+INSERT INTO contract VALUES
+	('profiles', 'id', 'text NOT NULL'),
+	('profiles', 'tracker', 'text NOT NULL DEFAULT ''noop''::text'),
+	('profiles', 'working_dir', 'text NOT NULL'),
+	('profiles', 'plan_output_dir', 'text NOT NULL DEFAULT ''docs/plans''::text'),
+	('profiles', 'plan_path_pattern', 'text NOT NULL DEFAULT ''docs/plans/{date}-{issue_key}.md''::text'),
+	('profiles', 'agents', 'jsonb NOT NULL'),
+	('profiles', 'is_active', 'boolean NOT NULL DEFAULT false'),
+	('profiles', 'created_at', 'ts'),
+	('profiles', 'updated_at', 'ts'),
+
+	('workflows', 'id', 'uuid NOT NULL DEFAULT amelia.uuid_v7()'),
+	('workflows', 'issue_id', 'text NOT NULL'),
+	('workflows', 'worktree_path', 'text NOT NULL'),
+	('workflows', 'status', 'text NOT NULL DEFAULT ''pending''::text'),
+	('workflows', 'workflow_type', 'text NOT NULL DEFAULT ''full''::text'),
+	('workflows', 'profile_id', 'text'),
+	('workflows', 'plan_cache', 'jsonb'),
+	('workflows', 'issue_cache', 'jsonb'),
+	('workflows', 'failure_reason', 'text'),
+	('workflows', 'created_at', 'ts'),
+	('workflows', 'started_at', 'timestamp with time zone'),
+	('workflows', 'completed_at', 'timestamp with time zone'),
+	('workflows', 'updated_at', 'ts'),
+	('workflows', 'sequence_floor', 'integer NOT NULL DEFAULT 0'),
+	('workflows', 'events_removed', 'bigint NOT NULL DEFAULT 0'),
+	('workflows', 'priority', 'smallint NOT NULL DEFAULT 0'),
+	('workflows', 'available_at', 'ts'),
+	('workflows', 'failures', 'integer NOT NULL DEFAULT 0'),
+	('workflows', 'max_failures', 'integer NOT NULL DEFAULT 3'),
+	('workflows', 'retry_at', 'timestamp with time zone'),
+	('workflows', 'cancel_requested', 'boolean NOT NULL DEFAULT false'),
+
+	('workflow_log', 'id', 'uuid NOT NULL DEFAULT amelia.uuid_v7()'),
+	('workflow_log', 'workflow_id', 'uuid NOT NULL'),
+	('workflow_log', 'sequence', 'integer NOT NULL'),
+	('workflow_log', 'timestamp', 'ts'),
+	('workflow_log', 'level', 'text NOT NULL DEFAULT ''debug''::text'),
+	('workflow_log', 'event_type', 'text NOT NULL'),
+	('workflow_log', 'agent', 'text'),
+	('workflow_log', 'message', 'text NOT NULL'),
+	('workflow_log', 'data', 'jsonb'),
+	('workflow_log', 'is_error', 'boolean NOT NULL DEFAULT false'),
+	('workflow_log', 'correlation_id', 'text'),
+	('workflow_log', 'tool_name', 'text'),
+	('workflow_log', 'tool_input', 'jsonb'),
+	('workflow_log', 'trace_id', 'text'),
+	('workflow_log', 'parent_id', 'uuid'),
+
+	('token_usage', 'id', 'uuid NOT NULL DEFAULT amelia.uuid_v7()'),
+	('token_usage', 'workflow_id', 'uuid NOT NULL'),
+	('token_usage', 'agent', 'text NOT NULL'),
+	('token_usage', 'model', 'text NOT NULL'),
+	('token_usage', 'input_tokens', 'integer NOT NULL'),
+	('token_usage', 'output_tokens', 'integer NOT NULL'),
+	('token_usage', 'cache_read_tokens', 'integer DEFAULT 0'),
+	('token_usage', 'cache_creation_tokens', 'integer DEFAULT 0'),
+	('token_usage', 'cost_usd', 'numeric(10,6) NOT NULL'),
+	('token_usage', 'duration_ms', 'integer NOT NULL DEFAULT 0'),
+	('token_usage', 'num_turns', 'integer NOT NULL DEFAULT 1'),
+	('token_usage', 'timestamp', 'ts'),
+
+	('prompts', 'id', 'text NOT NULL'),
+	('prompts', 'agent', 'text NOT NULL'),
+	('prompts', 'name', 'text NOT NULL'),
+	('prompts', 'description', 'text'),
+	('prompts', 'current_version_id', 'text'),
+
+	('prompt_versions', 'id', 'text NOT NULL DEFAULT (gen_random_uuid())::text'),
+	('prompt_versions', 'prompt_id', 'text NOT NULL'),
+	('prompt_versions', 'version_number', 'integer NOT NULL'),
+	('prompt_versions', 'content', 'text NOT NULL'),
+	('prompt_versions', 'change_note', 'text'),
+	('prompt_versions', 'created_at', 'ts'),
+
+	('workflow_prompt_versions', 'workflow_id', 'uuid NOT NULL'),
+	('workflow_prompt_versions', 'prompt_id', 'text NOT NULL'),
+	('workflow_prompt_versions', 'version_id', 'text'),
+
+	('brainstorm_sessions', 'id', 'text NOT NULL'),
+	('brainstorm_sessions', 'profile_id', 'text NOT NULL'),
+	('brainstorm_sessions', 'driver_session_id', 'text'),
+	('brainstorm_sessions', 'driver_type', 'text'),
+	('brainstorm_sessions', 'topic', 'text'),
+	('brainstorm_sessions', 'output_artifact_path', 'text'),
+	('brainstorm_sessions', 'status', 'text NOT NULL DEFAULT ''active''::text'),
+	('brainstorm_sessions', 'created_at', 'ts'),
+	('brainstorm_sessions', 'updated_at', 'ts'),
+
+	('brainstorm_messages', 'id', 'text NOT NULL'),
+	('brainstorm_messages', 'session_id', 'text NOT NULL'),
+	('brainstorm_messages', 'sequence', 'integer NOT NULL'),
+	('brainstorm_messages', 'role', 'text NOT NULL'),
+	('brainstorm_messages', 'content', 'text NOT NULL'),
+	('brainstorm_messages', 'parts', 'jsonb'),
+	('brainstorm_messages', 'created_at', 'ts'),
+	('brainstorm_messages', 'input_tokens', 'integer'),
+	('brainstorm_messages', 'output_tokens', 'integer'),
+	('brainstorm_messages', 'cost_usd', 'numeric(10,6)'),
+	('brainstorm_messages', 'is_system', 'boolean NOT NULL DEFAULT false'),
+
+	('brainstorm_artifacts', 'id', 'text NOT NULL'),
+	('brainstorm_artifacts', 'session_id', 'text NOT NULL'),
+	('brainstorm_artifacts', 'type', 'text NOT NULL'),
+	('brainstorm_artifacts', 'path', 'text NOT NULL'),
+	('brainstorm_artifacts', 'title', 'text'),
+	('brainstorm_artifacts', 'created_at', 'ts'),
+
+	-- There is one row at most, so an INSERT need not name its id.
+	('server_settings', 'id', 'integer NOT NULL DEFAULT 1'),
+	('server_settings', 'log_retention_days', 'integer NOT NULL DEFAULT 30'),
+	('server_settings', 'trace_retention_days', 'integer NOT NULL DEFAULT 7'),
+	('server_settings', 'checkpoint_retention_days', 'integer NOT NULL DEFAULT 0'),
+	('server_settings', 'websocket_idle_timeout_seconds', 'numeric NOT NULL DEFAULT 300'),
+	('server_settings', 'workflow_start_timeout_seconds', 'numeric NOT NULL DEFAULT 60'),
+	('server_settings', 'max_concurrent', 'integer NOT NULL DEFAULT 5'),
+	('server_settings', 'stream_tool_results', 'boolean NOT NULL DEFAULT false'),
+	('server_settings', 'recovery_hours', 'integer NOT NULL DEFAULT 24'),
+	('server_settings', 'created_at', 'ts'),
+	('server_settings', 'updated_at', 'ts'),
+
+	('event_types', 'event_type', 'text NOT NULL'),
+	('event_types', 'domain', 'text NOT NULL'),
+	('event_types', 'level', 'text NOT NULL'),
+	('event_types', 'persisted', 'boolean NOT NULL DEFAULT true'),
+
+	('schema_migrations', 'version', 'integer NOT NULL'),
+	('schema_migrations', 'applied_at', 'ts'),
+
+	('workflow_leases', 'workflow_id', 'uuid NOT NULL'),
+	('workflow_leases', 'worker', 'text NOT NULL'),
+	('workflow_leases', 'lease_token', 'bigint NOT NULL'),
+	('workflow_leases', 'claimed_at', 'ts'),
+	('workflow_leases', 'expires_at', 'timestamp with time zone NOT NULL'),
+
+	('workflow_threads', 'workflow_id', 'uuid NOT NULL'),
+	('workflow_threads', 'thread_id', 'text NOT NULL');
+UPDATE contract SET definition = 'timestamp with time zone NOT NULL DEFAULT now()' WHERE definition = 'ts';
+
+CREATE TEMP VIEW actual AS
+SELECT c.oid AS table_oid, c.relname::text AS table_name, a.attnum, a.attname::text AS column_name,
+	format_type(a.atttypid, a.atttypmod)
+		|| CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
+		|| COALESCE(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), '') AS definition
+FROM pg_class AS c
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind IN ('r', 'p');
+
+SELECT has_table('amelia'::name, t.table_name::name, 'table ' || t.table_name)
+FROM (SELECT DISTINCT c.table_name FROM contract AS c) AS t
+ORDER BY t.table_name;
+
+SELECT is(a.definition, c.definition, format('column %s.%s', c.table_name, c.column_name))
+FROM contract AS c
+LEFT JOIN actual AS a USING (table_name, column_name)
+ORDER BY c.table_name, a.attnum;
+
+-- A column that the specification does not name is ours, and says why it is there.
+SELECT is_empty($$
+	SELECT a.table_name, a.column_name
+	FROM actual AS a
+	WHERE col_description(a.table_oid, a.attnum) IS NULL
+		AND a.table_name IN (SELECT c.table_name FROM contract AS c)
+		AND (a.table_name, a.column_name) NOT IN (SELECT c.table_name, c.column_name FROM contract AS c)
+$$, 'every column that is not in the contract has a comment');
+
+-- An INSERT that knows nothing of such a column works.
+SELECT is_empty($$
+	SELECT a.table_name, a.column_name, a.definition
+	FROM actual AS a
+	WHERE a.definition LIKE '% NOT NULL%' AND a.definition NOT LIKE '% DEFAULT %'
+		AND a.table_name IN (SELECT c.table_name FROM contract AS c)
+		AND (a.table_name, a.column_name) NOT IN (SELECT c.table_name, c.column_name FROM contract AS c)
+$$, 'every column that is not in the contract can be left out');
+
+SELECT is_empty($$
+	SELECT c.relname
+	FROM pg_class AS c
+	WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+		AND obj_description(c.oid, 'pg_class') IS NULL
+$$, 'every table and view has a comment');
+
+-- Primary keys and unique constraints.
+CREATE TEMP TABLE contract_keys (table_name text, definition text);
+INSERT INTO contract_keys VALUES
+	('profiles', 'PRIMARY KEY (id)'),
+	('workflows', 'PRIMARY KEY (id)'),
+	('workflow_log', 'PRIMARY KEY (id)'),
+	('workflow_log', 'UNIQUE (workflow_id, sequence)'),
+	('token_usage', 'PRIMARY KEY (id)'),
+	('prompts', 'PRIMARY KEY (id)'),
+	('prompt_versions', 'PRIMARY KEY (id)'),
+	('prompt_versions', 'UNIQUE (prompt_id, version_number)'),
+	-- what the foreign key of prompts refers to
+	('prompt_versions', 'UNIQUE (prompt_id, id)'),
+	('workflow_prompt_versions', 'PRIMARY KEY (workflow_id, prompt_id)'),
+	('brainstorm_sessions', 'PRIMARY KEY (id)'),
+	('brainstorm_messages', 'PRIMARY KEY (id)'),
+	('brainstorm_messages', 'UNIQUE (session_id, sequence)'),
+	('brainstorm_artifacts', 'PRIMARY KEY (id)'),
+	('server_settings', 'PRIMARY KEY (id)'),
+	('event_types', 'PRIMARY KEY (event_type)'),
+	('schema_migrations', 'PRIMARY KEY (version)'),
+	('workflow_leases', 'PRIMARY KEY (workflow_id)'),
+	-- a thread belongs to one workflow
+	('workflow_threads', 'PRIMARY KEY (thread_id)');
+SELECT set_eq($$
+	SELECT c.relname::text, pg_get_constraintdef(k.oid)
+	FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
+	WHERE k.contype IN ('p', 'u', 'x') AND c.relnamespace = 'amelia'::regnamespace
+		AND c.relname::text IN (SELECT t.table_name FROM contract AS t)
+$$, 'SELECT k.table_name, k.definition FROM contract_keys AS k', 'primary keys and unique constraints');
+
+-- Foreign keys and what a DELETE of the parent does.
+CREATE TEMP TABLE contract_references (table_name text, definition text);
+INSERT INTO contract_references VALUES
+	('workflow_log', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE'),
+	('workflow_log', 'FOREIGN KEY (parent_id) REFERENCES amelia.workflow_log(id) ON DELETE SET NULL'),
+	('token_usage', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE'),
+	('prompts', 'FOREIGN KEY (id, current_version_id) REFERENCES amelia.prompt_versions(prompt_id, id) DEFERRABLE INITIALLY DEFERRED'),
+	('prompt_versions', 'FOREIGN KEY (prompt_id) REFERENCES amelia.prompts(id)'),
+	('workflow_prompt_versions', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE'),
+	('workflow_prompt_versions', 'FOREIGN KEY (prompt_id) REFERENCES amelia.prompts(id)'),
+	-- the version is one of that prompt
+	('workflow_prompt_versions', 'FOREIGN KEY (prompt_id, version_id) REFERENCES amelia.prompt_versions(prompt_id, id)'),
+	('brainstorm_sessions', 'FOREIGN KEY (profile_id) REFERENCES amelia.profiles(id)'),
+	('brainstorm_messages', 'FOREIGN KEY (session_id) REFERENCES amelia.brainstorm_sessions(id) ON DELETE CASCADE'),
+	('brainstorm_artifacts', 'FOREIGN KEY (session_id) REFERENCES amelia.brainstorm_sessions(id) ON DELETE CASCADE'),
+	('workflow_leases', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE'),
+	('workflow_threads', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE');
+SELECT set_eq($$
+	SELECT c.relname::text, pg_get_constraintdef(k.oid)
+	FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
+	WHERE k.contype = 'f' AND c.relnamespace = 'amelia'::regnamespace
+		AND c.relname::text IN (SELECT t.table_name FROM contract AS t)
+$$, 'SELECT r.table_name, r.definition FROM contract_references AS r', 'foreign keys');
+SELECT is_empty($$
+	SELECT k.conname
+	FROM pg_constraint AS k
+	WHERE k.connamespace = 'amelia'::regnamespace AND NOT k.convalidated
+$$, 'every constraint is validated');
+
+-- A dump or a client that knows plain tables only gets true row counts.
+SELECT is_empty($$
+	SELECT c.relname, r.rulename
+	FROM pg_rewrite AS r JOIN pg_class AS c ON c.oid = r.ev_class
+	WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind IN ('r', 'p')
+$$, 'no table has a rule');
+SELECT is_empty($$
+	SELECT c.relname, t.tgname
+	FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+	WHERE c.relnamespace = 'amelia'::regnamespace AND (t.tgtype & 64) <> 0
+$$, 'nothing has an INSTEAD OF trigger');
+SELECT is_empty($$
+	SELECT c.relname
+	FROM pg_class AS c
+	WHERE c.relnamespace = 'amelia'::regnamespace
+		AND c.relname::text IN (SELECT t.table_name FROM contract AS t)
+		AND (c.relkind NOT IN ('r', 'p') OR c.relpersistence <> 'p' OR c.relrowsecurity OR c.relforcerowsecurity)
+$$, 'the tables are permanent, and row level security is left to the operator');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,263 @@
+-- The functions: how they are called, what they may do, and what the
+-- extension owns.
+BEGIN;
+-- pgTAP may live in any schema. Ours stays off the path, so that names are
+-- shown with their schema.
+SELECT set_config('search_path', 'pg_catalog, ' || quote_ident(n.nspname), true) AS path
+FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+WHERE e.extname = 'pgtap' \gset
+SELECT no_plan();
+
+-- Arguments with names, order and defaults, the result, and volatility. Callers
+-- name arguments, so a name is as much of a promise as a type is.
+CREATE TEMP TABLE contract (function_name text, arguments text, result text, volatility text);
+INSERT INTO contract VALUES
+	-- workflows
+	('create_workflow', 'issue_id text, worktree_path text, workflow_type text DEFAULT ''full'', profile_id text DEFAULT NULL, issue_cache jsonb DEFAULT NULL, id uuid DEFAULT NULL', 'amelia.workflows', 'v'),
+	('get_workflow', 'id uuid', 'SETOF amelia.workflows', 's'),
+	('active_workflow', 'worktree_path text', 'SETOF amelia.workflows', 's'),
+	('set_workflow_status', 'id uuid, status text, failure_reason text DEFAULT NULL', 'amelia.workflows', 'v'),
+	('set_plan_cache', 'id uuid, plan jsonb', 'void', 'v'),
+	('list_workflows', 'status text DEFAULT NULL, worktree_path text DEFAULT NULL, row_limit integer DEFAULT 20, after_started_at timestamptz DEFAULT NULL, after_id uuid DEFAULT NULL', 'SETOF amelia.workflows', 's'),
+	('count_workflows', 'status text DEFAULT NULL, worktree_path text DEFAULT NULL', 'bigint', 's'),
+	('list_active_workflows', 'worktree_path text DEFAULT NULL', 'SETOF amelia.workflows', 's'),
+	-- events
+	('append_event', 'workflow_id uuid, event_type text, message text, level text DEFAULT NULL, agent text DEFAULT NULL, data jsonb DEFAULT NULL, is_error boolean DEFAULT NULL, "timestamp" timestamptz DEFAULT NULL, id uuid DEFAULT NULL, correlation_id text DEFAULT NULL, tool_name text DEFAULT NULL, tool_input jsonb DEFAULT NULL, trace_id text DEFAULT NULL, parent_id uuid DEFAULT NULL', 'integer', 'v'),
+	('append_events', 'workflow_id uuid, events jsonb', 'int4range', 'v'),
+	('next_sequence', 'workflow_id uuid, count integer DEFAULT 1', 'integer', 'v'),
+	('last_sequence', 'workflow_id uuid', 'integer', 's'),
+	('events_after', 'workflow_id uuid, after_sequence integer DEFAULT 0, row_limit integer DEFAULT 1000', 'SETOF amelia.workflow_log', 's'),
+	('events_after_event', 'event_id uuid, row_limit integer DEFAULT 1000', 'SETOF amelia.workflow_log', 's'),
+	('recent_events', 'workflow_id uuid, row_limit integer DEFAULT 50', 'SETOF amelia.workflow_log', 's'),
+	('event_exists', 'id uuid', 'boolean', 's'),
+	-- tokens and cost
+	('record_usage', 'workflow_id uuid, agent text, model text, input_tokens integer, output_tokens integer, cache_read_tokens integer DEFAULT 0, cache_creation_tokens integer DEFAULT 0, cost_usd numeric DEFAULT NULL, duration_ms integer DEFAULT 0, num_turns integer DEFAULT 1, "timestamp" timestamptz DEFAULT NULL, id uuid DEFAULT NULL', 'uuid', 'v'),
+	('token_summary', 'workflow_id uuid, OUT total_input_tokens bigint, OUT total_output_tokens bigint, OUT total_cache_read_tokens bigint, OUT total_cache_creation_tokens bigint, OUT total_cost_usd numeric, OUT total_duration_ms bigint, OUT total_turns bigint', 'record', 's'),
+	('token_summaries', 'workflow_ids uuid[]', 'TABLE(workflow_id uuid, total_input_tokens bigint, total_output_tokens bigint, total_cache_read_tokens bigint, total_cache_creation_tokens bigint, total_cost_usd numeric, total_duration_ms bigint, total_turns bigint)', 's'),
+	-- prompts
+	('seed_prompts', 'defaults jsonb', 'integer', 'v'),
+	('create_prompt_version', 'prompt_id text, content text, change_note text DEFAULT NULL', 'amelia.prompt_versions', 'v'),
+	('set_prompt_version', 'prompt_id text, version_id text', 'amelia.prompts', 'v'),
+	('reset_prompt', 'prompt_id text', 'amelia.prompts', 'v'),
+	('prompt_history', 'prompt_id text', 'SETOF amelia.prompt_versions', 's'),
+	('current_prompt', 'prompt_id text', 'SETOF amelia.prompt_versions', 's'),
+	('record_workflow_prompt', 'workflow_id uuid, prompt_id text, version_id text', 'void', 'v'),
+	('workflow_prompts', 'workflow_id uuid', 'TABLE(prompt_id text, agent text, name text, version_id text, version_number integer, content text)', 's'),
+	-- profiles, settings, brainstorming
+	('set_active_profile', 'id text', 'amelia.profiles', 'v'),
+	('active_profile', '', 'SETOF amelia.profiles', 's'),
+	('settings', '', 'amelia.server_settings', 's'),
+	('update_settings', 'changes jsonb', 'amelia.server_settings', 'v'),
+	('add_brainstorm_message', 'session_id text, role text, content text, parts jsonb DEFAULT NULL, input_tokens integer DEFAULT NULL, output_tokens integer DEFAULT NULL, cost_usd numeric DEFAULT NULL, is_system boolean DEFAULT false, id text DEFAULT NULL', 'amelia.brainstorm_messages', 'v'),
+	('brainstorm_messages_after', 'session_id text, after_sequence integer DEFAULT 0, row_limit integer DEFAULT 1000', 'SETOF amelia.brainstorm_messages', 's'),
+	('list_brainstorm_sessions', 'profile_id text DEFAULT NULL, status text DEFAULT NULL, row_limit integer DEFAULT 50', 'SETOF amelia.brainstorm_sessions', 's'),
+	('brainstorm_usage', 'session_id text', 'TABLE(input_tokens bigint, output_tokens bigint, cost_usd numeric, messages bigint)', 's'),
+	-- the house
+	('uuid_v7', '', 'uuid', 'v'),
+	('migrate', '', 'text', 'v'),
+	('verify', '', 'TABLE(problem text, object text, detail text)', 's'),
+	('grant_reader', 'role name', 'void', 'v'),
+	('grant_worker', 'role name', 'void', 'v'),
+	('grant_admin', 'role name', 'void', 'v');
+
+CREATE TEMP VIEW actual AS
+SELECT p.oid, p.oid::regprocedure AS signature, p.proname::text AS function_name,
+	regexp_replace(replace(pg_get_function_arguments(p.oid), 'timestamp with time zone', 'timestamptz'),
+		'(DEFAULT (NULL|''[^'']*''))::[a-z ]+', '\1', 'g') AS arguments,
+	pg_get_function_result(p.oid) AS result, p.provolatile::text AS volatility, l.lanname AS language,
+	p.proconfig AS config, p.prosecdef AS security_definer, p.prokind AS kind, p.pronargs AS argument_count,
+	p.proargnames AS names, p.prorettype = 'trigger'::regtype AS is_trigger
+FROM pg_proc AS p
+JOIN pg_language AS l ON l.oid = p.prolang
+WHERE p.pronamespace = 'amelia'::regnamespace;
+
+SELECT is(format('%s(%s) returns %s, %s', a.function_name, a.arguments, a.result, a.volatility),
+	format('%s(%s) returns %s, %s', c.function_name, c.arguments, c.result, c.volatility),
+	format('function %s()', c.function_name))
+FROM contract AS c LEFT JOIN actual AS a USING (function_name);
+
+SELECT is_empty('SELECT a.function_name FROM actual AS a GROUP BY a.function_name HAVING count(*) > 1',
+	'no function is overloaded, so a call with named or unknown arguments is never ambiguous');
+SELECT is_empty($$
+	SELECT a.signature FROM actual AS a
+	WHERE a.argument_count > 0 AND (a.names IS NULL OR '' = ANY (a.names[1:a.argument_count]))
+$$, 'every argument has a name');
+SELECT is_empty($$
+	SELECT a.signature FROM actual AS a WHERE obj_description(a.oid, 'pg_proc') IS NULL
+$$, 'every function has a comment');
+SELECT is_empty('SELECT a.signature FROM actual AS a WHERE a.security_definer', 'no function is SECURITY DEFINER');
+
+-- What is looked up by name must not depend on the caller's path. These run
+-- for each row, in C, and look nothing up. Procedures that commit cannot have it.
+SELECT set_eq($$
+	SELECT a.function_name, a.language::text FROM actual AS a
+	WHERE a.kind <> 'p' AND a.config IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'
+$$, $$
+	SELECT e.name, 'c'
+	FROM unnest(ARRAY['uuid_v7', 'touch_updated_at', 'enforce_workflow_update', 'allocate_sequence',
+		'keep_sequence', 'keep_sequence_floor']) AS e (name)
+$$, 'every function has a search_path of its own, save these');
+
+-- What belongs to the extension: the functions in C, scripts() and migrate().
+SELECT set_eq($$
+	SELECT pg_describe_object(d.classid, d.objid, d.objsubid)
+	FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
+	WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'amelia'
+$$, $$
+	SELECT pg_describe_object('pg_proc'::regclass, a.oid, 0)
+	FROM actual AS a WHERE a.language = 'c' OR a.function_name IN ('scripts', 'migrate')
+$$, 'the members of the extension');
+SELECT cmp_ok((SELECT count(*) FROM actual AS a WHERE a.language = 'c'), '>=', 20::bigint, '… of which there are some');
+SELECT is_empty('SELECT a.signature FROM actual AS a WHERE a.is_trigger AND a.language <> ''c''',
+	'trigger functions are in C');
+-- The row type of a table is not there yet when a restore makes the members.
+SELECT is_empty($$
+	SELECT a.signature
+	FROM actual AS a JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = a.oid
+	JOIN pg_type AS t ON d.refclassid = 'pg_type'::regclass AND t.oid = d.refobjid
+	WHERE t.typnamespace = 'amelia'::regnamespace
+		AND (a.language = 'c' OR a.function_name IN ('scripts', 'migrate'))
+$$, 'no member mentions a type of ours');
+
+-- An event is the same to a plain INSERT, to append_event() and to append_events().
+SELECT bag_eq($$
+	SELECT a.attname::text FROM pg_attribute AS a
+	WHERE a.attrelid = 'amelia.workflow_log'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+		AND a.attname NOT IN ('sequence', 'sequence_allocated')
+$$, $$
+	SELECT n.name FROM actual AS a, unnest(a.names) AS n (name) WHERE a.function_name = 'append_event'
+$$, 'append_event() takes every column that a client may fill in');
+SELECT id AS workflow FROM amelia.create_workflow('A-1', '/w') \gset
+SELECT lives_ok(format('SELECT amelia.append_events(%L, %L)', :'workflow', jsonb_build_array(
+		jsonb_object_agg(n.name, NULL) || '{"event_type": "t", "message": "m"}')),
+	'append_events() knows the same names')
+FROM actual AS a, unnest(a.names) AS n (name)
+WHERE a.function_name = 'append_event' AND n.name <> 'workflow_id';
+SELECT throws_ok(format('SELECT amelia.append_events(%L, %L)', :'workflow',
+		'[{"event_type": "t", "message": "m", "sequence": 1}]'), '22023', NULL, '… and no others');
+
+-- Functions that only read work where nothing can be written, and those that
+-- are declared volatile write.
+CREATE FUNCTION pg_temp.outcome_when_read_only(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	SET LOCAL transaction_read_only = on;
+	EXECUTE statement;
+	RAISE EXCEPTION 'undo' USING ERRCODE = 'TT000';
+EXCEPTION
+	WHEN SQLSTATE 'TT000' THEN
+		RETURN 'done';
+	WHEN OTHERS THEN
+		RETURN SQLSTATE;
+END
+$$;
+SELECT amelia.seed_prompts('[{"id": "a.b", "agent": "a", "name": "b"}]') AS seeded,
+	(amelia.create_prompt_version('a.b', 'text')).id AS version \gset
+INSERT INTO amelia.profiles (id, working_dir, agents) VALUES ('p', '/', '{}');
+INSERT INTO amelia.brainstorm_sessions (id, profile_id) VALUES ('s', 'p');
+SELECT e.id AS event FROM amelia.recent_events(:'workflow', 1) AS e \gset
+CREATE TEMP TABLE calls (function_name text, arguments text);
+INSERT INTO calls VALUES
+	('create_workflow', '''A-2'', ''/x'''),
+	('get_workflow', quote_literal(:'workflow')),
+	('active_workflow', '''/w'''),
+	('set_workflow_status', format('%L, %L', :'workflow', 'in_progress')),
+	('transition_event', '''pending'', ''in_progress'''),
+	('set_plan_cache', format('%L, %L', :'workflow', '{}')),
+	('list_workflows', ''),
+	('count_workflows', ''),
+	('list_active_workflows', ''),
+	('append_event', format('%L, %L, %L', :'workflow', 'file_created', 'm')),
+	('append_events', format('%L, %L', :'workflow', '[{"event_type": "t", "message": "m"}]')),
+	('next_sequence', quote_literal(:'workflow')),
+	('last_sequence', quote_literal(:'workflow')),
+	('events_after', quote_literal(:'workflow')),
+	('events_after_event', quote_literal(:'event')),
+	('recent_events', quote_literal(:'workflow')),
+	('event_exists', quote_literal(:'event')),
+	('record_usage', format('%L, %L, %L, 1, 1, cost_usd => 0.1', :'workflow', 'a', 'm')),
+	('token_summary', quote_literal(:'workflow')),
+	('token_summaries', format('ARRAY[%L]::uuid[]', :'workflow')),
+	('seed_prompts', '''[{"id": "c.d", "agent": "c", "name": "d"}]'''),
+	('check_objects', '''a'', ''[]'', ''{}'', ''{}'''),
+	('lock_prompt', '''a.b'''),
+	('create_prompt_version', '''a.b'', ''text'''),
+	('set_prompt_version', format('%L, %L', 'a.b', :'version')),
+	('check_prompt_version', format('%L, %L', 'a.b', :'version')),
+	('reset_prompt', '''a.b'''),
+	('prompt_history', '''a.b'''),
+	('current_prompt', '''a.b'''),
+	('record_workflow_prompt', format('%L, %L, %L', :'workflow', 'a.b', :'version')),
+	('workflow_prompts', quote_literal(:'workflow')),
+	('set_active_profile', '''p'''),
+	('active_profile', ''),
+	('settings', ''),
+	('update_settings', '''{"max_concurrent": 7}'''),
+	('check_settings', '''{"max_concurrent": 7}'''),
+	('add_brainstorm_message', '''s'', ''user'', ''hello'''),
+	('brainstorm_messages_after', '''s'''),
+	('list_brainstorm_sessions', ''),
+	('brainstorm_usage', '''s'''),
+	('role_privileges', ''),
+	('grant_privileges', '''{reader}'', CURRENT_USER'),
+	('grant_reader', 'CURRENT_USER'),
+	('grant_worker', 'CURRENT_USER'),
+	('grant_admin', 'CURRENT_USER'),
+	('verify', ''),
+	('verify_schema', ''),
+	('verify_sequences', ''),
+	('verify_references', ''),
+	('verify_workflows', ''),
+	('scripts', ''),
+	('api_objects', ''),
+	('api_fingerprint', ''),
+	('uuid_v7', ''),
+	('check_given', '''a'', 1'),
+	('check_limit', '1'),
+	('check_cursor', '1'),
+	('check_choice', '''status'', ''pending'''),
+	('check_container', '''a'', ''{}'''),
+	('check_count', '''a'', 1'),
+	('check_cost', '''a'', 1'),
+	('check_transition', format('%L, %L, %L', :'workflow', 'pending', 'in_progress'));
+SELECT is(pg_temp.outcome_when_read_only(format('SELECT * FROM amelia.%I(%s)', c.function_name, c.arguments)),
+	CASE WHEN a.volatility = 'v' AND a.function_name <> 'uuid_v7' THEN '25006' ELSE 'done' END,
+	format('%s() where nothing can be written', c.function_name))
+FROM calls AS c LEFT JOIN actual AS a USING (function_name);
+
+-- A role that may call a function may call all that it calls in turn.
+CREATE FUNCTION pg_temp.outcome_as(role name, statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('SET LOCAL ROLE %I', role);
+	EXECUTE statement;
+	RAISE EXCEPTION 'undo' USING ERRCODE = 'TT000';
+EXCEPTION
+	WHEN SQLSTATE 'TT000' THEN
+		RETURN 'done';
+	WHEN OTHERS THEN
+		RETURN concat(SQLSTATE, ': ', SQLERRM);
+END
+$$;
+CREATE ROLE contract_reader;
+CREATE ROLE contract_worker;
+CREATE ROLE contract_admin;
+SELECT amelia.grant_reader('contract_reader'), amelia.grant_worker('contract_worker'),
+	amelia.grant_admin('contract_admin') \gset
+SELECT is(pg_temp.outcome_as(r.role, format('SELECT * FROM amelia.%I(%s)', c.function_name, c.arguments)),
+	'done', format('%s() as %s', c.function_name, r.role))
+FROM calls AS c JOIN actual AS a USING (function_name),
+	unnest(ARRAY['contract_reader', 'contract_worker', 'contract_admin']) AS r (role)
+WHERE has_function_privilege(r.role, a.oid, 'EXECUTE');
+
+SELECT lives_ok(format('SELECT * FROM amelia.%I(%s)', c.function_name, c.arguments),
+	format('%s() where something can be written', c.function_name))
+FROM calls AS c JOIN actual AS a USING (function_name) WHERE a.volatility = 'v';
+-- migrate() has nothing to write when the schema is complete.
+SELECT is_empty($$
+	SELECT a.signature FROM actual AS a
+	WHERE NOT a.is_trigger AND a.kind = 'f' AND a.function_name <> 'migrate'
+		AND a.function_name NOT IN (SELECT c.function_name FROM calls AS c)
+$$, 'every function was called');
+SELECT matches(amelia.migrate(), 'nothing to do', 'migrate() finds a complete schema');
+
+SELECT * FROM finish();
+ROLLBACK;
