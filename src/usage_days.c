@@ -12,8 +12,13 @@
  *	  writer takes for open is open until it ends. The border is read with a
  *	  snapshot of its own; the transaction's may be hours old.
  *
- *	  So a row of an open day costs a comparison, no lock and no query. Any
- *	  other leaves a mark in usage_dirty_days, once per day and transaction,
+ *	  So a row of an open day costs a comparison, no lock and no query. The
+ *	  trigger fires before the row is written, which costs a fifth of what
+ *	  queuing an event for afterwards does, and last of its kind, by its name:
+ *	  it sees what others made of the row. If the row is not written in the
+ *	  end, its day is marked for nothing.
+ *
+ *	  A row of any other day leaves a mark in usage_dirty_days, once per day and transaction,
  *	  which becomes visible together with the row.
  *
  *	  What is deleted along with its workflow is no change: history.c has
@@ -217,9 +222,16 @@ MarkVersion(TriggerData *data, HeapTuple row)
 {
 	Relation	table = data->tg_relation;
 	TupleDesc	tupdesc = RelationGetDescr(table);
+	static AttrNumber column = 1;
 	bool		is_null;
-	TimestampTz time = DatumGetTimestampTz(heap_getattr(row, ColumnOfType(tupdesc, "timestamp", TIMESTAMPTZOID),
-														tupdesc, &is_null));
+	TimestampTz time;
+
+	/* It is mostly where it was for the last row. */
+	if (column > tupdesc->natts ||
+		TupleDescAttr(tupdesc, column - 1)->atttypid != TIMESTAMPTZOID ||
+		strcmp(NameStr(TupleDescAttr(tupdesc, column - 1)->attname), "timestamp") != 0)
+		column = ColumnOfType(tupdesc, "timestamp", TIMESTAMPTZOID);
+	time = DatumGetTimestampTz(heap_getattr(row, column, tupdesc, &is_null));
 
 	if (!border_is_valid)
 		FindBorder(table->rd_rel->relowner);
@@ -247,11 +259,12 @@ amelia_mark_usage_day(PG_FUNCTION_ARGS)
 		MarkAllDays(data->tg_relation->rd_rel->relowner);
 		return PointerGetDatum(NULL);
 	}
-	data = GetTriggerData(fcinfo, "mark_usage_day", TRIGGER_EVENT_AFTER, event, true);
+	data = GetTriggerData(fcinfo, "mark_usage_day", TRIGGER_EVENT_BEFORE, event, true);
 	MarkVersion(data, data->tg_trigtuple);
-	if (event == TRIGGER_EVENT_UPDATE)
-		MarkVersion(data, data->tg_newtuple);
-	return PointerGetDatum(NULL);
+	if (event != TRIGGER_EVENT_UPDATE)
+		return PointerGetDatum(data->tg_trigtuple);
+	MarkVersion(data, data->tg_newtuple);
+	return PointerGetDatum(data->tg_newtuple);
 }
 
 /*

@@ -70,9 +70,8 @@ CREATE OR REPLACE TRIGGER zzz_keep_history_truncate
 	BEFORE TRUNCATE ON amelia.workflows
 	FOR EACH STATEMENT EXECUTE FUNCTION amelia.keep_history();
 
--- Whoever looks from another AFTER trigger shall find the mark: this comes first.
-CREATE OR REPLACE TRIGGER "AAA_mark_usage_day"
-	AFTER INSERT OR UPDATE OR DELETE ON amelia.token_usage
+CREATE OR REPLACE TRIGGER zzz_mark_usage_day
+	BEFORE INSERT OR UPDATE OR DELETE ON amelia.token_usage
 	FOR EACH ROW EXECUTE FUNCTION amelia.mark_usage_day();
 CREATE OR REPLACE TRIGGER zzz_mark_usage_day_truncate
 	BEFORE TRUNCATE ON amelia.token_usage

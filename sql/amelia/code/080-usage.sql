@@ -4,7 +4,7 @@ CREATE FUNCTION amelia.mark_usage_day() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_mark_usage_day';
 COMMENT ON FUNCTION amelia.mark_usage_day() IS
-'AFTER INSERT, UPDATE or DELETE row trigger, and BEFORE TRUNCATE statement trigger, of token_usage: marks days that are closed in usage_dirty_days, with the rights of the table''s owner. Rows that are deleted with their workflow change no day.';
+'BEFORE INSERT, UPDATE or DELETE row trigger, and BEFORE TRUNCATE statement trigger, of token_usage: marks days that are closed in usage_dirty_days, with the rights of the table''s owner. Rows that are deleted with their workflow change no day.';
 
 CREATE FUNCTION amelia.mark_history_day() RETURNS trigger
 LANGUAGE c
