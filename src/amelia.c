@@ -22,6 +22,7 @@ _PG_init(void)
 	InitSettings();
 	InitSequence();
 	InitInsert();
+	InitUsage();
 
 	/* Nothing may happen by itself while pg_upgrade is at work. */
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)

@@ -91,6 +91,9 @@ extern bool LockSequence(SequenceKind kind, Datum parent);
 extern int32 AllocateSequence(SequenceKind kind, Datum parent, int32 count);
 extern bool OnlyOurInsertTriggers(Relation child);
 
+/* usage_days.c */
+extern void InitUsage(void);
+
 /* worker_state.c, launcher.c */
 extern void InitWorkerState(void);
 extern void InitLauncher(void);

@@ -69,3 +69,16 @@ CREATE OR REPLACE TRIGGER "AAA_keep_history"
 CREATE OR REPLACE TRIGGER zzz_keep_history_truncate
 	BEFORE TRUNCATE ON amelia.workflows
 	FOR EACH STATEMENT EXECUTE FUNCTION amelia.keep_history();
+
+CREATE OR REPLACE TRIGGER zzz_mark_usage_day
+	BEFORE INSERT OR UPDATE OR DELETE ON amelia.token_usage
+	FOR EACH ROW EXECUTE FUNCTION amelia.mark_usage_day();
+CREATE OR REPLACE TRIGGER zzz_mark_usage_day_truncate
+	BEFORE TRUNCATE ON amelia.token_usage
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia.mark_usage_day();
+CREATE OR REPLACE TRIGGER "AAA_mark_history_day"
+	AFTER DELETE ON amelia.usage_history
+	FOR EACH ROW EXECUTE FUNCTION amelia.mark_history_day();
+CREATE OR REPLACE TRIGGER zzz_mark_history_day_truncate
+	BEFORE TRUNCATE ON amelia.usage_history
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia.mark_history_day();

@@ -10,7 +10,8 @@ VALUES
 			'workflow_threads', 'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 			'workflow_prompt_versions', 'profiles', 'server_settings',
 			'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts',
-			'retention_runs', 'checkpoint_schemas', 'usage_history', 'workflow_history'],
+			'retention_runs', 'checkpoint_schemas', 'usage_history', 'workflow_history',
+			'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums'],
 		'SELECT',
 		ARRAY['check_given', 'check_limit', 'check_cursor', 'check_choice',
 			'get_workflow', 'active_workflow', 'list_workflows', 'count_workflows',
@@ -21,7 +22,8 @@ VALUES
 			'brainstorm_usage', 'verify', 'verify_schema', 'verify_sequences',
 			'verify_references', 'verify_workflows', 'api_objects', 'scripts',
 			'retention_preview', 'checkpoint_stats', 'checkpoint_sources', 'checkpoint_columns_problem',
-			'maintenance_status', 'maintenance_state', 'vacuum_holders']),
+			'maintenance_status', 'maintenance_state', 'vacuum_holders',
+			'usage_summary', 'usage_trend', 'usage_by_model', 'usage_by_agent', 'usage_by_profile']),
 	('worker', ARRAY['workflows', 'workflow_prompt_versions', 'workflow_threads',
 			'brainstorm_sessions', 'brainstorm_artifacts'],
 		'INSERT, UPDATE',
@@ -39,7 +41,7 @@ VALUES
 		ARRAY['seed_prompts', 'check_objects', 'lock_prompt', 'create_prompt_version',
 			'set_prompt_version', 'reset_prompt', 'set_active_profile',
 			'update_settings', 'check_settings', 'run_retention', 'delete_thread',
-			'unlink_thread', 'forget_workflow']),
+			'unlink_thread', 'forget_workflow', 'close_days']),
 	('admin', ARRAY['usage_history', 'workflow_history'], 'DELETE', '{}')
 $$;
 COMMENT ON FUNCTION amelia.role_privileges() IS

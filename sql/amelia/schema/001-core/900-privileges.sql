@@ -15,7 +15,8 @@ BEGIN
 				'workflow_threads', 'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 				'workflow_prompt_versions', 'profiles', 'server_settings',
 				'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts',
-				'retention_runs', 'checkpoint_schemas', 'usage_history', 'workflow_history')
+				'retention_runs', 'checkpoint_schemas', 'usage_history', 'workflow_history',
+				'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums')
 			AND acl.grantee <> c.relowner
 		UNION
 		SELECT 'SCHEMA amelia', acl.grantee
