@@ -159,6 +159,10 @@ my $expected = $node->safe_psql('runs', "BEGIN; $next; ROLLBACK");
 $node->safe_psql('copy', 'ALTER SUBSCRIPTION to_copy DISABLE; ALTER SUBSCRIPTION to_copy SET (slot_name = NONE); DROP SUBSCRIPTION to_copy');
 is($node->safe_psql('copy', $next), $expected, 'replicated: the logs go on where they were');
 verify_is($node, 'copy', '', 'replicated: verify() finds nothing after that');
+# Sequences are not replicated.
+$node->safe_psql('copy', 'CALL amelia.run_retention()');
+is($node->safe_psql('copy', 'SELECT outcome FROM amelia.retention_runs ORDER BY id DESC LIMIT 1'),
+	'completed', 'replicated: retention goes on');
 
 # A session that silences triggers: its rows bring their numbers, or are
 # refused; none is taken twice.
