@@ -178,8 +178,12 @@ RetentionRoundBegin(bool by_worker, bool thorough, int *other_pid)
 		RunSql("UPDATE amelia.retention_runs AS r SET outcome = 'crashed',"
 			   " finished_at = clock_timestamp() WHERE r.outcome = 'running'",
 			   0, NULL, NULL, false);
-		RunSql("INSERT INTO amelia.retention_runs (requested_by, worker, pid, thorough)"
-			   " VALUES ($1, $2, $3, $4) RETURNING id", lengthof(types), types, values, false);
+		/* Rows that replication brought have not moved the sequence. */
+		RunSql("INSERT INTO amelia.retention_runs (id, requested_by, worker, pid, thorough)"
+			   " OVERRIDING SYSTEM VALUE SELECT GREATEST("
+			   "nextval(pg_get_serial_sequence('amelia.retention_runs', 'id')::regclass),"
+			   " (SELECT max(r.id) + 1 FROM amelia.retention_runs AS r)),"
+			   " $1, $2, $3, $4 RETURNING id", lengthof(types), types, values, false);
 		round->id = DatumGetInt64(RowValue(0, 1, &is_null));
 		LeaveRestricted(&before);
 	}

@@ -24,7 +24,8 @@ sub new_node
 		allows_streaming => $params{allows_streaming});
 	# Each statement in the log would make a failed test hard to read.
 	$node->append_conf('postgresql.conf', "log_statement = none\n");
-	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'amelia'\n")
+	# Its worker would delete what fill() makes old; it has tests of its own.
+	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'amelia'\namelia.enabled = off\n")
 	  if $params{preload};
 	$node->append_conf('postgresql.conf', $params{conf}) if $params{conf};
 	$node->start;
@@ -58,6 +59,8 @@ VALUES ('work', 'github', '/srv/work', '{"architect": {"driver": "api", "model":
 SELECT set_active_profile('work');
 SELECT update_settings('{"log_retention_days": -1, "max_concurrent": 7, "stream_tool_results": true}');
 UPDATE server_settings SET updated_at = '2020-02-02 02:02:02.123456+00';
+-- a round with nothing to delete yet
+CALL run_retention();
 
 SELECT seed_prompts('[{"id": "architect.plan", "agent": "architect", "name": "Plan"},
 	{"id": "reviewer.agentic", "agent": "reviewer", "name": "Review", "description": "d"}]');
@@ -107,6 +110,11 @@ SELECT record_workflow_prompt(w.id, p.id, p.current_version_id)
 FROM workflows AS w, prompts AS p WHERE p.current_version_id IS NOT NULL;
 INSERT INTO workflow_leases (workflow_id, worker, lease_token, expires_at)
 SELECT id, 'host-1', 42, '2031-01-01' FROM workflows WHERE status = 'in_progress';
+-- one that is gone, with its history
+SELECT create_workflow('GONE', '/tree/gone', profile_id => 'work', id => '00000000-0000-4000-8000-000000000099');
+SELECT record_usage('00000000-0000-4000-8000-000000000099', 'architect', 'model-1', 10 * n, n, cost_usd => 0.25)
+FROM generate_series(1, 3) AS n;
+DELETE FROM workflows WHERE issue_id = 'GONE';
 INSERT INTO workflow_threads (thread_id, workflow_id) SELECT 'thread-' || issue_id, id FROM workflows;
 
 INSERT INTO brainstorm_sessions (id, profile_id, topic, status)

@@ -5,13 +5,15 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 our @EXPORT = qw(maintained_node set_naptime add_database add_old_workflows old_workflows
   status wait_for_status wait_for_round wait_until_clean
-  slow_deletes close_gate open_gate wait_for_delete worker_pid launcher_pid);
+  slow_deletes close_gate open_gate wait_for_delete worker_pid launcher_pid wait_until_back);
 
 # A server with the library preloaded and a naptime of one second.
 sub maintained_node
@@ -194,6 +196,25 @@ sub launcher_pid
 
 	return $node->safe_psql('postgres', q(SELECT pid FROM pg_stat_activity
 		WHERE backend_type = 'amelia launcher'));
+}
+
+# Wait until the server has started over for a process that was killed, which
+# it notices when it reaps that process. Not with poll_query_until: a psql that
+# is turned away may be gone before its input is written to it.
+sub wait_until_back
+{
+	my ($node, $database, $killed) = @_;
+	my $output = '';
+
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		IPC::Run::run([ 'psql', '-XAtq', '-d', $node->connstr($database), '-c',
+				"SELECT count(*) FROM pg_stat_activity WHERE pid = $killed" ],
+			'<', '/dev/null', '>', \$output, '2>', \my $error);
+		return 1 if $output eq "0\n";
+		usleep(100_000);
+	}
+	return 0;
 }
 
 1;

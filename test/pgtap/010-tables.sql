@@ -41,6 +41,7 @@ INSERT INTO contract VALUES
 	('workflows', 'max_failures', 'integer NOT NULL DEFAULT 3'),
 	('workflows', 'retry_at', 'timestamp with time zone'),
 	('workflows', 'cancel_requested', 'boolean NOT NULL DEFAULT false'),
+	('workflows', 'traces_removed_to', 'integer'),
 
 	('workflow_log', 'id', 'uuid NOT NULL DEFAULT amelia.uuid_v7()'),
 	('workflow_log', 'workflow_id', 'uuid NOT NULL'),
@@ -127,6 +128,9 @@ INSERT INTO contract VALUES
 	('server_settings', 'max_concurrent', 'integer NOT NULL DEFAULT 5'),
 	('server_settings', 'stream_tool_results', 'boolean NOT NULL DEFAULT false'),
 	('server_settings', 'recovery_hours', 'integer NOT NULL DEFAULT 24'),
+	('server_settings', 'orphan_thread_retention_days', 'integer NOT NULL DEFAULT ''-1''::integer'),
+	('server_settings', 'checkpoint_grace_minutes', 'integer NOT NULL DEFAULT 60'),
+	('server_settings', 'retention_max_workflows', 'integer NOT NULL DEFAULT 10000'),
 	('server_settings', 'created_at', 'ts'),
 	('server_settings', 'updated_at', 'ts'),
 
@@ -145,7 +149,53 @@ INSERT INTO contract VALUES
 	('workflow_leases', 'expires_at', 'timestamp with time zone NOT NULL'),
 
 	('workflow_threads', 'workflow_id', 'uuid NOT NULL'),
-	('workflow_threads', 'thread_id', 'text NOT NULL');
+	('workflow_threads', 'thread_id', 'text NOT NULL'),
+
+	-- begun before the work, in a transaction of its own
+	('retention_runs', 'id', 'bigint NOT NULL'),
+	('retention_runs', 'started_at', 'timestamp with time zone NOT NULL DEFAULT clock_timestamp()'),
+	('retention_runs', 'finished_at', 'timestamp with time zone'),
+	('retention_runs', 'requested_by', 'text NOT NULL'),
+	('retention_runs', 'worker', 'boolean NOT NULL DEFAULT false'),
+	('retention_runs', 'pid', 'integer NOT NULL'),
+	('retention_runs', 'thorough', 'boolean NOT NULL'),
+	('retention_runs', 'trace_events', 'bigint NOT NULL DEFAULT 0'),
+	('retention_runs', 'checkpoint_threads', 'bigint NOT NULL DEFAULT 0'),
+	('retention_runs', 'checkpoint_rows', 'bigint NOT NULL DEFAULT 0'),
+	('retention_runs', 'events', 'bigint NOT NULL DEFAULT 0'),
+	('retention_runs', 'workflows', 'bigint NOT NULL DEFAULT 0'),
+	('retention_runs', 'orphan_threads', 'bigint NOT NULL DEFAULT 0'),
+	('retention_runs', 'batches', 'integer NOT NULL DEFAULT 0'),
+	('retention_runs', 'batches_failed', 'integer NOT NULL DEFAULT 0'),
+	('retention_runs', 'outcome', 'text NOT NULL DEFAULT ''running''::text'),
+	('retention_runs', 'sqlstate', 'text'),
+	('retention_runs', 'error', 'text'),
+
+	-- by name, so that a dump can be restored before the schema is there
+	('checkpoint_schemas', 'schema_name', 'name NOT NULL'),
+	('checkpoint_schemas', 'registered_by', 'name NOT NULL DEFAULT CURRENT_USER'),
+	('checkpoint_schemas', 'registered_at', 'ts'),
+
+	-- sums, which no column of a single row could hold
+	('usage_history', 'workflow_id', 'uuid NOT NULL'),
+	('usage_history', 'day', 'date NOT NULL'),
+	('usage_history', 'agent', 'text NOT NULL'),
+	('usage_history', 'model', 'text NOT NULL'),
+	('usage_history', 'input_tokens', 'bigint NOT NULL'),
+	('usage_history', 'output_tokens', 'bigint NOT NULL'),
+	('usage_history', 'cache_read_tokens', 'bigint NOT NULL'),
+	('usage_history', 'cache_creation_tokens', 'bigint NOT NULL'),
+	('usage_history', 'cost_usd', 'numeric NOT NULL'),
+	('usage_history', 'duration_ms', 'bigint NOT NULL'),
+	('usage_history', 'num_turns', 'bigint NOT NULL'),
+
+	('workflow_history', 'workflow_id', 'uuid NOT NULL'),
+	('workflow_history', 'profile_id', 'text'),
+	('workflow_history', 'workflow_type', 'text NOT NULL'),
+	('workflow_history', 'status', 'text NOT NULL'),
+	('workflow_history', 'started_at', 'timestamp with time zone'),
+	('workflow_history', 'completed_at', 'timestamp with time zone'),
+	('workflow_history', 'deleted_at', 'timestamp with time zone NOT NULL');
 UPDATE contract SET definition = 'timestamp with time zone NOT NULL DEFAULT now()' WHERE definition = 'ts';
 
 CREATE TEMP VIEW actual AS
@@ -192,6 +242,9 @@ SELECT is_empty($$
 		AND obj_description(c.oid, 'pg_class') IS NULL
 $$, 'every table and view has a comment');
 
+SELECT set_eq('SELECT a.table_name FROM actual AS a', 'SELECT c.table_name FROM contract AS c',
+	'every table is in the contract');
+
 -- Primary keys and unique constraints.
 CREATE TEMP TABLE contract_keys (table_name text, definition text);
 INSERT INTO contract_keys VALUES
@@ -215,7 +268,11 @@ INSERT INTO contract_keys VALUES
 	('schema_migrations', 'PRIMARY KEY (version)'),
 	('workflow_leases', 'PRIMARY KEY (workflow_id)'),
 	-- a thread belongs to one workflow
-	('workflow_threads', 'PRIMARY KEY (thread_id)');
+	('workflow_threads', 'PRIMARY KEY (thread_id)'),
+	('retention_runs', 'PRIMARY KEY (id)'),
+	('checkpoint_schemas', 'PRIMARY KEY (schema_name)'),
+	('usage_history', 'PRIMARY KEY (workflow_id, day, agent, model)'),
+	('workflow_history', 'PRIMARY KEY (workflow_id)');
 SELECT set_eq($$
 	SELECT c.relname::text, pg_get_constraintdef(k.oid)
 	FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid

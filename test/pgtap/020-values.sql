@@ -57,19 +57,25 @@ INSERT INTO valid VALUES
 	('event_types', '{"event_type": "my_event", "domain": "workflow", "level": "info"}'),
 	('schema_migrations', '{"version": 99}'),
 	('workflow_leases', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "worker": "w", "lease_token": 1, "expires_at": "2030-01-01T00:00:00Z"}'),
-	('workflow_threads', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "thread_id": "t"}');
+	('workflow_threads', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "thread_id": "t"}'),
+	('retention_runs', '{"requested_by": "r", "pid": 1, "thorough": true}'),
+	('checkpoint_schemas', '{"schema_name": "s"}'),
+	('usage_history', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "day": "2026-01-01", "agent": "a", "model": "m", "input_tokens": 1, "output_tokens": 1, "cache_read_tokens": 1, "cache_creation_tokens": 1, "cost_usd": 1, "duration_ms": 1, "num_turns": 1}'),
+	('workflow_history', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "workflow_type": "full", "status": "completed", "deleted_at": "2026-01-01T00:00:00Z"}');
 SELECT is(pg_temp.outcome(pg_temp.insertion(v.table_name, v.row_values)), 'accepted',
 	'a plain row of ' || v.table_name)
 FROM valid AS v;
 
 -- Every column that is NOT NULL refuses NULL, and no other does. The triggers
--- of the two logs number a row that comes without a sequence, and note it.
+-- of the two logs number a row that comes without a sequence, and note it. An
+-- identity is nobody's to bring.
 SELECT is(pg_temp.outcome(pg_temp.insertion(v.table_name, v.row_values || jsonb_build_object(a.attname, NULL))),
 	CASE WHEN a.attnotnull AND a.attname NOT IN ('sequence', 'sequence_allocated')
 		THEN '23502' ELSE 'accepted' END,
 	format('%s.%s: NULL', v.table_name, a.attname))
 FROM valid AS v
 JOIN pg_attribute AS a ON a.attrelid = ('amelia.' || v.table_name)::regclass AND a.attnum > 0 AND NOT a.attisdropped
+	AND a.attidentity = ''
 ORDER BY v.table_name, a.attnum;
 
 -- A CHECK passes on NULL, so what has a set of values is NOT NULL.
@@ -91,11 +97,12 @@ INSERT INTO sets VALUES
 	('event_types', 'domain', NULL, '{workflow,brainstorm,oracle}'),
 	('brainstorm_sessions', 'status', 'session_status', '{active,ready_for_handoff,completed,failed}'),
 	('brainstorm_messages', 'role', 'role', '{user,assistant}'),
+	('retention_runs', 'outcome', NULL, '{running,completed,failed,stopped,crashed}'),
 	('brainstorm_artifacts', 'type', NULL, '{adr,spec,readme,design,document}');
 CREATE TEMP VIEW candidates AS
 SELECT DISTINCT unnest(s.allowed) AS value FROM sets AS s
 UNION ALL
-VALUES (''), ('Pending'), ('FULL'), (' active'), ('info '), ('running'), ('fatal'), ('system'), ('none');
+VALUES (''), ('Pending'), ('FULL'), (' active'), ('info '), ('fatal'), ('system'), ('none');
 
 SELECT is(pg_temp.outcome(pg_temp.insertion(v.table_name, v.row_values || jsonb_build_object(s.column_name, c.value))),
 	CASE WHEN c.value = ANY (s.allowed) THEN 'accepted' ELSE '23514' END,
@@ -177,6 +184,14 @@ INSERT INTO trials VALUES
 	('server_settings', 'id', '0', '23514'),
 	('workflow_leases', 'workflow_id', '"00000000-0000-0000-0000-0000000000ff"', '23503'),
 	('workflow_threads', 'workflow_id', '"00000000-0000-0000-0000-0000000000ff"', '23503'),
+	('checkpoint_schemas', 'schema_name', '"public"', '23505'),
+	('checkpoint_schemas', 'schema_name', '"a schema that is not there"', 'accepted'),
+	('retention_runs', 'id', '1', '428C9'),
+	-- a history outlives what it is about
+	('usage_history', 'workflow_id', '"00000000-0000-0000-0000-0000000000ff"', 'accepted'),
+	('usage_history', 'cost_usd', '123456789.123456', 'accepted'),
+	('usage_history', 'input_tokens', '3000000000', 'accepted'),
+	('workflow_history', 'workflow_id', '"00000000-0000-0000-0000-0000000000ff"', 'accepted'),
 	('schema_migrations', 'version', '1', '23505');
 SELECT is(pg_temp.outcome(pg_temp.insertion(t.table_name, v.row_values || jsonb_build_object(t.column_name, t.value))),
 	t.expected, format('%s.%s: %s', t.table_name, t.column_name, t.value))
@@ -186,7 +201,8 @@ FROM trials AS t JOIN valid AS v USING (table_name);
 CREATE TEMP TABLE settings_trials (column_name text, value jsonb, expected text);
 INSERT INTO settings_trials
 SELECT c.name, v.value, v.expected
-FROM unnest(ARRAY['log_retention_days', 'trace_retention_days', 'checkpoint_retention_days']) AS c (name),
+FROM unnest(ARRAY['log_retention_days', 'trace_retention_days', 'checkpoint_retention_days',
+		'orphan_thread_retention_days']) AS c (name),
 	(VALUES ('-2'::jsonb, '23514'), ('-2147483648', '23514'), ('-1', 'accepted'), ('0', 'accepted'), ('365', 'accepted'))
 		AS v (value, expected)
 UNION ALL
@@ -195,6 +211,10 @@ FROM unnest(ARRAY['websocket_idle_timeout_seconds', 'workflow_start_timeout_seco
 	(VALUES ('0'::jsonb, '23514'), ('-0.5', '23514'), ('0.25', 'accepted'), ('86400', 'accepted')) AS v (value, expected)
 UNION ALL
 VALUES ('max_concurrent', '0'::jsonb, '23514'), ('max_concurrent', '-1', '23514'), ('max_concurrent', '1', 'accepted'),
+	('checkpoint_grace_minutes', '-1', '23514'), ('checkpoint_grace_minutes', '0', 'accepted'),
+	('checkpoint_grace_minutes', '1440', 'accepted'),
+	('retention_max_workflows', '0', '23514'), ('retention_max_workflows', '-1', '23514'),
+	('retention_max_workflows', '1', 'accepted'), ('retention_max_workflows', '2147483647', 'accepted'),
 	('recovery_hours', '-1', '23514'), ('recovery_hours', '0', 'accepted'), ('recovery_hours', '72', 'accepted'),
 	('stream_tool_results', 'true', 'accepted'), ('stream_tool_results', 'false', 'accepted');
 SELECT is(pg_temp.outcome(pg_temp.insertion('server_settings', jsonb_build_object('id', 1, s.column_name, s.value))),

@@ -16,6 +16,10 @@ INSERT INTO contract VALUES
 	('idx_workflows_started_at', 'workflows (started_at DESC NULLS LAST, id DESC)'),
 	('idx_workflows_active_worktree',
 		'UNIQUE workflows (worktree_path) WHERE (status = ANY (ARRAY[''in_progress''::text, ''blocked''::text]))'),
+	('idx_workflows_finished',
+		'workflows (completed_at, id) WHERE (status = ANY (ARRAY[''completed''::text, ''failed''::text, ''cancelled''::text]))'),
+	('idx_workflows_traces',
+		'workflows (completed_at, id) WHERE ((status = ANY (ARRAY[''completed''::text, ''failed''::text, ''cancelled''::text])) AND (traces_removed_to IS NULL))'),
 	('idx_workflow_log_workflow', 'UNIQUE workflow_log (workflow_id, sequence)'),
 	('idx_workflow_log_errors', 'workflow_log (workflow_id, sequence) WHERE is_error'),
 	('idx_workflow_log_trace', 'workflow_log (trace_id) WHERE (trace_id IS NOT NULL)'),
@@ -40,7 +44,7 @@ WHERE t.relnamespace = 'amelia'::regnamespace AND t.relkind IN ('r', 'p');
 
 SELECT is(a.definition, c.definition, 'index ' || c.index_name)
 FROM contract AS c LEFT JOIN actual AS a USING (index_name);
-SELECT cmp_ok((SELECT count(*) FROM actual), '>=', 33::bigint, 'the indexes are seen');
+SELECT cmp_ok((SELECT count(*) FROM actual), '>=', 39::bigint, 'the indexes are seen');
 
 SELECT is_empty($$
 	SELECT a.index_name FROM actual AS a WHERE NOT (a.indisvalid AND a.indisready AND a.indislive)
@@ -79,6 +83,15 @@ SELECT is_empty($$
 $$, 'no index of workflow_log begins with level or event_type');
 SELECT is((SELECT count(*) FROM actual AS a WHERE a.table_name = 'workflow_log'), 5::bigint,
 	'workflow_log has no index but these, for each costs every append');
+
+-- Nor of workflows with what every append changes: the row could not stay on
+-- its page then.
+SELECT is_empty($$
+	SELECT a.index_name, c.attname
+	FROM actual AS a JOIN pg_attribute AS c ON c.attrelid = a.indrelid
+	WHERE a.table_name = 'workflows' AND c.attname IN ('updated_at', 'sequence_floor', 'events_removed')
+		AND (c.attnum = ANY (a.indkey) OR pg_get_expr(a.indpred, a.indrelid) LIKE '%' || c.attname || '%')
+$$, 'no index of workflows has updated_at or a counter');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -89,6 +89,7 @@ SELECT set_eq('SELECT e.key, e.value FROM defaults AS d, jsonb_each(d.settings) 
 		('checkpoint_retention_days', '0'), ('websocket_idle_timeout_seconds', '300'),
 		('workflow_start_timeout_seconds', '60'), ('max_concurrent', '5'),
 		('stream_tool_results', 'false'), ('recovery_hours', '24'),
+		('orphan_thread_retention_days', '-1'), ('checkpoint_grace_minutes', '60'), ('retention_max_workflows', '10000'),
 		('created_at', to_jsonb(now())), ('updated_at', to_jsonb(now()))
 $$, 'the defaults');
 
@@ -98,6 +99,13 @@ FROM amelia.server_settings AS s, defaults AS d;
 UPDATE amelia.server_settings SET log_retention_days = 90, websocket_idle_timeout_seconds = 2.5;
 SELECT is(to_jsonb(s), to_jsonb(t), 'settings() gives the row once there is one')
 FROM amelia.settings() AS s, amelia.server_settings AS t;
+
+-- Where LangGraph's tables are looked for: with the search_path that clients
+-- have, they are in one of the two.
+SELECT set_eq('SELECT s.schema_name::text FROM amelia.checkpoint_schemas AS s',
+	ARRAY['public', 'amelia'], 'checkpoint_schemas');
+SELECT is((SELECT count(*) FROM amelia.retention_runs) + (SELECT count(*) FROM amelia.usage_history)
+	+ (SELECT count(*) FROM amelia.workflow_history), 0::bigint, 'no round, and no history');
 
 -- Each schema version that the scripts have was noted.
 SELECT set_eq('SELECT m.version FROM amelia.schema_migrations AS m',

@@ -52,6 +52,18 @@ INSERT INTO contract VALUES
 	('brainstorm_messages_after', 'session_id text, after_sequence integer DEFAULT 0, row_limit integer DEFAULT 1000', 'SETOF amelia.brainstorm_messages', 's'),
 	('list_brainstorm_sessions', 'profile_id text DEFAULT NULL, status text DEFAULT NULL, row_limit integer DEFAULT 50', 'SETOF amelia.brainstorm_sessions', 's'),
 	('brainstorm_usage', 'session_id text', 'TABLE(input_tokens bigint, output_tokens bigint, cost_usd numeric, messages bigint)', 's'),
+	-- retention and checkpoints
+	('run_retention', 'IN dry_run boolean DEFAULT false', NULL, 'v'),
+	('retention_preview', 'OUT rule text, OUT workflows bigint, OUT threads bigint, OUT row_count bigint, OUT bytes bigint, OUT waits_for text', 'SETOF record', 'v'),
+	('forget_workflow', 'id uuid', 'void', 'v'),
+	('link_thread', 'workflow_id uuid, thread_id text', 'void', 'v'),
+	('unlink_thread', 'thread_id text', 'boolean', 'v'),
+	('delete_thread', 'thread_id text', 'bigint', 'v'),
+	('register_checkpoints', 'schema regnamespace', 'void', 'v'),
+	('unregister_checkpoints', 'schema_name name', 'boolean', 'v'),
+	('checkpoint_stats', 'OUT schema_name name, OUT owner name, OUT threads bigint, OUT checkpoints bigint, OUT row_count bigint, OUT bytes bigint, OUT oldest timestamptz, OUT newest timestamptz, OUT largest_threads jsonb, OUT problem text', 'SETOF record', 'v'),
+	('maintenance_status', '', 'TABLE(active boolean, state text, reason text, preloaded boolean, naptime interval, launcher_pid integer, worker_pid integer, last_round timestamptz, last_round_finished timestamptz, last_round_outcome text, last_look timestamptz, next_round timestamptz, errors_in_a_row integer, last_error text, last_error_sqlstate text, last_error_at timestamptz, schema_version integer, code_version integer, checkpoint_problems text[], vacuum_held_by text, vacuum_held_since timestamptz, vacuum_held_age integer)', 'v'),
+	('vacuum_holders', '', 'TABLE(holder text, since timestamptz, age integer)', 'v'),
 	-- the house
 	('uuid_v7', '', 'uuid', 'v'),
 	('migrate', '', 'text', 'v'),
@@ -64,7 +76,7 @@ CREATE TEMP VIEW actual AS
 SELECT p.oid, p.oid::regprocedure AS signature, p.proname::text AS function_name,
 	regexp_replace(replace(pg_get_function_arguments(p.oid), 'timestamp with time zone', 'timestamptz'),
 		'(DEFAULT (NULL|''[^'']*''))::[a-z ]+', '\1', 'g') AS arguments,
-	pg_get_function_result(p.oid) AS result, p.provolatile::text AS volatility, l.lanname AS language,
+	replace(pg_get_function_result(p.oid), 'timestamp with time zone', 'timestamptz') AS result, p.provolatile::text AS volatility, l.lanname AS language,
 	p.proconfig AS config, p.prosecdef AS security_definer, p.prokind AS kind, p.pronargs AS argument_count,
 	p.proargnames AS names, p.prorettype = 'trigger'::regtype AS is_trigger
 FROM pg_proc AS p
@@ -138,7 +150,7 @@ SELECT throws_ok(format('SELECT amelia.append_events(%L, %L)', :'workflow',
 		'[{"event_type": "t", "message": "m", "sequence": 1}]'), '22023', NULL, '… and no others');
 
 -- Functions that only read work where nothing can be written, and those that
--- are declared volatile write.
+-- are declared volatile write, save those that look at more than a snapshot.
 CREATE FUNCTION pg_temp.outcome_when_read_only(statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	SET LOCAL transaction_read_only = on;
@@ -156,6 +168,23 @@ SELECT amelia.seed_prompts('[{"id": "a.b", "agent": "a", "name": "b"}]') AS seed
 INSERT INTO amelia.profiles (id, working_dir, agents) VALUES ('p', '/', '{}');
 INSERT INTO amelia.brainstorm_sessions (id, profile_id) VALUES ('s', 'p');
 SELECT e.id AS event FROM amelia.recent_events(:'workflow', 1) AS e \gset
+SELECT id AS forgotten FROM amelia.create_workflow('A-3', '/y') \gset
+-- LangGraph's tables, as its savers make them, of a role that others are members of.
+CREATE ROLE contract_application;
+CREATE SCHEMA contract_langgraph AUTHORIZATION contract_application
+	CREATE TABLE checkpoints (thread_id text, checkpoint_ns text DEFAULT '', checkpoint_id text,
+		parent_checkpoint_id text, type text, checkpoint jsonb NOT NULL, metadata jsonb NOT NULL DEFAULT '{}',
+		PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id))
+	CREATE TABLE checkpoint_blobs (thread_id text, checkpoint_ns text DEFAULT '', channel text, version text,
+		type text NOT NULL, blob bytea, PRIMARY KEY (thread_id, checkpoint_ns, channel, version))
+	CREATE TABLE checkpoint_writes (thread_id text, checkpoint_ns text DEFAULT '', checkpoint_id text, task_id text,
+		idx integer, channel text NOT NULL, type text, blob bytea NOT NULL, task_path text NOT NULL DEFAULT '',
+		PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id, task_id, idx));
+CREATE SCHEMA contract_others AUTHORIZATION contract_application
+	CREATE TABLE checkpoints (LIKE contract_langgraph.checkpoints INCLUDING ALL)
+	CREATE TABLE checkpoint_blobs (LIKE contract_langgraph.checkpoint_blobs INCLUDING ALL)
+	CREATE TABLE checkpoint_writes (LIKE contract_langgraph.checkpoint_writes INCLUDING ALL);
+SELECT amelia.register_checkpoints('contract_langgraph');
 CREATE TEMP TABLE calls (function_name text, arguments text);
 INSERT INTO calls VALUES
 	('create_workflow', '''A-2'', ''/x'''),
@@ -211,6 +240,19 @@ INSERT INTO calls VALUES
 	('scripts', ''),
 	('api_objects', ''),
 	('api_fingerprint', ''),
+	('retention_preview', ''),
+	('link_thread', format('%L, %L', :'workflow', 't')),
+	('unlink_thread', '''t'''),
+	('delete_thread', '''t'''),
+	('unregister_checkpoints', '''contract_langgraph'''),
+	('forget_workflow', quote_literal(:'forgotten')),
+	('checkpoint_stats', ''),
+	('checkpoint_sources', ''),
+	('checkpoint_columns_problem', '''pg_catalog''::regnamespace'),
+	('register_checkpoints', '''contract_others'''),
+	('maintenance_status', ''),
+	('maintenance_state', ''),
+	('vacuum_holders', ''),
 	('uuid_v7', ''),
 	('check_given', '''a'', 1'),
 	('check_limit', '1'),
@@ -221,7 +263,8 @@ INSERT INTO calls VALUES
 	('check_cost', '''a'', 1'),
 	('check_transition', format('%L, %L, %L', :'workflow', 'pending', 'in_progress'));
 SELECT is(pg_temp.outcome_when_read_only(format('SELECT * FROM amelia.%I(%s)', c.function_name, c.arguments)),
-	CASE WHEN a.volatility = 'v' AND a.function_name <> 'uuid_v7' THEN '25006' ELSE 'done' END,
+	CASE WHEN a.volatility = 'v' AND a.function_name NOT IN ('uuid_v7', 'retention_preview', 'checkpoint_stats',
+		'maintenance_status', 'maintenance_state', 'vacuum_holders') THEN '25006' ELSE 'done' END,
 	format('%s() where nothing can be written', c.function_name))
 FROM calls AS c LEFT JOIN actual AS a USING (function_name);
 
@@ -241,6 +284,8 @@ $$;
 CREATE ROLE contract_reader;
 CREATE ROLE contract_worker;
 CREATE ROLE contract_admin;
+-- Where LangGraph's tables are is their owner's to say.
+GRANT contract_application TO contract_worker, contract_admin;
 SELECT amelia.grant_reader('contract_reader'), amelia.grant_worker('contract_worker'),
 	amelia.grant_admin('contract_admin') \gset
 SELECT is(pg_temp.outcome_as(r.role, format('SELECT * FROM amelia.%I(%s)', c.function_name, c.arguments)),

@@ -98,11 +98,20 @@ $$, $$
 		('brainstorm_sessions', 'INSERT'), ('brainstorm_sessions', 'UPDATE'),
 		('brainstorm_messages', 'INSERT'), ('brainstorm_artifacts', 'INSERT'), ('brainstorm_artifacts', 'UPDATE')
 $$, 'a worker writes workflows, events, usage and chats, and changes no event');
-SELECT is_empty($$
+-- A history can be erased, and not be made up; what tells of the house, and
+-- whose checkpoints may be deleted, is written by functions that look first.
+SELECT set_eq($$
 	SELECT t.name, p.privilege
 	FROM relations AS t, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS p (privilege)
-	WHERE has_table_privilege('contract_admin', t.oid, p.privilege) = (t.name = 'schema_migrations')
-$$, 'an admin writes every table but schema_migrations');
+	WHERE NOT has_table_privilege('contract_admin', t.oid, p.privilege)
+$$, $$
+	SELECT t.name, p.privilege
+	FROM unnest(ARRAY['schema_migrations', 'retention_runs', 'checkpoint_schemas']) AS t (name),
+		unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS p (privilege)
+	UNION ALL
+	SELECT t.name, p.privilege
+	FROM unnest(ARRAY['usage_history', 'workflow_history']) AS t (name), unnest(ARRAY['INSERT', 'UPDATE']) AS p (privilege)
+$$, 'an admin writes every table but these');
 
 -- Each kind has what the kinds before it have.
 SELECT is_empty($$
@@ -123,25 +132,31 @@ FROM unnest(ARRAY['get_workflow', 'active_workflow', 'list_workflows', 'count_wo
 	'list_active_workflows', 'last_sequence', 'events_after', 'events_after_event', 'recent_events',
 	'event_exists', 'token_summary', 'token_summaries', 'prompt_history', 'current_prompt',
 	'workflow_prompts', 'active_profile', 'settings', 'brainstorm_messages_after',
-	'list_brainstorm_sessions', 'brainstorm_usage', 'verify']) AS f (name)
+	'list_brainstorm_sessions', 'brainstorm_usage', 'verify', 'retention_preview', 'checkpoint_stats',
+	'maintenance_status', 'vacuum_holders']) AS f (name)
 UNION ALL
 SELECT f.name, 'worker'
 FROM unnest(ARRAY['uuid_v7', 'create_workflow', 'set_workflow_status', 'set_plan_cache', 'append_event',
-	'append_events', 'next_sequence', 'record_usage', 'record_workflow_prompt', 'add_brainstorm_message']) AS f (name)
+	'append_events', 'next_sequence', 'record_usage', 'record_workflow_prompt', 'add_brainstorm_message',
+	'link_thread', 'register_checkpoints', 'unregister_checkpoints']) AS f (name)
 UNION ALL
 SELECT f.name, 'admin'
 FROM unnest(ARRAY['seed_prompts', 'create_prompt_version', 'set_prompt_version', 'reset_prompt',
-	'set_active_profile', 'update_settings']) AS f (name)
+	'set_active_profile', 'update_settings', 'run_retention', 'delete_thread', 'unlink_thread',
+	'forget_workflow']) AS f (name)
 UNION ALL
 SELECT f.name, 'owner'
 FROM unnest(ARRAY['migrate', 'grant_reader', 'grant_worker', 'grant_admin']) AS f (name);
 SELECT is((SELECT r.kind FROM roles AS r WHERE has_function_privilege(r.role, f.oid, 'EXECUTE') ORDER BY r.rank LIMIT 1),
 	NULLIF(c.kind, 'owner'), format('%s() is for the %s', c.function_name, c.kind))
 FROM contract AS c LEFT JOIN functions AS f ON f.name = c.function_name;
-SELECT is_empty($$
+-- What the server is at changes while a statement runs, and reading as somebody
+-- else is no part of a snapshot: these are volatile, and write nothing (050).
+SELECT set_eq($$
 	SELECT f.name FROM functions AS f
 	WHERE f.volatility = 'v' AND has_function_privilege('contract_reader', f.oid, 'EXECUTE')
-$$, 'a reader calls nothing that writes');
+$$, ARRAY['retention_preview', 'checkpoint_stats', 'maintenance_status', 'maintenance_state', 'vacuum_holders'],
+	'a reader calls nothing that writes');
 
 -- Twice is no error and changes nothing.
 CREATE TEMP TABLE granted AS SELECT * FROM grants;
@@ -173,6 +188,16 @@ FROM (VALUES
 	('worker', 'SELECT amelia.record_usage(''00000000-0000-0000-0000-000000000001'', ''a'', ''m'', 1, 1, cost_usd => 1)', 'accepted'),
 	('worker', 'SELECT amelia.add_brainstorm_message(''s'', ''user'', ''c'')', 'accepted'),
 	('worker', 'SELECT amelia.set_workflow_status(''00000000-0000-0000-0000-000000000001'', ''cancelled'')', 'accepted'),
+	('reader', 'SELECT * FROM amelia.retention_preview()', 'accepted'),
+	('reader', 'SELECT * FROM amelia.checkpoint_stats()', 'accepted'),
+	('reader', 'SELECT * FROM amelia.maintenance_status()', 'accepted'),
+	('reader', 'SELECT amelia.link_thread(''00000000-0000-0000-0000-000000000001'', ''t'')', '42501'),
+	('worker', 'SELECT amelia.link_thread(''00000000-0000-0000-0000-000000000001'', ''t'')', 'accepted'),
+	('worker', 'SELECT amelia.unlink_thread(''t'')', '42501'),
+	('worker', 'SELECT amelia.delete_thread(''t'')', '42501'),
+	('worker', 'SELECT amelia.unregister_checkpoints(''public'')', '42501'),
+	('worker', 'SELECT amelia.forget_workflow(''00000000-0000-0000-0000-000000000001'')', '42501'),
+	('worker', 'CALL amelia.run_retention()', '42501'),
 	('worker', 'SELECT amelia.update_settings(''{"max_concurrent": 6}'')', '42501'),
 	('worker', 'SELECT amelia.seed_prompts(''[{"id": "a.b", "agent": "a", "name": "b"}]'')', '42501'),
 	('admin', 'SELECT amelia.update_settings(''{"max_concurrent": 6}'')', 'accepted'),
@@ -180,6 +205,18 @@ FROM (VALUES
 	('admin', 'SELECT amelia.create_prompt_version(''a.b'', ''c'')', 'accepted'),
 	('admin', 'SELECT amelia.reset_prompt(''a.b'')', 'accepted'),
 	('admin', 'SELECT amelia.set_active_profile(''p'')', 'accepted'),
+	('admin', 'SELECT amelia.unlink_thread(''t'')', 'accepted'),
+	('admin', 'SELECT amelia.delete_thread(''t'')', 'accepted'),
+	('admin', 'SELECT amelia.unregister_checkpoints(''public'')', '42501'),
+	('admin', 'INSERT INTO amelia.checkpoint_schemas VALUES (''s'')', '42501'),
+	('admin', 'INSERT INTO amelia.usage_history SELECT (NULL::amelia.usage_history).*', '42501'),
+	('admin', 'UPDATE amelia.workflow_history SET status = ''completed''', '42501'),
+	('admin', 'DELETE FROM amelia.retention_runs', '42501'),
+	-- allowed, but not where there is a transaction already
+	('admin', 'CALL amelia.run_retention()', '25001'),
+	('admin', 'SELECT amelia.forget_workflow(''00000000-0000-0000-0000-000000000001'')', 'accepted'),
+	('admin', 'DELETE FROM amelia.usage_history', 'accepted'),
+	('admin', 'DELETE FROM amelia.workflow_history', 'accepted'),
 	('admin', 'UPDATE amelia.event_types SET persisted = true', 'accepted'),
 	('admin', 'DELETE FROM amelia.workflow_log', 'accepted'),
 	('admin', 'DELETE FROM amelia.workflows', 'accepted'),
@@ -198,6 +235,7 @@ DROP EXTENSION amelia CASCADE;
 DROP SCHEMA amelia CASCADE;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO contract_stranger;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO PUBLIC;
 ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
 ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO PUBLIC;
 CREATE EXTENSION amelia;

@@ -49,6 +49,10 @@ INSERT INTO token_usage (workflow_id, agent, model, input_tokens, output_tokens,
 VALUES ('00000000-0000-0000-0000-000000000001', 'a', 'm', 1, 1, 1, '-infinity');
 INSERT INTO workflow_leases (workflow_id, worker, lease_token, claimed_at, expires_at)
 VALUES ('00000000-0000-0000-0000-000000000001', 'w', 1, '-infinity', 'infinity');
+INSERT INTO checkpoint_schemas (schema_name, registered_at) VALUES ('s', 'infinity');
+INSERT INTO retention_runs (requested_by, pid, thorough, started_at, finished_at) VALUES ('r', 1, false, '-infinity', 'infinity');
+INSERT INTO workflow_history (workflow_id, workflow_type, status, started_at, completed_at, deleted_at)
+VALUES ('00000000-0000-0000-0000-0000000000ff', 'full', 'completed', '-infinity', 'infinity', 'infinity');
 CREATE TEMP TABLE timestamps AS
 SELECT a.attrelid::regclass AS relation, a.attname
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid

@@ -87,10 +87,10 @@ INSERT INTO amelia.workflow_log (id, workflow_id, event_type, message) VALUES (t
 SELECT c.relname, p.privilege, t.may('regress_amelia_public', p.statement) AS public, t.may('regress_amelia_reader', p.statement) AS reader,
 	t.may('regress_amelia_worker', p.statement) AS worker, t.may('regress_amelia_admin', p.statement) AS admin
 FROM pg_class AS c,
-	LATERAL (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum = 1) AS f,
+	LATERAL (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum = 2) AS f,
 	LATERAL (VALUES
 		(1, 'SELECT', format('SELECT FROM amelia.%I', c.relname)),
-		(2, 'INSERT', format('INSERT INTO amelia.%I SELECT (NULL::amelia.%1$I).* WHERE false', c.relname)),
+		(2, 'INSERT', format('INSERT INTO amelia.%I OVERRIDING SYSTEM VALUE SELECT (NULL::amelia.%1$I).* WHERE false', c.relname)),
 		(3, 'UPDATE', format('UPDATE amelia.%I SET %I = NULL WHERE false', c.relname, f.attname)),
 		(4, 'DELETE', format('DELETE FROM amelia.%I WHERE false', c.relname)),
 		(5, 'TRUNCATE', format('TRUNCATE amelia.%I', c.relname)),
@@ -127,7 +127,11 @@ SELECT * FROM t.who_may(
 	$$SELECT id FROM amelia.brainstorm_messages_after('s1')$$,
 	$$SELECT id FROM amelia.list_brainstorm_sessions('work', 'active')$$,
 	$$SELECT amelia.brainstorm_usage('s1')$$,
-	$$SELECT amelia.verify()$$);
+	$$SELECT amelia.verify()$$,
+	$$SELECT amelia.retention_preview()$$,
+	$$SELECT amelia.checkpoint_stats()$$,
+	$$SELECT amelia.maintenance_status()$$,
+	$$SELECT amelia.vacuum_holders()$$);
 
 -- Functions that a worker needs.
 SELECT * FROM t.who_may(
@@ -143,6 +147,7 @@ SELECT * FROM t.who_may(
 	$$SELECT amelia.record_usage(t.w(1), 'a', 'm', 1, 1, cost_usd => 1)$$,
 	$$SELECT amelia.record_workflow_prompt(t.w(1), 'p', 'p-1')$$,
 	$$SELECT id FROM amelia.add_brainstorm_message('s1', 'user', 'c', '[]', 1, 1, 1)$$,
+	$$SELECT amelia.link_thread(t.w(1), 'thread')$$,
 	$$SELECT amelia.uuid_v7()$$);
 
 -- Functions that an admin needs.
@@ -152,7 +157,10 @@ SELECT * FROM t.who_may(
 	$$SELECT id FROM amelia.set_prompt_version('p', 'p-1')$$,
 	$$SELECT id FROM amelia.reset_prompt('p')$$,
 	$$SELECT id FROM amelia.set_active_profile('work')$$,
-	$$SELECT id FROM amelia.update_settings('{"max_concurrent": 2}')$$);
+	$$SELECT id FROM amelia.update_settings('{"max_concurrent": 2}')$$,
+	$$SELECT amelia.unlink_thread('thread')$$,
+	$$SELECT amelia.delete_thread('thread')$$,
+	$$SELECT amelia.forget_workflow(t.w(1))$$);
 
 -- What is the owner's alone.
 SELECT * FROM t.who_may(
@@ -228,15 +236,21 @@ DROP EXTENSION amelia CASCADE;
 DROP SCHEMA amelia CASCADE;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO regress_amelia_public;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO PUBLIC;
 ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
 CREATE EXTENSION amelia;
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM regress_amelia_public;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON SEQUENCES FROM PUBLIC;
 RESET client_min_messages;
 SELECT c.oid::regclass AS given_away
 FROM pg_class AS c
 WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind = 'r'
 	AND (has_table_privilege('regress_amelia_public', c.oid, 'SELECT') OR has_table_privilege('regress_amelia_public', c.oid, 'TRIGGER'));
+SELECT c.oid::regclass AS given_away
+FROM pg_class AS c
+WHERE c.relnamespace = 'amelia'::regnamespace
+	AND CASE c.relkind WHEN 'S' THEN has_sequence_privilege('regress_amelia_public', c.oid, 'USAGE, SELECT, UPDATE') END;
 SELECT p.oid::regprocedure AS given_away
 FROM pg_proc AS p
 WHERE p.pronamespace = 'amelia'::regnamespace AND has_function_privilege('regress_amelia_public', p.oid, 'EXECUTE');

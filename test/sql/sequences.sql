@@ -114,7 +114,6 @@ SELECT amelia.append_event(t.w(12), 'x', 'b');
 SAVEPOINT s2;
 SELECT amelia.append_event(t.w(12), 'x', 'c');
 RELEASE s2;
-SELECT 1 / 0;
 ROLLBACK TO s;
 SELECT amelia.append_event(t.w(12), 'x', 'b');
 COMMIT;
@@ -132,10 +131,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-\set VERBOSITY terse
-INSERT INTO amelia.workflow_log (workflow_id, event_type, message, level)
-VALUES (t.w(12), 'x', 'e', 'debug'), (t.w(12), 'x', 'f', 'loud');
-\set VERBOSITY default
+SELECT * FROM t.errors(
+	$$INSERT INTO amelia.workflow_log (workflow_id, event_type, message, level) VALUES (t.w(12), 'x', 'e', 'debug'), (t.w(12), 'x', 'f', 'loud')$$);
 SELECT amelia.append_event(t.w(12), 'x', 'e');
 SELECT t.numbers(12);
 

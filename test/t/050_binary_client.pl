@@ -20,10 +20,14 @@ my ($stdout, $stderr);
 my @compile = (
 	$ENV{CC} // 'cc', '-std=gnu99', '-Wall', '-Wextra', '-Werror',
 	'-I' . pg_config('includedir'),
-	'-o', $program, 'test/client/plain_client.c',
+	'-o', $program, 'test/client/plain_client.c', 'test/client/binary.c',
 	"-L$libdir", "-Wl,-rpath,$libdir", '-lpq');
-ok(IPC::Run::run(\@compile, '>', \$stdout, '2>', \$stderr), 'the client compiles')
-  or BAIL_OUT($stderr);
+if (!ok(IPC::Run::run(\@compile, '>', \$stdout, '2>', \$stderr), 'the client compiles'))
+{
+	diag($stderr);
+	done_testing();
+	exit 1;
+}
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;

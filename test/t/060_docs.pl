@@ -96,7 +96,7 @@ my %whom = (
 my $functions = section($reference, '## Functions');
 my $internal = section($reference, '## Functions that these call');
 my @catalog = rows(q{SELECT p.proname AS name, pg_get_function_arguments(p.oid) AS arguments,
-	pg_get_function_result(p.oid) AS result, obj_description(p.oid, 'pg_proc') AS comment,
+	pg_get_function_result(p.oid) AS result, p.prokind AS kind, obj_description(p.oid, 'pg_proc') AS comment,
 	p.proargnames[1:p.pronargs] AS names
 	FROM pg_proc AS p WHERE p.pronamespace = 'amelia'::regnamespace ORDER BY p.proname});
 cmp_ok(scalar @catalog, '>=', 60, 'there are functions');
@@ -104,6 +104,8 @@ cmp_ok(scalar @catalog, '>=', 60, 'there are functions');
 sub signature
 {
 	my ($function) = @_;
+	return "CALL amelia.$function->{name}(" . $function->{arguments} =~ s/\bIN //gr . ')'
+	  if $function->{kind} eq 'p';
 	my ($arguments, $result) = map {
 		s/timestamp with time zone/timestamptz/gr =~ s/(DEFAULT (?:NULL|'[^']*'))::[a-z ]+/$1/gr
 	} @{$function}{qw(arguments result)};

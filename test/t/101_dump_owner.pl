@@ -17,7 +17,7 @@ my $nothing = 'schema version 1 is complete, nothing to do';
 
 # What triggers and defaults call, their owner must be allowed to call; and who
 # is to grant it to others needs to be allowed that.
-my $allow = 'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA amelia TO landlord WITH GRANT OPTION';
+my $allow = 'GRANT EXECUTE ON ALL ROUTINES IN SCHEMA amelia TO landlord WITH GRANT OPTION';
 
 sub as_landlord
 {
@@ -113,7 +113,7 @@ $node->safe_psql('by_owner', qq{
 	my $me = $node->safe_psql('postgres', 'SELECT current_user');
 
 	PostgreSQL::Test::Utils::append_to_file("$dir/list",
-		join "\n", grep { !/ SCHEMA - amelia | EXTENSION (?:- )?amelia | ACL amelia FUNCTION .* \Q$me\E$/ } split /\n/, $list);
+		join "\n", grep { !/ SCHEMA - amelia | EXTENSION (?:- )?amelia | ACL amelia (?:FUNCTION|PROCEDURE) .* \Q$me\E$/ } split /\n/, $list);
 }
 $node->command_ok(
 	[ 'pg_restore', '--exit-on-error', @as_landlord, '-L', "$dir/list", '-j4', '-d', 'by_owner', "$dir/owned" ],

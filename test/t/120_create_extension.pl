@@ -98,8 +98,8 @@ foreach my $thing (
 	my ($kind, $sql) = @$thing;
 
 	$node->safe_psql('empty', "CREATE SCHEMA amelia; $sql");
-	fails_with($node, 'empty', $create, '55000', q{holds objects that are not Amelia's}, "a schema with a $kind");
-	is(count_of('empty', q{pg_proc WHERE proname = 'append_event'}), '0', "a schema with a $kind: nothing was made");
+	fails_with($node, 'empty', $create, '55000', q{holds objects that are not Amelia's}, "a schema that holds: $kind");
+	is(count_of('empty', q{pg_proc WHERE proname = 'append_event'}), '0', "a schema that holds: $kind: nothing was made");
 	$node->safe_psql('empty', 'DROP SCHEMA amelia CASCADE');
 }
 $node->safe_psql('empty', 'CREATE SCHEMA amelia; CREATE TABLE amelia.theirs (id integer)');

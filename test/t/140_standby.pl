@@ -54,7 +54,10 @@ foreach my $read (
 	q{SELECT sequence FROM amelia.brainstorm_messages_after('s1')},
 	'SELECT id FROM amelia.list_brainstorm_sessions()',
 	q{SELECT * FROM amelia.brainstorm_usage('s1')},
-	'SELECT count(*), bool_and(intact) FROM amelia.api_objects()')
+	'SELECT count(*), bool_and(intact) FROM amelia.api_objects()',
+	'SELECT rule, workflows, row_count, waits_for FROM amelia.retention_preview()',
+	'SELECT count(*) FROM amelia.checkpoint_stats()',
+	'SELECT schema_version, code_version FROM amelia.maintenance_status()')
 {
 	my $answer = $primary->safe_psql('runs', $read);
 
@@ -79,12 +82,17 @@ my @writes = (
 	"SELECT amelia.record_workflow_prompt('$w', p.id, p.current_version_id) FROM amelia.prompts AS p WHERE p.current_version_id IS NOT NULL",
 	q{SELECT amelia.set_active_profile('home')},
 	q{SELECT amelia.update_settings('{"max_concurrent": 2}')},
-	q{SELECT amelia.add_brainstorm_message('s1', 'user', 'x')});
+	q{SELECT amelia.add_brainstorm_message('s1', 'user', 'x')},
+	"SELECT amelia.link_thread('$w', 'another')",
+	q{SELECT amelia.unlink_thread('thread-ISSUE-1')},
+	"SELECT amelia.forget_workflow('$w')",
+	"SELECT amelia.unregister_checkpoints('public')");
 foreach my $write (@writes)
 {
 	fails_with($standby, 'runs', $write, '25006', '', "standby: $write");
 	fails_with($primary, 'runs', "BEGIN READ ONLY; $write", '25006', '', "read only: $write");
 }
+fails_with($standby, 'runs', 'CALL amelia.run_retention()', '25006', '', 'standby: run_retention()');
 # migrate() takes a lock that a standby does not have: refused, whatever there is to do.
 fails_with($standby, 'runs', 'SELECT amelia.migrate()', '(?:25006|55000)', '', 'standby: migrate()');
 is(table_sums($primary, 'runs'), $sums, 'nothing was written by any of that');
@@ -112,7 +120,7 @@ is( $standby->safe_psql('runs', q{
 # rows are applied: their numbers come along, and are followed afterwards.
 my $node = $standby;
 new_database($node, 'copy', extension => 1);
-my @seeded = qw(event_types schema_migrations);
+my @seeded = qw(event_types schema_migrations checkpoint_schemas);
 $node->safe_psql('copy', 'TRUNCATE ' . join ', ', map { "amelia.$_" } @seeded);
 my $tables = $node->safe_psql('runs', q{
 	SELECT string_agg(c.oid::regclass::text, ', ') FROM pg_class AS c
@@ -151,6 +159,10 @@ my $expected = $node->safe_psql('runs', "BEGIN; $next; ROLLBACK");
 $node->safe_psql('copy', 'ALTER SUBSCRIPTION to_copy DISABLE; ALTER SUBSCRIPTION to_copy SET (slot_name = NONE); DROP SUBSCRIPTION to_copy');
 is($node->safe_psql('copy', $next), $expected, 'replicated: the logs go on where they were');
 verify_is($node, 'copy', '', 'replicated: verify() finds nothing after that');
+# Sequences are not replicated.
+$node->safe_psql('copy', 'CALL amelia.run_retention()');
+is($node->safe_psql('copy', 'SELECT outcome FROM amelia.retention_runs ORDER BY id DESC LIMIT 1'),
+	'completed', 'replicated: retention goes on');
 
 # A session that silences triggers: its rows bring their numbers, or are
 # refused; none is taken twice.

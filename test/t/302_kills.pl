@@ -73,14 +73,15 @@ wait_for_round($node, 'one', 'the new launcher starts workers');
 begin_round('worker killed');
 $pid = worker_pid($node, 'one');
 kill 'KILL', $pid;
-ok($node->poll_query_until('one', 'SELECT true'), 'the server is back');
+ok(wait_until_back($node, 'one', $pid), 'the server is back');
 finish_round('worker killed');
 is( $node->safe_psql('one', "SELECT outcome FROM amelia.retention_runs WHERE pid = $pid ORDER BY id DESC LIMIT 1"),
 	'crashed', 'the round that it did not end shows');
 
 begin_round('launcher killed');
-kill 'KILL', launcher_pid($node);
-ok($node->poll_query_until('one', 'SELECT true'), 'the server is back');
+$pid = launcher_pid($node);
+kill 'KILL', $pid;
+ok(wait_until_back($node, 'one', $pid), 'the server is back');
 finish_round('launcher killed');
 
 begin_round('restart');

@@ -173,9 +173,7 @@ sub kill_backend
 	}
 	usleep(int(rand(200_000)));
 	return 0 if $killed eq '' || !kill('KILL', $killed);
-	# The postmaster notices when it reaps the process.
-	$node->poll_query_until('one', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $killed)")
-	  or die 'the server does not come back';
+	wait_until_back($node, 'one', $killed) or die 'the server does not come back';
 	return 1;
 }
 

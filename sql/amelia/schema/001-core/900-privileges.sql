@@ -1,22 +1,22 @@
 -- Whoever installs may have ALTER DEFAULT PRIVILEGES that hand out rights on
--- new tables, TRIGGER among them. Tool inputs hold secrets and triggers run
+-- new tables and sequences, TRIGGER among them. Tool inputs hold secrets and triggers run
 -- code, so the schema and its tables begin with no grantee but their owner.
 DO $$
 DECLARE
 	granted record;
 BEGIN
 	FOR granted IN
-		SELECT format('TABLE %s', c.oid::regclass) AS object, acl.grantee
+		SELECT format('%s %s', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass) AS object, acl.grantee
 		FROM pg_catalog.pg_class AS c,
 			LATERAL pg_catalog.aclexplode(c.relacl) AS acl
 		WHERE c.relnamespace = 'amelia'::regnamespace
-			AND c.relkind = 'r'
+			AND c.relkind IN ('r', 'S')
 			AND c.relname IN ('schema_migrations', 'event_types', 'workflows', 'workflow_leases',
 				'workflow_threads', 'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 				'workflow_prompt_versions', 'profiles', 'server_settings',
 				'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts',
-				'retention_runs', 'checkpoint_schemas', 'usage_history', 'workflow_history',
-				'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums')
+				'retention_runs', 'retention_runs_id_seq', 'checkpoint_schemas', 'usage_history',
+				'workflow_history', 'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums')
 			AND acl.grantee <> c.relowner
 		UNION
 		SELECT 'SCHEMA amelia', acl.grantee
