@@ -67,7 +67,8 @@ BEGIN
 	RETURNING token_usage.id INTO recorded;
 	IF FOUND THEN
 		IF is_unpriced THEN
-			INSERT INTO amelia.unpriced_usage (usage_id, model) VALUES (recorded, record_usage.model);
+			INSERT INTO amelia.unpriced_usage (usage_id, workflow_id, model)
+			VALUES (recorded, record_usage.workflow_id, record_usage.model);
 		END IF;
 		RETURN recorded;
 	END IF;

@@ -29,10 +29,14 @@ COMMENT ON COLUMN amelia.model_prices.valid_to IS 'And before then.';
 COMMENT ON COLUMN amelia.model_prices.input_includes_cached IS
 'Whether the provider counts cached tokens among the input tokens too, as OpenAI and Google do and Anthropic does not: then they are taken off before input is charged.';
 
+-- No foreign key to the usage: TRUNCATE of token_usage would be refused, and
+-- each row that is deleted there would be looked up here.
 CREATE TABLE amelia.unpriced_usage (
-	usage_id uuid PRIMARY KEY REFERENCES amelia.token_usage (id) ON DELETE CASCADE,
+	usage_id uuid PRIMARY KEY,
+	workflow_id uuid NOT NULL REFERENCES amelia.workflows (id) ON DELETE CASCADE,
 	model text NOT NULL,
 	recorded_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX idx_unpriced_usage_workflow ON amelia.unpriced_usage (workflow_id);
 COMMENT ON TABLE amelia.unpriced_usage IS
 'Usage that was booked with cost 0 because its model had no price, where server_settings.record_unpriced_usage allows that.';
