@@ -33,7 +33,7 @@ SELECT status FROM amelia.create_workflow('I-30', '/30', id => t.w(30));
 SELECT status FROM amelia.set_workflow_status(t.w(30), 'in_progress');
 SELECT id, issue_id, status, duration >= '0' AS runs, last_sequence, last_event_type, last_message, cost_usd, tokens
 FROM amelia.workflow_overview WHERE id IN (t.w(1), t.w(30)) ORDER BY id;
-SELECT duration FROM amelia.workflow_overview WHERE id = t.w(1);
+SELECT duration = interval '2 days 23:59:59.5' AS as_long_as_it_ran FROM amelia.workflow_overview WHERE id = t.w(1);
 
 -- A reader may look; the trend in a line.
 CREATE ROLE regress_view_reader;
