@@ -95,7 +95,7 @@ help:
 #: make test         install what is missing, build, run every test
 #:
 #: make              build the server library and the extension script
-#: make client       build amelia-load (needs libpq and jansson)
+#: make client       build amelia-load and amelia-report (need libpq and jansson)
 #: make install      install what was built into the PostgreSQL of PG_CONFIG
 #: make installcheck run the tests against that PostgreSQL, which must be running
 #: make clean        remove what was built

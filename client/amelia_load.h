@@ -46,6 +46,9 @@
 /* Sending a byte of a file takes about so many times as long as checking it. */
 #define SEND_WEIGHT 9
 
+/* amelia-load or amelia-report; each defines it where its main() is. */
+extern const char program_name[];
+
 /* ---- util.c ---- */
 
 /* A growing string; data always ends in a NUL that len does not count. */

@@ -66,7 +66,7 @@ connect_once(const Options *options, const char *password)
 		"dbname", "client_encoding", NULL
 	};
 	const char *values[] = {
-		"amelia-load", options->host, options->port, options->user, password,
+		program_name, options->host, options->port, options->user, password,
 		options->dbname, "UTF8", NULL
 	};
 

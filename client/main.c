@@ -18,6 +18,8 @@
 
 #define MAX_ATTEMPTS 5
 
+const char program_name[] = "amelia-load";
+
 typedef struct Totals
 {
 	int			loaded;

@@ -51,6 +51,16 @@ report_init(const Options *options)
 		(!options->quiet && isatty(STDERR_FILENO));
 }
 
+/* What a line to the user begins with; until the next call. */
+static const char *
+prefixed(const char *kind)
+{
+	static char prefix[64];
+
+	snprintf(prefix, sizeof(prefix), "%s: %s: ", program_name, kind);
+	return prefix;
+}
+
 /* Without C0, DEL and, in UTF-8, C1; without line breaks when `one_line`. */
 static void
 add_safely(Buffer *out, const char *text, bool one_line)
@@ -99,7 +109,8 @@ show_progress(double at)
 	double		elapsed = at - started;
 	int			width = terminal_width() - 1;
 
-	buffer_puts(&line, "amelia-load: ");
+	buffer_puts(&line, program_name);
+	buffer_puts(&line, ": ");
 	if (bytes_total > 0)
 		buffer_printf(&line, "%3.0f %%, ",
 					  100.0 * (double) bytes_done / (double) bytes_total);
@@ -238,7 +249,7 @@ warn(const char *fmt, ...)
 	va_list		args;
 
 	va_start(args, fmt);
-	print_line(stderr, "amelia-load: warning: ", fmt, args);
+	print_line(stderr, prefixed("warning"), fmt, args);
 	va_end(args);
 }
 
@@ -248,7 +259,7 @@ complain(const char *fmt, ...)
 	va_list		args;
 
 	va_start(args, fmt);
-	print_line(stderr, "amelia-load: error: ", fmt, args);
+	print_line(stderr, prefixed("error"), fmt, args);
 	va_end(args);
 }
 
@@ -273,9 +284,9 @@ complain_problem(const char *name, const Problem *problem)
 	else
 		complain("%s: %s", name, reason);
 	if (problem->detail != NULL)
-		explain("amelia-load: detail: ", "%s", problem->detail);
+		explain(prefixed("detail"), "%s", problem->detail);
 	if (problem->hint != NULL)
-		explain("amelia-load: hint: ", "%s", problem->hint);
+		explain(prefixed("hint"), "%s", problem->hint);
 }
 
 /* libpq calls this for a NOTICE or WARNING of the server. */

@@ -17,7 +17,7 @@
 static void
 out_of_memory(void)
 {
-	fputs("amelia-load: error: out of memory\n", stderr);
+	fprintf(stderr, "%s: error: out of memory\n", program_name);
 	exit(EXIT_SOME_FAILED);
 }
 

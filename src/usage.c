@@ -126,8 +126,8 @@ enum
 
 static const char *const summary_query =
 	SUMMARY(SUMS,
-			"SELECT w.workflow_id FROM closed AS c JOIN amelia.usage_workflow_days AS w ON w.day = c.day"
-			" WHERE w.day BETWEEN $3 AND $2"
+			"SELECT i.id FROM closed AS c JOIN amelia.usage_days AS d ON d.day = c.day,"
+			" unnest(d.workflow_ids) AS i (id) WHERE c.day >= $3"
 			" UNION SELECT l.workflow_id FROM live AS l WHERE l.day >= $3",
 			ENDED);
 static const char *const profile_summary_query =

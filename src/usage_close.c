@@ -126,8 +126,9 @@ static const char *const day_sums_query =
 
 static const char *const closed_query =
 	"UPDATE amelia.usage_days AS d SET state = 'closed', closed_at = clock_timestamp(),"
-	" workflows = (SELECT count(DISTINCT w.workflow_id)"
-	" FROM amelia.usage_workflow_days AS w WHERE w.day = $1)"
+	" workflows = cardinality(n.ids), workflow_ids = n.ids"
+	" FROM (SELECT COALESCE(array_agg(DISTINCT w.workflow_id), '{}') AS ids"
+	" FROM amelia.usage_workflow_days AS w WHERE w.day = $1) AS n"
 	" WHERE d.day = $1";
 
 /*

@@ -28,6 +28,7 @@ BEGIN
 	ON CONFLICT (id) DO NOTHING
 	RETURNING * INTO created;
 	IF FOUND THEN
+		PERFORM amelia.check_budgets(created.id, created.profile_id);
 		PERFORM amelia.append_event(created.id, 'workflow_created',
 			format('workflow created for issue %s', created.issue_id));
 		RETURN created;
@@ -51,7 +52,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia.create_workflow(text, text, text, text, jsonb, uuid) IS
-'Makes a new pending workflow with its workflow_created event, and returns it. workflow_type: full or review. Sent again with the same id and content it returns that workflow as it is now and stores nothing; with other content 23505. Errors: 22023 a required argument is NULL, an unknown type, an issue_cache that is a JSON scalar.';
+'Makes a new pending workflow with its workflow_created event, and returns it. workflow_type: full or review. Sent again with the same id and content it returns that workflow as it is now and stores nothing; with other content 23505. Errors: 22023 a required argument is NULL, an unknown type, an issue_cache that is a JSON scalar, 53400 a budget is spent.';
 
 CREATE OR REPLACE FUNCTION amelia.set_workflow_status(
 	id uuid,
@@ -99,7 +100,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia.set_workflow_status(uuid, text, text) IS
-'Moves a workflow along the state machine, writes the lifecycle event, and returns the workflow. failure_reason goes with failed and cancelled and is the event''s message. Errors: P0002 no such workflow, 55000 not a transition (to the status that is already there is none), 23505 another workflow is in_progress or blocked in its worktree, 22023 a NULL, an unknown status, a reason where none belongs.';
+'Moves a workflow along the state machine, writes the lifecycle event, and returns the workflow. failure_reason goes with failed and cancelled and is the event''s message. Errors: P0002 no such workflow, 55000 not a transition (to the status that is already there is none), 23505 another workflow is in_progress or blocked in its worktree, 53400 a budget is spent (to in_progress), 22023 a NULL, an unknown status, a reason where none belongs.';
 
 CREATE OR REPLACE FUNCTION amelia.transition_event(old_status text, new_status text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -20,14 +20,14 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	recorded uuid;
-	cost CONSTANT numeric := amelia.check_cost('cost_usd', record_usage.cost_usd);
+	cost numeric := amelia.check_cost('cost_usd', record_usage.cost_usd);
+	is_unpriced boolean := false;
 BEGIN
 	PERFORM amelia.check_given('workflow_id', record_usage.workflow_id),
 		amelia.check_given('agent', record_usage.agent),
 		amelia.check_given('model', record_usage.model),
 		amelia.check_given('input_tokens', record_usage.input_tokens),
 		amelia.check_given('output_tokens', record_usage.output_tokens),
-		amelia.check_given('cost_usd', cost),
 		amelia.check_given('duration_ms', record_usage.duration_ms),
 		amelia.check_given('num_turns', record_usage.num_turns),
 		amelia.check_count('input_tokens', record_usage.input_tokens),
@@ -42,6 +42,19 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
 			MESSAGE = format('no workflow %s', record_usage.workflow_id);
 	END IF;
+	IF cost IS NULL THEN
+		cost := amelia.check_cost('cost_usd', amelia.price_usage(record_usage.model,
+			record_usage.input_tokens, record_usage.output_tokens, record_usage.cache_read_tokens,
+			record_usage.cache_creation_tokens, COALESCE(record_usage."timestamp", now())));
+		is_unpriced := cost IS NULL;
+		IF is_unpriced AND NOT (SELECT (amelia.settings()).record_unpriced_usage)
+			AND NOT EXISTS (SELECT FROM amelia.token_usage AS u WHERE u.id = record_usage.id) THEN
+			RAISE EXCEPTION USING ERRCODE = 'P0002',
+				MESSAGE = format('no price for model "%s" at %s', record_usage.model, COALESCE(record_usage."timestamp", now())),
+				HINT = 'Give cost_usd, or enter a price: load_prices(), model_prices.';
+		END IF;
+		cost := COALESCE(cost, 0);
+	END IF;
 
 	INSERT INTO amelia.token_usage (id, workflow_id, agent, model, input_tokens, output_tokens,
 		cache_read_tokens, cache_creation_tokens, cost_usd, duration_ms, num_turns, "timestamp")
@@ -53,17 +66,23 @@ BEGIN
 	ON CONFLICT (id) DO NOTHING
 	RETURNING token_usage.id INTO recorded;
 	IF FOUND THEN
+		IF is_unpriced THEN
+			INSERT INTO amelia.unpriced_usage (usage_id, workflow_id, model)
+			VALUES (recorded, record_usage.workflow_id, record_usage.model);
+		END IF;
 		RETURN recorded;
 	END IF;
 
 	-- Sent again: the same content is the first result, anything else a clash.
+	-- A cost that was computed may be another by now.
 	PERFORM FROM amelia.token_usage AS u
 	WHERE u.id = record_usage.id
 		AND (u.workflow_id, u.agent, u.model, u.input_tokens, u.output_tokens,
-			u.cost_usd, u.duration_ms, u.num_turns)
+			u.duration_ms, u.num_turns)
 		= (record_usage.workflow_id, record_usage.agent, record_usage.model,
-			record_usage.input_tokens, record_usage.output_tokens, cost,
+			record_usage.input_tokens, record_usage.output_tokens,
 			record_usage.duration_ms, record_usage.num_turns)
+		AND (record_usage.cost_usd IS NULL OR u.cost_usd = cost)
 		AND u.cache_read_tokens IS NOT DISTINCT FROM record_usage.cache_read_tokens
 		AND u.cache_creation_tokens IS NOT DISTINCT FROM record_usage.cache_creation_tokens
 		AND u."timestamp" = COALESCE(record_usage."timestamp", u."timestamp");
@@ -76,7 +95,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia.record_usage(uuid, text, text, integer, integer, integer, integer, numeric, integer, integer, timestamptz, uuid) IS
-'Books what an agent used, and returns the row''s id. cost_usd in US dollars, rounded to six decimals; duration_ms in milliseconds; timestamp NULL: now. Sent again with the same id and content it stores nothing; with other content 23505. Errors: P0002 no such workflow, 22023 a required argument is NULL, a negative number or NaN, 22003 a cost of 10000 or more.';
+'Books what an agent used, and returns the row''s id. cost_usd in US dollars, rounded to six decimals, NULL: by the price of the model at the timestamp; duration_ms in milliseconds; timestamp NULL: now. Sent again with the same id and content it stores nothing; with other content 23505. Errors: P0002 no such workflow, no price for the model (unless the setting record_unpriced_usage books it with cost 0), 22023 a required argument is NULL, a negative number or NaN, 22003 a cost of 10000 or more.';
 
 CREATE OR REPLACE FUNCTION amelia.token_summaries(workflow_ids uuid[])
 RETURNS TABLE (

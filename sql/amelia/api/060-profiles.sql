@@ -53,6 +53,7 @@ SELECT COALESCE((SELECT s FROM amelia.server_settings AS s),
 		'orphan_thread_retention_days', -1,
 		'checkpoint_grace_minutes', 60,
 		'retention_max_workflows', 10000,
+		'record_unpriced_usage', false,
 		'created_at', now(),
 		'updated_at', now())))
 $$;
@@ -79,7 +80,8 @@ BEGIN
 		recovery_hours = n.recovery_hours,
 		orphan_thread_retention_days = n.orphan_thread_retention_days,
 		checkpoint_grace_minutes = n.checkpoint_grace_minutes,
-		retention_max_workflows = n.retention_max_workflows
+		retention_max_workflows = n.retention_max_workflows,
+		record_unpriced_usage = n.record_unpriced_usage
 	FROM (SELECT r.*
 		-- some write a whole number as 7.0
 		FROM (SELECT COALESCE(jsonb_object_agg(c.key, CASE jsonb_typeof(c.value)
@@ -109,7 +111,7 @@ BEGIN
 			MESSAGE = format('changes must be a JSON object, not %s', jsonb_typeof(changes));
 	END IF;
 	FOR change IN SELECT c.key, c.value, jsonb_typeof(c.value) AS type FROM jsonb_each(changes) AS c LOOP
-		IF change.key = 'stream_tool_results' THEN
+		IF change.key IN ('stream_tool_results', 'record_unpriced_usage') THEN
 			IF change.type <> 'boolean' THEN
 				RAISE EXCEPTION USING ERRCODE = '22023',
 					MESSAGE = format('setting "%s" must be true or false, not %s', change.key, change.value);
@@ -117,7 +119,7 @@ BEGIN
 		ELSIF NOT low ? change.key THEN
 			RAISE EXCEPTION USING ERRCODE = '22023',
 				MESSAGE = format('"%s" is no setting', change.key),
-				HINT = format('Settings: stream_tool_results, %s.',
+				HINT = format('Settings: stream_tool_results, record_unpriced_usage, %s.',
 					(SELECT string_agg(k, ', ') FROM jsonb_object_keys(low) AS k));
 		ELSIF change.type <> 'number' THEN
 			RAISE EXCEPTION USING ERRCODE = '22023',

@@ -11,6 +11,7 @@ CREATE TABLE amelia.usage_days (
 	announced_at timestamptz NOT NULL DEFAULT now(),
 	closed_at timestamptz,
 	workflows bigint NOT NULL DEFAULT 0,
+	workflow_ids uuid[] NOT NULL DEFAULT '{}',
 	CHECK (state = 'closing' OR closed_at IS NOT NULL)
 );
 COMMENT ON TABLE amelia.usage_days IS
@@ -19,6 +20,8 @@ COMMENT ON COLUMN amelia.usage_days.state IS
 'closing: announced, writers mark what they change, readers still take its rows; closed: readers take its sums, unless it is in usage_dirty_days.';
 COMMENT ON COLUMN amelia.usage_days.closed_at IS 'When its sums were last computed.';
 COMMENT ON COLUMN amelia.usage_days.workflows IS 'How many workflows used anything on that day.';
+COMMENT ON COLUMN amelia.usage_days.workflow_ids IS
+'Which ones: to count those of a range, a tenth of the rows of usage_workflow_days.';
 
 CREATE TABLE amelia.usage_dirty_days (
 	id uuid PRIMARY KEY,

@@ -1,0 +1,36 @@
+/*-------------------------------------------------------------------------
+ *
+ * report.h
+ *	  The parts of amelia-report's page.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_REPORT_H
+#define AMELIA_REPORT_H
+
+#include "amelia_load.h"
+
+/* A column of a table: its head, and what it holds. */
+typedef enum ColumnKind
+{
+	TEXT,
+	NUMBER,
+	BARS						/* a line of amelia.sparkline() */
+} ColumnKind;
+
+typedef struct Column
+{
+	const char *head;
+	ColumnKind	kind;
+} Column;
+
+extern void page_text(Buffer *page, const char *text);
+extern void page_begin(Buffer *page, const char *title, const char *subtitle);
+extern void page_end(Buffer *page);
+extern void page_section(Buffer *page, const char *head);
+extern void page_tile(Buffer *page, const char *label, const char *value, const char *note);
+extern void page_table(Buffer *page, const PGresult *rows, const Column *columns,
+					   int ncolumns, const char *nothing);
+extern void page_stacked_bars(Buffer *page, const PGresult *rows, const PGresult *names);
+
+#endif							/* AMELIA_REPORT_H */

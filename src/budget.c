@@ -1,0 +1,215 @@
+/*-------------------------------------------------------------------------
+ *
+ * budget.c
+ *	  What was spent under the budgets.
+ *
+ *	  A statement that books usage inserts a row of what it adds to each
+ *	  budget, and never updates one: writers do not wait for each other.
+ *	  compact_budgets() puts those rows together. The trigger that inserts
+ *	  them is put on token_usage with the first budget, so that without
+ *	  budgets booking costs nothing more. With a budget comes what was spent
+ *	  in its period before, counted while nobody can write.
+ *
+ *	  All of it with the rights of the tables' owner, whoever books or sets
+ *	  a budget.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "amelia.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(amelia_spend_budgets);
+PG_FUNCTION_INFO_V1(amelia_begin_budget);
+PG_FUNCTION_INFO_V1(amelia_compact_budgets);
+PG_FUNCTION_INFO_V1(amelia_check_workflow_budgets);
+
+/* Whether a budget b is for workflow w. */
+#define BUDGET_OF(workflow, profile) \
+	"CASE b.scope WHEN 'everything' THEN true WHEN 'profile' THEN b.target = " profile \
+	" ELSE b.target = " workflow "::text END"
+
+static const char *const spend_query =
+	"INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
+	" SELECT b.id, amelia.budget_period(b.period, u.\"timestamp\"), sum(u.cost_usd),"
+	" max(u.workflow_id::text)::uuid"
+	" FROM booked AS u JOIN amelia.workflows AS w ON w.id = u.workflow_id"
+	" JOIN amelia.budgets AS b ON " BUDGET_OF("w.id", "w.profile_id")
+	" WHERE u.cost_usd > 0 GROUP BY 1, 2";
+
+static const char *const arm_query =
+	"CREATE OR REPLACE TRIGGER zzz_spend_budgets AFTER INSERT ON amelia.token_usage"
+	" REFERENCING NEW TABLE AS booked"
+	" FOR EACH STATEMENT EXECUTE FUNCTION amelia.spend_budgets()";
+
+/* Only the period that runs now; what is past can be neither blocked nor warned of. */
+static const char *const begin_query =
+	"INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
+	" SELECT b.id, b.start, sum(u.cost_usd), max(u.workflow_id::text)::uuid"
+	" FROM (SELECT a.*, amelia.budget_period(a.period, now()) AS start"
+	" FROM amelia.budgets AS a WHERE a.id = $1) AS b"
+	" JOIN (SELECT t.workflow_id, w.profile_id, t.cost_usd, amelia.budget_period('day', t.\"timestamp\") AS day"
+	" FROM amelia.token_usage AS t JOIN amelia.workflows AS w ON w.id = t.workflow_id"
+	" UNION ALL SELECT h.workflow_id, k.profile_id, h.cost_usd, h.day"
+	" FROM amelia.usage_history AS h JOIN amelia.workflow_history AS k ON k.workflow_id = h.workflow_id) AS u"
+	" ON " BUDGET_OF("u.workflow_id", "u.profile_id")
+	" WHERE amelia.budget_period(b.period, u.day::timestamp AT TIME ZONE 'UTC') = b.start"
+	" GROUP BY b.id, b.start";
+
+static const char *const compact_query =
+	"WITH gone AS (DELETE FROM amelia.budget_spending AS s"
+	" USING (SELECT p.budget_id, p.period_start FROM amelia.budget_spending AS p"
+	" GROUP BY 1, 2 HAVING count(*) > 1) AS g"
+	" WHERE s.budget_id = g.budget_id AND s.period_start = g.period_start RETURNING s.*)"
+	" INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
+	" SELECT g.budget_id, g.period_start, sum(g.amount_usd), max(g.workflow_id::text)::uuid"
+	" FROM gone AS g GROUP BY 1, 2";
+
+/* Periods that are over by a year, and budgets that are gone. */
+static const char *const forget_query =
+	"DELETE FROM amelia.budget_spending AS s"
+	" WHERE (isfinite(s.period_start) AND s.period_start < (now() AT TIME ZONE 'UTC')::date - 366)"
+	" OR NOT EXISTS (SELECT FROM amelia.budgets AS b WHERE b.id = s.budget_id)";
+
+/*
+ * The event goes to the newest workflow that spent, or if that is gone to the
+ * newest that comes under the budget; without any, the next call looks again.
+ */
+static const char *const warn_query =
+	"WITH due AS MATERIALIZED (SELECT b.*, s.period_start, s.amount, COALESCE("
+	"(SELECT w.id FROM amelia.budget_spending AS q JOIN amelia.workflows AS w ON w.id = q.workflow_id"
+	" WHERE q.budget_id = b.id AND q.period_start = s.period_start ORDER BY w.created_at DESC LIMIT 1),"
+	" (SELECT w.id FROM amelia.workflows AS w WHERE " BUDGET_OF("w.id", "w.profile_id")
+	" ORDER BY w.created_at DESC LIMIT 1)) AS workflow_id"
+	" FROM amelia.budgets AS b JOIN (SELECT p.budget_id, p.period_start, sum(p.amount_usd) AS amount"
+	" FROM amelia.budget_spending AS p GROUP BY 1, 2) AS s ON s.budget_id = b.id"
+	" WHERE b.action = 'warn' AND s.amount >= b.limit_usd"
+	" AND NOT EXISTS (SELECT FROM amelia.budget_warnings AS n"
+	" WHERE n.budget_id = b.id AND n.period_start = s.period_start)),"
+	" warned AS (INSERT INTO amelia.budget_warnings (budget_id, period_start)"
+	" SELECT d.id, d.period_start FROM due AS d WHERE d.workflow_id IS NOT NULL"
+	" ON CONFLICT DO NOTHING RETURNING budget_id, period_start)"
+	" SELECT amelia.append_event(d.workflow_id, 'system_warning',"
+	" format('the budget of %s US dollars for %s is spent: %s', d.limit_usd,"
+	" concat_ws(' ', d.scope, d.target), d.amount),"
+	" data => jsonb_build_object('budget_id', d.id, 'period', d.period, 'period_start', d.period_start,"
+	" 'limit_usd', d.limit_usd, 'spent_usd', d.amount))"
+	" FROM warned AS n JOIN due AS d ON d.id = n.budget_id AND d.period_start = n.period_start";
+
+/*
+ * spend_budgets() returns trigger
+ */
+Datum
+amelia_spend_budgets(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	TriggerData *data = GetTriggerData(fcinfo, "spend_budgets",
+									   TRIGGER_EVENT_AFTER, TRIGGER_EVENT_INSERT, false);
+	OwnerContext before;
+
+	if (data->tg_newtable == NULL || tuplestore_tuple_count(data->tg_newtable) == 0)
+		return PointerGetDatum(NULL);
+	SPI_connect();
+	if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
+		elog(ERROR, "SPI_register_trigger_data failed");
+	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
+	KeptPlan(&plan, spend_query, 0, NULL);
+	if (SPI_execute_plan(plan, NULL, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not write what was spent");
+	BecomeSelf(&before);
+	SPI_finish();
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * begin_budget() returns trigger
+ */
+Datum
+amelia_begin_budget(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {UUIDOID};
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	TriggerEvent event = CALLED_AS_TRIGGER(fcinfo) ? data->tg_event & TRIGGER_EVENT_OPMASK : 0;
+	OwnerContext before;
+	TupleDesc	tupdesc;
+	Datum		values[1];
+	bool		is_null;
+
+	data = GetTriggerData(fcinfo, "begin_budget", TRIGGER_EVENT_AFTER, event, true);
+	tupdesc = RelationGetDescr(data->tg_relation);
+	values[0] = heap_getattr(event == TRIGGER_EVENT_UPDATE ? data->tg_newtuple : data->tg_trigtuple,
+							 ColumnOfType(tupdesc, "id", UUIDOID), tupdesc, &is_null);
+	SPI_connect();
+	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
+	/* Who books waits until this has committed, and finds the budget then. */
+	RunSql("LOCK TABLE amelia.token_usage IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, false);
+	RunSql(arm_query, 0, NULL, NULL, false);
+	RunSql("DELETE FROM amelia.budget_spending AS s WHERE s.budget_id = $1",
+		   lengthof(types), types, values, false);
+	KeptPlan(&plan, begin_query, lengthof(types), types);
+	if (SPI_execute_snapshot(plan, values, NULL, GetLatestSnapshot(), InvalidSnapshot,
+							 false, true, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not write what was spent");
+	BecomeSelf(&before);
+	SPI_finish();
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * compact_budgets() returns integer
+ */
+Datum
+amelia_compact_budgets(PG_FUNCTION_ARGS)
+{
+	RestrictedContext before;
+	int32		warned;
+
+	SPI_connect();
+	EnterRestricted(TableOwner("budget_spending"), &before);
+	RunSql(forget_query, 0, NULL, NULL, false);
+	/* Before the rows are put together they say more about who spent. */
+	warned = RunSql(warn_query, 0, NULL, NULL, false);
+	RunSql(compact_query, 0, NULL, NULL, false);
+	LeaveRestricted(&before);
+	SPI_finish();
+	PG_RETURN_INT32(warned);
+}
+
+/*
+ * check_workflow_budgets() returns trigger
+ *
+ * Whoever may move a workflow need not be able to see the budgets.
+ */
+Datum
+amelia_check_workflow_budgets(PG_FUNCTION_ARGS)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {UUIDOID, TEXTOID};
+	TriggerData *data = GetTriggerData(fcinfo, "check_workflow_budgets",
+									   TRIGGER_EVENT_BEFORE, TRIGGER_EVENT_UPDATE, true);
+	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
+	OwnerContext before;
+	Datum		values[2];
+	char		nulls[2];
+	bool		is_null;
+
+	values[0] = heap_getattr(data->tg_newtuple, ColumnOfType(tupdesc, "id", UUIDOID),
+							 tupdesc, &is_null);
+	nulls[0] = is_null ? 'n' : ' ';
+	values[1] = heap_getattr(data->tg_newtuple, ColumnOfType(tupdesc, "profile_id", TEXTOID),
+							 tupdesc, &is_null);
+	nulls[1] = is_null ? 'n' : ' ';
+	SPI_connect();
+	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
+	KeptPlan(&plan, "SELECT amelia.check_budgets($1, $2)", lengthof(types), types);
+	if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not check the budgets");
+	BecomeSelf(&before);
+	SPI_finish();
+	return PointerGetDatum(data->tg_newtuple);
+}

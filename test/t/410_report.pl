@@ -1,0 +1,127 @@
+# amelia-report: the page says what the database does, is text where users
+# wrote markup, and is rendered by a browser as its numbers say.
+use strict;
+use warnings;
+
+use FindBin;
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $program = $ENV{AMELIA_REPORT} || "$FindBin::RealBin/../../client/amelia-report";
+my $dir = PostgreSQL::Test::Utils::tempdir();
+my $node = PostgreSQL::Test::Cluster->new('report');
+$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
+$node->append_conf('postgresql.conf', qq{timezone = 'Asia/Tokyo'\ndatestyle = 'SQL, DMY'\n});
+$node->start;
+
+sub report
+{
+	my (@args) = @_;
+	my ($out, $err) = ('', '');
+	IPC::Run::run([ $program, '-d', $node->connstr('postgres'), @args ], '<', \'', '>', \$out, '2>', \$err);
+	return ($? >> 8, $out, $err);
+}
+
+my ($status, $out, $err) = report();
+is($status, 2, 'without the extension there is no page');
+like($err, qr/^amelia-report: error: .*the extension amelia is not there/m, 'and it says so');
+
+$node->safe_psql('postgres', 'CREATE EXTENSION amelia');
+($status, $out, $err) = report();
+is($status, 0, 'an empty database has a page');
+is($err, '', 'without complaint');
+like($out, qr/Nothing was used in this time/, 'that says that there is nothing');
+
+$node->safe_psql('postgres', q{
+	INSERT INTO amelia.workflows (id, issue_id, worktree_path, status, profile_id, completed_at)
+	SELECT lpad(n::text, 32, '0')::uuid, '<img src=x onerror=alert(' || n || ')>', '/' || n,
+		(ARRAY['completed', 'pending'])[1 + n % 2], '"><b>' || n % 2, '2020-01-15Z'
+	FROM generate_series(1, 12) AS n;
+	INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
+	SELECT lpad(n::text, 32, '0')::uuid, 'a & b' || repeat('-long', 30),
+		(ARRAY['opus', 'haiku', '<script>document.title = "owned"</script>'])[1 + (n + i) % 3],
+		1000, 100, 0.25 * n, '2020-01-01Z'::timestamptz + i * interval '1 day'
+	FROM generate_series(1, 12) AS n, generate_series(0, 29) AS i WHERE i % 7 < 5;
+	INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('profile', '"><b>1', 'total', 10, 'block');
+	CALL amelia.close_days();
+	CALL amelia.run_retention();
+});
+my $page = "$dir/report.html";
+($status, $out, $err) = report('--days=31', '--until=2020-01-31', '-o', $page);
+is("$status$out$err", '0', 'a page is written to a file');
+my $html = slurp_file($page);
+my $cost = $node->safe_psql('postgres', q{SELECT to_char(total_cost_usd, 'FM999,990.00') FROM amelia.usage_summary('2020-01-01', '2020-01-31')});
+like($html, qr/\$\Q$cost\E</, 'it has the cost');
+like($html, qr/2020-01-01 to 2020-01-31/, 'and the days, whatever the DateStyle');
+unlike($html, qr/<script|<img|<b>\d|onerror=alert\(1\)>/, 'no markup of a user is markup');
+unlike($html, qr/https?:/, 'it fetches nothing');
+like($html, qr/&lt;script&gt;/, 'it is shown as text');
+like($html, qr/>spent</, 'a spent budget is named');
+like($html, qr/Retention<.*Checkpoints</s, 'retention and checkpoints are there');
+# deleted by retention, the workflows are among the dearest
+like($html, qr/\(deleted\)/, 'deleted workflows are named as such');
+like($html, qr/&lt;img src=x onerror=alert\(11\)&gt;/, 'and the others by their issue');
+
+$node->safe_psql('postgres', q{CREATE ROLE dashboard LOGIN; SELECT amelia.grant_reader('dashboard')});
+($status, $out, $err) = report('-U', 'dashboard', '--days=31', '--until=2020-01-31');
+is($status, 0, 'a reader can have it');
+$node->safe_psql('postgres', 'CREATE ROLE nobody LOGIN');
+($status, $out, $err) = report('-U', 'nobody');
+is($status, 1, 'others cannot');
+like($err, qr/permission denied/, 'and are told why');
+for my $wrong ([ '--days=0' ], [ '--days=x' ], [ '--days=367' ], [ 'file' ], [ '-w', '-W' ], [ '--strange' ])
+{
+	is((report(@$wrong))[0], 3, "wrong usage: @$wrong");
+}
+is((report('--until=tomorrowish'))[0], 1, 'a date that is none');
+is((report('-o', '/nonexistent/x'))[0], 1, 'a file that cannot be written');
+like((report('--help'))[1], qr/--until=DATE/, 'help');
+
+# In a browser, unchanged, inside a frame of a phone's width and a screen's.
+my ($browser) = grep { -x } map { "$_/chromium" } split /:/, $ENV{PATH} . ':/usr/bin';
+SKIP:
+{
+	skip 'chromium is not installed', 10 unless $browser;
+	for my $width (360, 1000)
+	{
+		my $frame = "$dir/frame$width.html";
+		append_to_file($frame, <<"HTML" . <<'SCRIPT');
+<body style="margin:0"><iframe id="f" src="report.html" style="border:0;width:${width}px;height:900px"></iframe>
+HTML
+<pre id="m"></pre><script>
+addEventListener('load', () => {
+	const page = document.getElementById('f').contentDocument, svg = page.querySelector('svg');
+	const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+	const bars = [...svg.querySelectorAll('rect')], days = {};
+	for (const bar of bars)
+		days[bar.getAttribute('x')] = (days[bar.getAttribute('x')] || 0) + Number(bar.dataset.cost);
+	const highest = Math.max(...Object.values(days)), plot = 182 * scale;
+	const off = Math.max(...bars.map(bar =>
+		Math.abs(bar.getBoundingClientRect().height - plot * Number(bar.dataset.cost) / highest)));
+	const cut = [...page.body.querySelectorAll('*')].filter(e =>
+		e.getBoundingClientRect().right > page.documentElement.clientWidth + 1).length;
+	document.getElementById('m').textContent = `bars=${bars.length} exact=${off < 0.1} cut=${cut}`
+		+ ` wider=${page.documentElement.scrollWidth > page.documentElement.clientWidth}`
+		+ ` title=${page.title} scripts=${page.scripts.length} head=${getComputedStyle(page.querySelector('thead')).display}`;
+});
+</script>
+SCRIPT
+		my ($dom, $log) = ('', '');
+		IPC::Run::run([ $browser, '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+			'--disable-background-networking', '--allow-file-access-from-files', '--enable-logging=stderr',
+			"--user-data-dir=$dir/profile", '--window-size=1100,1000', '--dump-dom', "file://$frame" ],
+			'<', \'', '>', \$dom, '2>', \$log, IPC::Run::timeout(120));
+		my ($measured) = $dom =~ /<pre id="m">([^<]*)/;
+		$measured //= '';
+		note $measured;
+		like($measured, qr/bars=66 exact=true/, "$width: a bar for each cost, as high as it says");
+		like($measured, qr/cut=0 wider=false/, "$width: nothing is cut off");
+		like($measured, qr/title=What agents cost scripts=0/, "$width: a hostile name is text");
+		is(() = ($log =~ /CONSOLE/g), 0, "$width: nothing on the console") or diag $log;
+		like($measured, $width < 600 ? qr/head=none/ : qr/head=table-header-group/, "$width: tables fit the width");
+	}
+}
+
+done_testing();
