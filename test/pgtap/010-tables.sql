@@ -195,7 +195,72 @@ INSERT INTO contract VALUES
 	('workflow_history', 'status', 'text NOT NULL'),
 	('workflow_history', 'started_at', 'timestamp with time zone'),
 	('workflow_history', 'completed_at', 'timestamp with time zone'),
-	('workflow_history', 'deleted_at', 'timestamp with time zone NOT NULL');
+	('workflow_history', 'deleted_at', 'timestamp with time zone NOT NULL'),
+
+	('usage_days', 'day', 'date NOT NULL'),
+	('usage_days', 'state', 'text NOT NULL DEFAULT ''closing''::text'),
+	('usage_days', 'announced_at', 'ts'),
+	('usage_days', 'closed_at', 'timestamp with time zone'),
+	('usage_days', 'workflows', 'bigint NOT NULL DEFAULT 0'),
+	('usage_days', 'workflow_ids', 'uuid[] NOT NULL DEFAULT ''{}''::uuid[]'),
+
+	('usage_dirty_days', 'id', 'uuid NOT NULL'),
+	('usage_dirty_days', 'day', 'date NOT NULL'),
+
+	('usage_workflow_days', 'day', 'date NOT NULL'),
+	('usage_workflow_days', 'workflow_id', 'uuid NOT NULL'),
+	('usage_workflow_days', 'agent', 'text NOT NULL'),
+	('usage_workflow_days', 'model', 'text NOT NULL'),
+	('usage_workflow_days', 'input_tokens', 'bigint NOT NULL'),
+	('usage_workflow_days', 'output_tokens', 'bigint NOT NULL'),
+	('usage_workflow_days', 'cache_read_tokens', 'bigint NOT NULL'),
+	('usage_workflow_days', 'cache_creation_tokens', 'bigint NOT NULL'),
+	('usage_workflow_days', 'cost_usd', 'numeric NOT NULL'),
+	('usage_workflow_days', 'duration_ms', 'bigint NOT NULL'),
+	('usage_workflow_days', 'num_turns', 'bigint NOT NULL'),
+
+	('usage_day_sums', 'day', 'date NOT NULL'),
+	('usage_day_sums', 'agent', 'text NOT NULL'),
+	('usage_day_sums', 'model', 'text NOT NULL'),
+	('usage_day_sums', 'input_tokens', 'bigint NOT NULL'),
+	('usage_day_sums', 'output_tokens', 'bigint NOT NULL'),
+	('usage_day_sums', 'cache_read_tokens', 'bigint NOT NULL'),
+	('usage_day_sums', 'cache_creation_tokens', 'bigint NOT NULL'),
+	('usage_day_sums', 'cost_usd', 'numeric NOT NULL'),
+	('usage_day_sums', 'duration_ms', 'bigint NOT NULL'),
+	('usage_day_sums', 'num_turns', 'bigint NOT NULL'),
+
+	('model_prices', 'id', 'uuid NOT NULL DEFAULT amelia.uuid_v7()'),
+	('model_prices', 'model', 'text NOT NULL'),
+	('model_prices', 'valid_from', 'timestamp with time zone NOT NULL DEFAULT ''-infinity''::timestamp with time zone'),
+	('model_prices', 'valid_to', 'timestamp with time zone NOT NULL DEFAULT ''infinity''::timestamp with time zone'),
+	('model_prices', 'input', 'numeric NOT NULL'),
+	('model_prices', 'output', 'numeric NOT NULL'),
+	('model_prices', 'cache_read', 'numeric NOT NULL'),
+	('model_prices', 'cache_creation', 'numeric NOT NULL'),
+	('model_prices', 'input_includes_cached', 'boolean NOT NULL DEFAULT false'),
+
+	('unpriced_usage', 'usage_id', 'uuid NOT NULL'),
+	('unpriced_usage', 'workflow_id', 'uuid NOT NULL'),
+	('unpriced_usage', 'model', 'text NOT NULL'),
+	('unpriced_usage', 'recorded_at', 'ts'),
+
+	('budgets', 'id', 'uuid NOT NULL DEFAULT amelia.uuid_v7()'),
+	('budgets', 'scope', 'text NOT NULL'),
+	('budgets', 'target', 'text'),
+	('budgets', 'period', 'text NOT NULL'),
+	('budgets', 'limit_usd', 'numeric NOT NULL'),
+	('budgets', 'action', 'text NOT NULL'),
+	('budgets', 'created_at', 'ts'),
+
+	('budget_spending', 'budget_id', 'uuid NOT NULL'),
+	('budget_spending', 'period_start', 'date NOT NULL'),
+	('budget_spending', 'amount_usd', 'numeric NOT NULL'),
+	('budget_spending', 'workflow_id', 'uuid'),
+
+	('budget_warnings', 'budget_id', 'uuid NOT NULL'),
+	('budget_warnings', 'period_start', 'date NOT NULL'),
+	('budget_warnings', 'warned_at', 'ts');
 UPDATE contract SET definition = 'timestamp with time zone NOT NULL DEFAULT now()' WHERE definition = 'ts';
 
 CREATE TEMP VIEW actual AS
@@ -245,6 +310,18 @@ $$, 'every table and view has a comment');
 SELECT set_eq('SELECT a.table_name FROM actual AS a', 'SELECT c.table_name FROM contract AS c',
 	'every table is in the contract');
 
+-- The views' columns keep their names; new ones come last.
+SELECT set_eq($$
+	SELECT c.relname::text, string_agg(a.attname::text, ', ' ORDER BY a.attnum)
+	FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+	WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind IN ('v', 'm')
+	GROUP BY c.relname
+$$, $$
+	VALUES ('active_workflows', 'id, issue_id, worktree_path, workflow_type, profile_id, status, created_at, started_at, running_for'),
+		('usage_daily', 'day, agent, model, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens, cost_usd, duration_ms, num_turns'),
+		('workflow_overview', 'id, issue_id, worktree_path, workflow_type, profile_id, status, failure_reason, created_at, started_at, completed_at, duration, last_sequence, last_event_type, last_message, last_event_at, cost_usd, tokens')
+$$, 'the views');
+
 -- Primary keys and unique constraints.
 CREATE TEMP TABLE contract_keys (table_name text, definition text);
 INSERT INTO contract_keys VALUES
@@ -272,7 +349,17 @@ INSERT INTO contract_keys VALUES
 	('retention_runs', 'PRIMARY KEY (id)'),
 	('checkpoint_schemas', 'PRIMARY KEY (schema_name)'),
 	('usage_history', 'PRIMARY KEY (workflow_id, day, agent, model)'),
-	('workflow_history', 'PRIMARY KEY (workflow_id)');
+	('workflow_history', 'PRIMARY KEY (workflow_id)'),
+	('usage_days', 'PRIMARY KEY (day)'),
+	('usage_dirty_days', 'PRIMARY KEY (id)'),
+	('usage_workflow_days', 'PRIMARY KEY (day, workflow_id, agent, model)'),
+	('usage_day_sums', 'PRIMARY KEY (day, agent, model)'),
+	('model_prices', 'PRIMARY KEY (id)'),
+	-- a model has one price at a time
+	('model_prices', 'EXCLUDE USING gist (int8range(hashtextextended(model, (0)::bigint), hashtextextended(model, (0)::bigint), ''[]''::text) WITH &&, tstzrange(valid_from, valid_to) WITH &&)'),
+	('unpriced_usage', 'PRIMARY KEY (usage_id)'),
+	('budgets', 'PRIMARY KEY (id)'),
+	('budget_warnings', 'PRIMARY KEY (budget_id, period_start)');
 SELECT set_eq($$
 	SELECT c.relname::text, pg_get_constraintdef(k.oid)
 	FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
@@ -296,7 +383,9 @@ INSERT INTO contract_references VALUES
 	('brainstorm_messages', 'FOREIGN KEY (session_id) REFERENCES amelia.brainstorm_sessions(id) ON DELETE CASCADE'),
 	('brainstorm_artifacts', 'FOREIGN KEY (session_id) REFERENCES amelia.brainstorm_sessions(id) ON DELETE CASCADE'),
 	('workflow_leases', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE'),
-	('workflow_threads', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE');
+	('workflow_threads', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE'),
+	('unpriced_usage', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE'),
+	('budget_warnings', 'FOREIGN KEY (budget_id) REFERENCES amelia.budgets(id) ON DELETE CASCADE');
 SELECT set_eq($$
 	SELECT c.relname::text, pg_get_constraintdef(k.oid)
 	FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid

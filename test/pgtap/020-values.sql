@@ -39,6 +39,9 @@ INSERT INTO amelia.prompt_versions (id, prompt_id, version_number, content)
 VALUES ('v1', 'a.b', 1, 'text'), ('w1', 'c.d', 1, 'text');
 INSERT INTO amelia.brainstorm_sessions (id, profile_id) VALUES ('s', 'p');
 INSERT INTO amelia.brainstorm_messages (id, session_id, role, content) VALUES ('m', 's', 'user', 'hello');
+INSERT INTO amelia.model_prices (model, input, output, cache_read, cache_creation) VALUES ('priced', 1, 1, 1, 1);
+INSERT INTO amelia.budgets (id, scope, period, limit_usd, action)
+VALUES ('00000000-0000-0000-0000-00000000000b', 'everything', 'total', 1000000, 'warn');
 
 -- A row per table that is accepted.
 CREATE TEMP TABLE valid (table_name text PRIMARY KEY, row_values jsonb);
@@ -61,7 +64,16 @@ INSERT INTO valid VALUES
 	('retention_runs', '{"requested_by": "r", "pid": 1, "thorough": true}'),
 	('checkpoint_schemas', '{"schema_name": "s"}'),
 	('usage_history', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "day": "2026-01-01", "agent": "a", "model": "m", "input_tokens": 1, "output_tokens": 1, "cache_read_tokens": 1, "cache_creation_tokens": 1, "cost_usd": 1, "duration_ms": 1, "num_turns": 1}'),
-	('workflow_history', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "workflow_type": "full", "status": "completed", "deleted_at": "2026-01-01T00:00:00Z"}');
+	('workflow_history', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "workflow_type": "full", "status": "completed", "deleted_at": "2026-01-01T00:00:00Z"}'),
+	('usage_days', '{"day": "2026-01-01", "closed_at": "2026-01-02T01:00:00Z"}'),
+	('usage_dirty_days', '{"id": "00000000-0000-0000-0000-000000000001", "day": "2026-01-01"}'),
+	('usage_workflow_days', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "day": "2026-01-01", "agent": "a", "model": "m", "input_tokens": 1, "output_tokens": 1, "cache_read_tokens": 1, "cache_creation_tokens": 1, "cost_usd": 1, "duration_ms": 1, "num_turns": 1}'),
+	('usage_day_sums', '{"day": "2026-01-01", "agent": "a", "model": "m", "input_tokens": 1, "output_tokens": 1, "cache_read_tokens": 1, "cache_creation_tokens": 1, "cost_usd": 1, "duration_ms": 1, "num_turns": 1}'),
+	('model_prices', '{"model": "m", "input": 1, "output": 1, "cache_read": 1, "cache_creation": 1}'),
+	('unpriced_usage', '{"usage_id": "00000000-0000-0000-0000-000000000001", "workflow_id": "00000000-0000-0000-0000-000000000001", "model": "m"}'),
+	('budgets', '{"scope": "everything", "period": "day", "limit_usd": 1, "action": "warn"}'),
+	('budget_spending', '{"budget_id": "00000000-0000-0000-0000-00000000000b", "period_start": "2026-01-01", "amount_usd": 1}'),
+	('budget_warnings', '{"budget_id": "00000000-0000-0000-0000-00000000000b", "period_start": "2026-01-01"}');
 SELECT is(pg_temp.outcome(pg_temp.insertion(v.table_name, v.row_values)), 'accepted',
 	'a plain row of ' || v.table_name)
 FROM valid AS v;
@@ -98,13 +110,19 @@ INSERT INTO sets VALUES
 	('brainstorm_sessions', 'status', 'session_status', '{active,ready_for_handoff,completed,failed}'),
 	('brainstorm_messages', 'role', 'role', '{user,assistant}'),
 	('retention_runs', 'outcome', NULL, '{running,completed,failed,stopped,crashed}'),
+	('usage_days', 'state', NULL, '{closing,closed}'),
+	('budgets', 'scope', NULL, '{everything,profile,workflow}'),
+	('budgets', 'period', NULL, '{day,month,total}'),
+	('budgets', 'action', NULL, '{warn,block}'),
 	('brainstorm_artifacts', 'type', NULL, '{adr,spec,readme,design,document}');
 CREATE TEMP VIEW candidates AS
 SELECT DISTINCT unnest(s.allowed) AS value FROM sets AS s
 UNION ALL
 VALUES (''), ('Pending'), ('FULL'), (' active'), ('info '), ('fatal'), ('system'), ('none');
 
-SELECT is(pg_temp.outcome(pg_temp.insertion(v.table_name, v.row_values || jsonb_build_object(s.column_name, c.value))),
+-- A budget is for somebody, unless it is for everything.
+SELECT is(pg_temp.outcome(pg_temp.insertion(v.table_name, v.row_values || jsonb_build_object(s.column_name, c.value)
+		|| CASE WHEN s.column_name = 'scope' AND c.value <> 'everything' THEN '{"target": "p"}' ELSE '{}' END::jsonb)),
 	CASE WHEN c.value = ANY (s.allowed) THEN 'accepted' ELSE '23514' END,
 	format('%s.%s: "%s"', s.table_name, s.column_name, c.value))
 FROM sets AS s JOIN valid AS v USING (table_name), candidates AS c
@@ -192,6 +210,24 @@ INSERT INTO trials VALUES
 	('usage_history', 'cost_usd', '123456789.123456', 'accepted'),
 	('usage_history', 'input_tokens', '3000000000', 'accepted'),
 	('workflow_history', 'workflow_id', '"00000000-0000-0000-0000-0000000000ff"', 'accepted'),
+	('usage_days', 'day', '"infinity"', '23514'),
+	('model_prices', 'input', '-1', '23514'),
+	('model_prices', 'input', '"NaN"', '23514'),
+	('model_prices', 'output', '"Infinity"', '23514'),
+	('model_prices', 'cache_read', '0', 'accepted'),
+	('model_prices', 'valid_to', '"-infinity"', '23514'),
+	('model_prices', 'model', '""', '23514'),
+	('model_prices', 'model', '"a*b"', '23514'),
+	('model_prices', 'model', '"ab*"', 'accepted'),
+	('model_prices', 'model', '"*"', 'accepted'),
+	('model_prices', 'model', '"priced"', '23P01'),
+	('unpriced_usage', 'workflow_id', '"00000000-0000-0000-0000-0000000000ff"', '23503'),
+	('budgets', 'limit_usd', '-1', '23514'),
+	('budgets', 'limit_usd', '"NaN"', '23514'),
+	('budgets', 'limit_usd', '0', 'accepted'),
+	('budgets', 'target', '"p"', '23514'),
+	('budget_spending', 'budget_id', '"00000000-0000-0000-0000-0000000000ff"', 'accepted'),
+	('budget_warnings', 'budget_id', '"00000000-0000-0000-0000-0000000000ff"', '23503'),
 	('schema_migrations', 'version', '1', '23505');
 SELECT is(pg_temp.outcome(pg_temp.insertion(t.table_name, v.row_values || jsonb_build_object(t.column_name, t.value))),
 	t.expected, format('%s.%s: %s', t.table_name, t.column_name, t.value))
@@ -216,7 +252,8 @@ VALUES ('max_concurrent', '0'::jsonb, '23514'), ('max_concurrent', '-1', '23514'
 	('retention_max_workflows', '0', '23514'), ('retention_max_workflows', '-1', '23514'),
 	('retention_max_workflows', '1', 'accepted'), ('retention_max_workflows', '2147483647', 'accepted'),
 	('recovery_hours', '-1', '23514'), ('recovery_hours', '0', 'accepted'), ('recovery_hours', '72', 'accepted'),
-	('stream_tool_results', 'true', 'accepted'), ('stream_tool_results', 'false', 'accepted');
+	('stream_tool_results', 'true', 'accepted'), ('stream_tool_results', 'false', 'accepted'),
+	('record_unpriced_usage', 'true', 'accepted'), ('record_unpriced_usage', 'false', 'accepted');
 SELECT is(pg_temp.outcome(pg_temp.insertion('server_settings', jsonb_build_object('id', 1, s.column_name, s.value))),
 	s.expected, format('server_settings.%s: %s', s.column_name, s.value))
 FROM settings_trials AS s;

@@ -31,7 +31,13 @@ INSERT INTO contract VALUES
 	('idx_brainstorm_sessions_profile', 'brainstorm_sessions (profile_id)'),
 	('idx_brainstorm_sessions_status', 'brainstorm_sessions (status)'),
 	('idx_brainstorm_messages_session', 'UNIQUE brainstorm_messages (session_id, sequence)'),
-	('idx_brainstorm_artifacts_session', 'brainstorm_artifacts (session_id)');
+	('idx_brainstorm_artifacts_session', 'brainstorm_artifacts (session_id)'),
+	('idx_usage_history_day', 'usage_history (day)'),
+	('idx_workflow_history_completed', 'workflow_history (completed_at)'),
+	('idx_usage_dirty_days_day', 'usage_dirty_days (day)'),
+	('idx_model_prices_model', 'model_prices (model)'),
+	('idx_unpriced_usage_workflow', 'unpriced_usage (workflow_id)'),
+	('idx_budget_spending_budget', 'budget_spending (budget_id, period_start)');
 
 CREATE TEMP VIEW actual AS
 SELECT c.relname::text AS index_name, t.relname::text AS table_name,
@@ -44,7 +50,7 @@ WHERE t.relnamespace = 'amelia'::regnamespace AND t.relkind IN ('r', 'p');
 
 SELECT is(a.definition, c.definition, 'index ' || c.index_name)
 FROM contract AS c LEFT JOIN actual AS a USING (index_name);
-SELECT cmp_ok((SELECT count(*) FROM actual), '>=', 39::bigint, 'the indexes are seen');
+SELECT cmp_ok((SELECT count(*) FROM actual), '>=', 54::bigint, 'the indexes are seen');
 
 SELECT is_empty($$
 	SELECT a.index_name FROM actual AS a WHERE NOT (a.indisvalid AND a.indisready AND a.indislive)

@@ -34,6 +34,18 @@ INSERT INTO contract VALUES
 	('record_usage', 'workflow_id uuid, agent text, model text, input_tokens integer, output_tokens integer, cache_read_tokens integer DEFAULT 0, cache_creation_tokens integer DEFAULT 0, cost_usd numeric DEFAULT NULL, duration_ms integer DEFAULT 0, num_turns integer DEFAULT 1, "timestamp" timestamptz DEFAULT NULL, id uuid DEFAULT NULL', 'uuid', 'v'),
 	('token_summary', 'workflow_id uuid, OUT total_input_tokens bigint, OUT total_output_tokens bigint, OUT total_cache_read_tokens bigint, OUT total_cache_creation_tokens bigint, OUT total_cost_usd numeric, OUT total_duration_ms bigint, OUT total_turns bigint', 'record', 's'),
 	('token_summaries', 'workflow_ids uuid[]', 'TABLE(workflow_id uuid, total_input_tokens bigint, total_output_tokens bigint, total_cache_read_tokens bigint, total_cache_creation_tokens bigint, total_cost_usd numeric, total_duration_ms bigint, total_turns bigint)', 's'),
+	('usage_summary', 'start_date date, end_date date, profile_id text DEFAULT NULL, OUT total_cost_usd numeric, OUT total_workflows bigint, OUT total_tokens bigint, OUT total_duration_ms bigint, OUT previous_period_cost_usd numeric, OUT finished_workflows bigint, OUT successful_workflows bigint, OUT success_rate numeric', 'SETOF record', 's'),
+	('usage_trend', 'start_date date, end_date date, profile_id text DEFAULT NULL, bucket text DEFAULT ''day'', OUT date date, OUT cost_usd numeric, OUT workflows bigint, OUT by_model jsonb', 'SETOF record', 's'),
+	('usage_by_model', 'start_date date, end_date date, profile_id text DEFAULT NULL, OUT model text, OUT workflows bigint, OUT tokens bigint, OUT cost_usd numeric, OUT trend numeric[], OUT successful_workflows bigint, OUT success_rate numeric', 'SETOF record', 's'),
+	('usage_by_agent', 'start_date date, end_date date, profile_id text DEFAULT NULL, OUT agent text, OUT workflows bigint, OUT tokens bigint, OUT cost_usd numeric, OUT trend numeric[], OUT successful_workflows bigint, OUT success_rate numeric', 'SETOF record', 's'),
+	('usage_by_profile', 'start_date date, end_date date, profile_id text DEFAULT NULL, OUT profile text, OUT workflows bigint, OUT tokens bigint, OUT cost_usd numeric, OUT trend numeric[], OUT successful_workflows bigint, OUT success_rate numeric', 'SETOF record', 's'),
+	('close_days', 'IN anew boolean DEFAULT false', NULL, 'v'),
+	('find_price', 'model text, at timestamptz DEFAULT now()', 'SETOF amelia.model_prices', 's'),
+	('price_usage', 'model text, input_tokens bigint, output_tokens bigint, cache_read_tokens bigint DEFAULT 0, cache_creation_tokens bigint DEFAULT 0, at timestamptz DEFAULT now()', 'numeric', 's'),
+	('load_prices', 'prices jsonb, valid_from timestamptz DEFAULT NULL', 'integer', 'v'),
+	('budget_status', '', 'TABLE(id uuid, scope text, target text, period text, action text, period_start date, period_end date, limit_usd numeric, spent_usd numeric, left_usd numeric, is_spent boolean)', 's'),
+	('compact_budgets', '', 'integer', 'v'),
+	('sparkline', 'numbers numeric[]', 'text', 'i'),
 	-- prompts
 	('seed_prompts', 'defaults jsonb', 'integer', 'v'),
 	('create_prompt_version', 'prompt_id text, content text, change_note text DEFAULT NULL', 'amelia.prompt_versions', 'v'),
@@ -104,11 +116,11 @@ SELECT is_empty('SELECT a.signature FROM actual AS a WHERE a.security_definer', 
 -- Procedures that commit cannot have it.
 SELECT set_eq($$
 	SELECT a.function_name, a.language::text FROM actual AS a
-	WHERE a.kind <> 'p' AND a.config IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}'
+	WHERE a.kind <> 'p' AND ('search_path=pg_catalog, pg_temp' = ANY (a.config)) IS NOT TRUE
 $$, $$
 	SELECT e.name, 'c'
 	FROM unnest(ARRAY['uuid_v7', 'touch_updated_at', 'enforce_workflow_update', 'allocate_sequence',
-		'keep_sequence', 'keep_sequence_floor', 'append_event', 'append_events']) AS e (name)
+		'keep_sequence', 'keep_sequence_floor', 'append_event', 'append_events', 'mark_usage_day', 'mark_history_day']) AS e (name)
 $$, 'every function has a search_path of its own, save these');
 
 -- What belongs to the extension: the functions in C, scripts() and migrate().
@@ -207,6 +219,20 @@ INSERT INTO calls VALUES
 	('record_usage', format('%L, %L, %L, 1, 1, cost_usd => 0.1', :'workflow', 'a', 'm')),
 	('token_summary', quote_literal(:'workflow')),
 	('token_summaries', format('ARRAY[%L]::uuid[]', :'workflow')),
+	('usage_summary', '''2026-01-01'', ''2026-01-02'''),
+	('usage_trend', '''2026-01-01'', ''2026-01-02'''),
+	('usage_by_model', '''2026-01-01'', ''2026-01-02'''),
+	('usage_by_agent', '''2026-01-01'', ''2026-01-02'''),
+	('usage_by_profile', '''2026-01-01'', ''2026-01-02'''),
+	('find_price', '''m'''),
+	('price_usage', '''m'', 1, 1'),
+	('load_prices', '''{"m": {"input_cost_per_token": 0.000001}}'''),
+	('store_price', 'ROW(NULL, ''n'', NULL, NULL, 1, 1, 1, 1, false)::amelia.model_prices, NULL'),
+	('sparkline', 'ARRAY[1, 2]'),
+	('budget_status', ''),
+	('budget_period', '''day'', now()'),
+	('check_budgets', format('%L, NULL', :'workflow')),
+	('compact_budgets', ''),
 	('seed_prompts', '''[{"id": "c.d", "agent": "c", "name": "d"}]'''),
 	('check_objects', '''a'', ''[]'', ''{}'', ''{}'''),
 	('lock_prompt', '''a.b'''),

@@ -93,6 +93,7 @@ SELECT set_eq($$
 	WHERE has_table_privilege('contract_worker', t.oid, p.privilege)
 $$, $$
 	VALUES ('workflows', 'INSERT'), ('workflows', 'UPDATE'), ('workflow_log', 'INSERT'), ('token_usage', 'INSERT'),
+		('unpriced_usage', 'INSERT'),
 		('workflow_threads', 'INSERT'), ('workflow_threads', 'UPDATE'),
 		('workflow_prompt_versions', 'INSERT'), ('workflow_prompt_versions', 'UPDATE'),
 		('brainstorm_sessions', 'INSERT'), ('brainstorm_sessions', 'UPDATE'),
@@ -106,7 +107,9 @@ SELECT set_eq($$
 	WHERE NOT has_table_privilege('contract_admin', t.oid, p.privilege)
 $$, $$
 	SELECT t.name, p.privilege
-	FROM unnest(ARRAY['schema_migrations', 'retention_runs', 'checkpoint_schemas']) AS t (name),
+	FROM unnest(ARRAY['schema_migrations', 'retention_runs', 'checkpoint_schemas',
+			'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums', 'budget_spending', 'budget_warnings',
+			'usage_daily', 'active_workflows', 'workflow_overview']) AS t (name),
 		unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS p (privilege)
 	UNION ALL
 	SELECT t.name, p.privilege
@@ -133,7 +136,8 @@ FROM unnest(ARRAY['get_workflow', 'active_workflow', 'list_workflows', 'count_wo
 	'event_exists', 'token_summary', 'token_summaries', 'prompt_history', 'current_prompt',
 	'workflow_prompts', 'active_profile', 'settings', 'brainstorm_messages_after',
 	'list_brainstorm_sessions', 'brainstorm_usage', 'verify', 'retention_preview', 'checkpoint_stats',
-	'maintenance_status', 'vacuum_holders']) AS f (name)
+	'maintenance_status', 'vacuum_holders', 'usage_summary', 'usage_trend', 'usage_by_model', 'usage_by_agent',
+	'usage_by_profile', 'find_price', 'price_usage', 'budget_status', 'sparkline']) AS f (name)
 UNION ALL
 SELECT f.name, 'worker'
 FROM unnest(ARRAY['uuid_v7', 'create_workflow', 'set_workflow_status', 'set_plan_cache', 'append_event',
@@ -143,7 +147,7 @@ UNION ALL
 SELECT f.name, 'admin'
 FROM unnest(ARRAY['seed_prompts', 'create_prompt_version', 'set_prompt_version', 'reset_prompt',
 	'set_active_profile', 'update_settings', 'run_retention', 'delete_thread', 'unlink_thread',
-	'forget_workflow']) AS f (name)
+	'forget_workflow', 'close_days', 'load_prices', 'compact_budgets']) AS f (name)
 UNION ALL
 SELECT f.name, 'owner'
 FROM unnest(ARRAY['migrate', 'grant_reader', 'grant_worker', 'grant_admin']) AS f (name);
@@ -212,7 +216,18 @@ FROM (VALUES
 	('admin', 'INSERT INTO amelia.usage_history SELECT (NULL::amelia.usage_history).*', '42501'),
 	('admin', 'UPDATE amelia.workflow_history SET status = ''completed''', '42501'),
 	('admin', 'DELETE FROM amelia.retention_runs', '42501'),
+	('reader', 'SELECT * FROM amelia.usage_trend(''2026-01-01'', ''2026-01-31'')', 'accepted'),
+	('reader', 'SELECT * FROM amelia.usage_daily', 'accepted'),
+	('reader', 'SELECT * FROM amelia.budget_status()', 'accepted'),
+	('worker', 'INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES (''everything'', ''day'', 1, ''warn'')', '42501'),
+	('worker', 'SELECT amelia.load_prices(''{}'')', '42501'),
+	('worker', 'CALL amelia.close_days()', '42501'),
+	('admin', 'INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES (''everything'', ''day'', 1, ''warn'')', 'accepted'),
+	('admin', 'SELECT amelia.load_prices(''{"m": {"input_cost_per_token": 0.000001}}'')', 'accepted'),
+	('admin', 'INSERT INTO amelia.budget_spending SELECT (NULL::amelia.budget_spending).*', '42501'),
+	('admin', 'DELETE FROM amelia.usage_day_sums', '42501'),
 	-- allowed, but not where there is a transaction already
+	('admin', 'CALL amelia.close_days()', '25001'),
 	('admin', 'CALL amelia.run_retention()', '25001'),
 	('admin', 'SELECT amelia.forget_workflow(''00000000-0000-0000-0000-000000000001'')', 'accepted'),
 	('admin', 'DELETE FROM amelia.usage_history', 'accepted'),

@@ -53,6 +53,14 @@ INSERT INTO checkpoint_schemas (schema_name, registered_at) VALUES ('s', 'infini
 INSERT INTO retention_runs (requested_by, pid, thorough, started_at, finished_at) VALUES ('r', 1, false, '-infinity', 'infinity');
 INSERT INTO workflow_history (workflow_id, workflow_type, status, started_at, completed_at, deleted_at)
 VALUES ('00000000-0000-0000-0000-0000000000ff', 'full', 'completed', '-infinity', 'infinity', 'infinity');
+INSERT INTO usage_days (day, announced_at, closed_at) VALUES ('1999-12-31', 'infinity', '-infinity');
+INSERT INTO model_prices (model, input, output, cache_read, cache_creation) VALUES ('m', 3, 15, 0.3, 3.75);
+INSERT INTO unpriced_usage (usage_id, workflow_id, model, recorded_at)
+VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000001', 'm', 'infinity');
+INSERT INTO budgets (id, scope, period, limit_usd, action, created_at)
+VALUES ('00000000-0000-0000-0000-000000000001', 'everything', 'month', 1, 'warn', 'infinity');
+INSERT INTO budget_warnings (budget_id, period_start, warned_at)
+VALUES ('00000000-0000-0000-0000-000000000001', '2026-01-01', 'infinity');
 CREATE TEMP TABLE timestamps AS
 SELECT a.attrelid::regclass AS relation, a.attname
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid

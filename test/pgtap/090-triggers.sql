@@ -37,13 +37,26 @@ INSERT INTO contract VALUES
 	('brainstorm_sessions', 'BEFORE UPDATE ROW', 'amelia.keep_sequence_floor'),
 	('brainstorm_sessions', 'BEFORE UPDATE ROW', 'amelia.touch_updated_at'),
 	('profiles', 'BEFORE UPDATE ROW', 'amelia.touch_updated_at'),
-	('server_settings', 'BEFORE UPDATE ROW', 'amelia.touch_updated_at');
+	('server_settings', 'BEFORE UPDATE ROW', 'amelia.touch_updated_at'),
+	('token_usage', 'BEFORE INSERT DELETE UPDATE ROW', 'amelia.mark_usage_day'),
+	('token_usage', 'BEFORE TRUNCATE STATEMENT', 'amelia.mark_usage_day'),
+	('usage_history', 'AFTER DELETE ROW', 'amelia.mark_history_day'),
+	('usage_history', 'BEFORE TRUNCATE STATEMENT', 'amelia.mark_history_day'),
+	('workflows', 'BEFORE UPDATE ROW', 'amelia.check_workflow_budgets'),
+	('budgets', 'AFTER INSERT UPDATE ROW', 'amelia.begin_budget');
 SELECT set_eq('SELECT a.table_name, a.fires, a.function_name FROM actual AS a WHERE a.enabled IN (''O'', ''A'')',
 	'TABLE contract', 'the triggers, all of them on');
 SELECT set_eq($$
 	SELECT 'amelia.' || p.proname FROM pg_proc AS p
 	WHERE p.pronamespace = 'amelia'::regnamespace AND p.prorettype = 'trigger'::regtype
-$$, 'SELECT c.function_name FROM contract AS c', 'no trigger function is without its trigger');
+$$, 'SELECT c.function_name FROM contract AS c UNION ALL SELECT ''amelia.spend_budgets''',
+	'no trigger function is without its trigger, save one');
+SAVEPOINT without_budgets;
+INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES ('everything', 'day', 1, 'warn');
+SELECT set_eq($$
+	SELECT a.table_name, a.fires FROM actual AS a WHERE a.function_name = 'amelia.spend_budgets' AND a.enabled = 'O'
+$$, $$VALUES ('token_usage', 'AFTER INSERT STATEMENT')$$, '… that comes with the first budget');
+ROLLBACK TO SAVEPOINT without_budgets;
 SELECT is_empty('SELECT a.table_name, a.trigger_name FROM actual AS a WHERE a.trigger_name NOT LIKE ''zzz\_%''
 	AND NOT (a.fires = ''AFTER DELETE ROW'' AND a.trigger_name < ''RI_'' COLLATE "C")',
 	'triggers fire in the order of their names, ours last, or first where a foreign key takes rows along');
@@ -66,7 +79,7 @@ FROM actual AS a, (VALUES ('ALTER TABLE amelia.%I DISABLE TRIGGER %I'), ('ALTER 
 	('DROP TRIGGER %2$I ON amelia.%1$I')) AS c (change);
 SELECT ok(pg_temp.noticed(format('ALTER TABLE amelia.%I ALTER COLUMN id DROP DEFAULT', t.name), t.name || '.id'),
 	format('verify() notices that %s.id has no default', t.name))
-FROM unnest(ARRAY['workflows', 'workflow_log', 'token_usage']) AS t (name);
+FROM unnest(ARRAY['workflows', 'workflow_log', 'token_usage', 'model_prices', 'budgets']) AS t (name);
 SELECT is_empty('SELECT v.* FROM amelia.verify() AS v', '… and nothing when all is well');
 
 -- Called in any other way they refuse.
