@@ -1,5 +1,28 @@
 -- Views for dashboards. Their columns keep their names; new ones come last.
 
+-- Those that are not there yet begin with no grantee but their owner, whose
+-- rights they read with, whatever ALTER DEFAULT PRIVILEGES hand out.
+DO $$
+DECLARE
+	missing name;
+	grantee oid;
+BEGIN
+	FOREACH missing IN ARRAY ARRAY['usage_daily', 'active_workflows', 'workflow_overview'] LOOP
+		CONTINUE WHEN to_regclass(format('amelia.%I', missing)) IS NOT NULL;
+		EXECUTE format('CREATE VIEW amelia.%I AS SELECT', missing);
+		FOR grantee IN
+			SELECT DISTINCT acl.grantee
+			FROM pg_catalog.pg_class AS c, LATERAL pg_catalog.aclexplode(c.relacl) AS acl
+			WHERE c.oid = to_regclass(format('amelia.%I', missing)) AND acl.grantee <> c.relowner
+		LOOP
+			EXECUTE format('REVOKE ALL ON amelia.%I FROM %s', missing,
+				CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END);
+		END LOOP;
+	END LOOP;
+END
+$$;
+
+
 CREATE OR REPLACE VIEW amelia.usage_daily AS
 WITH closed AS (
 	SELECT d.day FROM amelia.usage_days AS d

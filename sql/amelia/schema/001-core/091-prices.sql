@@ -1,7 +1,7 @@
 -- What models cost.
 
 CREATE TABLE amelia.model_prices (
-	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	id uuid PRIMARY KEY,
 	model text NOT NULL CHECK (model ~ '^[^*]+[*]?$' OR model = '*'),
 	valid_from timestamptz NOT NULL DEFAULT '-infinity',
 	valid_to timestamptz NOT NULL DEFAULT 'infinity',

@@ -1,7 +1,7 @@
 -- What may be spent.
 
 CREATE TABLE amelia.budgets (
-	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	id uuid PRIMARY KEY,
 	scope text NOT NULL CHECK (scope IN ('everything', 'profile', 'workflow')),
 	target text,
 	period text NOT NULL CHECK (period IN ('day', 'month', 'total')),
