@@ -57,7 +57,8 @@ INSERT INTO profiles (id, tracker, working_dir, agents)
 VALUES ('work', 'github', '/srv/work', '{"architect": {"driver": "api", "model": "m1", "options": {}}}'),
 	('home', 'noop', E'/srv/a\tb\\c', '{}');
 SELECT set_active_profile('work');
-SELECT update_settings('{"log_retention_days": -1, "max_concurrent": 7, "stream_tool_results": true}');
+SELECT update_settings('{"log_retention_days": -1, "max_concurrent": 7, "stream_tool_results": true,
+	"record_unpriced_usage": true}');
 UPDATE server_settings SET updated_at = '2020-02-02 02:02:02.123456+00';
 -- a round with nothing to delete yet
 CALL run_retention();
@@ -105,6 +106,17 @@ SELECT record_usage(w.id, 'architect', 'model-' || n % 3, 1000 * n, n, cost_usd 
 	"timestamp" => '2024-02-29 23:59:59.999999+00')
 FROM workflows AS w, generate_series(1, 5) AS n;
 UPDATE token_usage SET cache_read_tokens = NULL WHERE input_tokens = 1000;
+-- priced and not, a budget with what is spent under it and its warning, days
+-- that are closed, and one that changed since
+SELECT load_prices('{"priced": {"input_cost_per_token": 0.000003, "output_cost_per_token": 0.000015}}');
+INSERT INTO budgets (scope, target, period, limit_usd, action)
+VALUES ('everything', NULL, 'total', 0.5, 'warn'), ('profile', 'work', 'month', 1000000, 'block');
+SELECT record_usage(id, 'architect', 'priced', 100000, 10000), record_usage(id, 'architect', 'unpriced', 1, 1)
+FROM workflows ORDER BY id LIMIT 3;
+SELECT compact_budgets();
+CALL close_days();
+SELECT record_usage(id, 'reviewer', 'model-1', 1, 1, cost_usd => 0.1, "timestamp" => '2024-02-29 12:00:00+00')
+FROM workflows ORDER BY id LIMIT 1;
 
 SELECT record_workflow_prompt(w.id, p.id, p.current_version_id)
 FROM workflows AS w, prompts AS p WHERE p.current_version_id IS NOT NULL;
