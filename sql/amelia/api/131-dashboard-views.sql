@@ -31,7 +31,7 @@ WITH closed AS (
 gap AS (
 	SELECT COALESCE(g.after + 1, '-infinity'::date) AS first, COALESCE(g.day, 'infinity'::date) AS until
 	FROM (SELECT lag(c.day) OVER (ORDER BY c.day) AS after, c.day
-		FROM (SELECT day FROM closed UNION ALL SELECT NULL) AS c) AS g
+		FROM (SELECT day FROM closed UNION ALL SELECT NULL AS day) AS c) AS g
 	WHERE g.after IS NULL OR g.day IS NULL OR g.after + 1 < g.day)
 SELECT s.day, s.agent, s.model, s.input_tokens, s.output_tokens, s.cache_read_tokens,
 	s.cache_creation_tokens, s.cost_usd, s.duration_ms, s.num_turns
