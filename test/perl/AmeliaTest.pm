@@ -110,7 +110,7 @@ UPDATE token_usage SET cache_read_tokens = NULL WHERE input_tokens = 1000;
 -- that are closed, and one that changed since
 SELECT load_prices('{"priced": {"input_cost_per_token": 0.000003, "output_cost_per_token": 0.000015}}');
 INSERT INTO budgets (scope, target, period, limit_usd, action)
-VALUES ('workflow', '00000000-0000-4000-8000-000000000002', 'total', 0.25, 'warn'),
+VALUES ('workflow', '00000000-0000-4000-8000-000000000003', 'total', 0.25, 'warn'),
 	('profile', 'work', 'month', 1000000, 'block');
 SELECT record_usage(id, 'architect', 'priced', 100000, 10000), record_usage(id, 'architect', 'unpriced', 1, 1)
 FROM workflows ORDER BY id LIMIT 3;

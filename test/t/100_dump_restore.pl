@@ -167,6 +167,12 @@ restore($db, 'schema.custom');
 is( $node->safe_psql($db, 'SELECT (SELECT count(*) FROM amelia.event_types), (SELECT count(*) FROM amelia.workflows)'),
 	'0|0', 'schema only: no rows, seeded ones neither');
 run_script($db, 'data.sql', '-1');
+# The budgets' triggers book the spending again, in rows of their own: what
+# the usage that is there says, without that of deleted workflows.
+is( $node->safe_psql($db, q{SELECT scope, period, spent_usd FROM amelia.budget_status()}),
+	"workflow|total|0.450015\nprofile|month|1.350000", 'data with triggers on: what was spent');
+$node->safe_psql($db, 'DELETE FROM amelia.budget_spending');
+restore($db, 'data.custom', '-n', 'amelia', '-t', 'budget_spending');
 check_apart($db, 'schema, then data with triggers on');
 is($node->safe_psql($db, $next), $expected_next, 'data with triggers on: the logs go on where they were');
 
