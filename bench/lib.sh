@@ -1,74 +1,64 @@
 # shellcheck shell=bash
-# What the benchmarks of retention share: a server of their own, timing, and
-# ratios. To be sourced.
-set -Eeuo pipefail
+# What the benchmarks share. To be sourced after scripts/lib.sh: a server of
+# their own, and medians.
 
-bin=$("${PG_CONFIG:-pg_config}" --bindir)
-# shellcheck disable=SC2034 # the benchmarks use it
-rounds=${ROUNDS:-5}
-dir=
+bench_dir=
+bench_driver=
 
-# initdb and postgres refuse to run as root.
-as_server() {
-	if [ "$(id -u)" = 0 ]; then
-		(cd / && runuser -u postgres -- "$@")
-	else
-		"$@"
-	fi
-}
-
-# start_server: in a temporary directory below TMPDIR, gone at the end.
-start_server() {
-	dir=$(mktemp -d "${TMPDIR:-/tmp}/amelia-bench.XXXXXX")
-	[ "$(id -u)" != 0 ] || chown postgres "$dir"
-	trap stop_server EXIT
-	as_server "$bin/initdb" -D "$dir/data" -U bench -A trust --encoding=UTF8 --locale=C.UTF-8 >/dev/null
-	printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$dir'" \
-		"shared_buffers = 1GB" "max_wal_size = 16GB" "checkpoint_timeout = 1h" \
-		"autovacuum = off" | as_server tee -a "$dir/data/postgresql.conf" >/dev/null
-	as_server "$bin/pg_ctl" -D "$dir/data" -l "$dir/data/server.log" -w start >/dev/null
-}
-
-stop_server() {
+# Whatever way this ends, nothing stays behind.
+bench_end() {
 	local status=$?
-	trap - EXIT
-	as_server "$bin/pg_ctl" -D "$dir/data" -m immediate stop >/dev/null 2>&1 || :
-	rm -rf "$dir"
+	trap - EXIT ERR
+	[ -z "$bench_driver" ] || kill "$bench_driver" 2>/dev/null || :
+	if [ -n "$bench_dir" ]; then
+		as_server "$PG_BINDIR/pg_ctl" -D "$bench_dir/data" -m immediate -w stop >/dev/null 2>&1 || :
+		rm -rf "$bench_dir"
+	fi
+	# shellcheck disable=SC2154 # scripts/lib.sh sets it
+	rm -f "$log"
 	exit $status
 }
+trap bench_end EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
-# sql DATABASE ARGUMENT…
-sql() {
-	local database=$1
-	shift
-	"$bin/psql" -XqAt -v ON_ERROR_STOP=1 -h "$dir" -U bench -d "$database" "$@"
+# bench_server PARENT: starts a server in a new folder below PARENT, and sets
+# bench_dir and conninfo. Its settings keep checkpoints, autovacuum and full
+# buffers out of what is measured; what a commit waits for is as it comes.
+bench_server() {
+	bench_dir=$(mktemp -d "$1/amelia-bench.XXXXXX")
+	[ "$(id -u)" != 0 ] || chown "$(server_user):" "$bench_dir"
+	step "Make a server in $bench_dir" "see the message above" \
+		as_server env HOME="$bench_dir" "$PG_BINDIR/initdb" -D "$bench_dir/data" --username=amelia \
+		--auth=trust --encoding=UTF8 --locale=C.UTF-8
+	cat >>"$bench_dir/data/postgresql.conf" <<-CONF
+		listen_addresses = ''
+		unix_socket_directories = '$bench_dir'
+		shared_preload_libraries = 'amelia'
+		synchronous_commit = on
+		shared_buffers = '1GB'
+		max_wal_size = '8GB'
+		checkpoint_timeout = '1h'
+		autovacuum = off
+		jit = off
+	CONF
+	step "Start it" "see the message above" \
+		as_server "$PG_BINDIR/pg_ctl" -D "$bench_dir/data" -l "$bench_dir/server.log" -w start
+	# shellcheck disable=SC2034 # for who sources this
+	conninfo="host=$bench_dir user=amelia dbname=postgres"
 }
 
-# Each measurement begins with the same files, and with no checkpoint due.
-fresh_copy() { # database
-	sql postgres -c "DROP DATABASE IF EXISTS $1" -c "CREATE DATABASE $1 TEMPLATE master STRATEGY file_copy" \
-		-c CHECKPOINT
+# bench_compile SOURCE PROGRAM: a client program, with this server's libpq.
+bench_compile() {
+	step "Compile $1" "it needs a C compiler and libpq's headers: make quickstart installs them" \
+		"${CC:-cc}" -std=gnu11 -O2 -Wall -Wextra -I"$("$PG_CONFIG" --includedir)" \
+		-o "$2" "$1" -L"$("$PG_CONFIG" --libdir)" -lpq
 }
 
-now() {
-	date +%s.%N
-}
-
-# median_min_max: of the numbers on standard input, one to a line.
-median_min_max() {
-	sort -g | awk '{ v[NR] = $1 }
-		END { m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
-			printf "%.2f (%.2f to %.2f)", m, v[1], v[NR] }'
-}
-
-# column FILE WAY NUMBER: a column of the measurements, which are lines of
-# round, way, numbers.
-column() {
-	awk -v way="$2" -v n="$3" '$2 == way { print $n }' "$1"
-}
-
-# ratio FILE WAY BASE NUMBER: of two ways, round by round.
-ratio() {
-	awk -v way="$2" -v base="$3" -v n="$4" '$2 == way { w[$1] = $n } $2 == base { b[$1] = $n }
-		END { for (r in w) print w[r] / b[r] }' "$1"
+# bench_machine: what a number is worth depends on where it was measured.
+bench_machine() {
+	local processor
+	processor=$(sed -n 's/^model name[ \t]*: //p' /proc/cpuinfo 2>/dev/null | head -n 1)
+	echo "$("$PG_CONFIG" --version), $(nproc) × ${processor:-unknown processor}," \
+		"$(df --output=fstype "$bench_dir" | tail -n 1), load $(cut -d' ' -f1 /proc/loadavg 2>/dev/null || echo unknown)"
 }

@@ -57,7 +57,9 @@ FindChoiceSet(const char *name)
 		if (strcmp(choice_sets[i].name, name) == 0)
 			return &choice_sets[i];
 	}
-	elog(ERROR, "no set of values is named \"%s\"", name);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("no set of values is named \"%s\"", name)));
 }
 
 /*

@@ -172,6 +172,7 @@ ReadEvent(Event *event, JsonbValue *element, EventPlace *place)
 	{
 		if (token == WJB_KEY)
 		{
+			place->key = NULL;
 			field = FieldOfKey(&value);
 			place->key = event_fields[field].name;
 		}

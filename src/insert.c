@@ -57,12 +57,16 @@ struct EventInsert
 	TupleTableSlot *slot;
 };
 
+/* counts the calls of ForgetShape() */
+static uint64 table_changes = 0;
+
 /*
  * Relcache callback: forget what is known of the log when it changed.
  */
 static void
 ForgetShape(Datum arg, Oid relation)
 {
+	table_changes++;
 	if (relation == InvalidOid || relation == shape.table)
 		shape.is_valid = false;
 }
@@ -140,8 +144,10 @@ FindShape(Relation log)
 	bool		is_ordinary = log->rd_rel->relkind == RELKIND_RELATION &&
 		!log->rd_rel->relispartition && !log->rd_rel->relrowsecurity &&
 		log->rd_rules == NULL && HasOnlyOurTriggers(log);
+	uint64		before = table_changes;
 
-	shape.is_valid = true;
+	/* Not valid before all is known: an error leaves by here. */
+	shape.is_valid = false;
 	shape.table = RelationGetRelid(log);
 	for (int i = 0; i < EVENT_FIELDS; i++)
 		is_ordinary &= FindColumn(tupdesc, event_fields[i].name, event_fields[i].type,
@@ -164,6 +170,7 @@ FindShape(Relation log)
 	shape.workflow_key = ForeignKeyOn(log, shape.workflow, workflows);
 	shape.parent_key = ForeignKeyOn(log, shape.columns[EVENT_PARENT_ID], shape.table);
 	shape.is_ordinary = is_ordinary && OidIsValid(shape.id_index);
+	shape.is_valid = before == table_changes;
 }
 
 /*

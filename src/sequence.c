@@ -28,8 +28,10 @@
  *	  again, and a crash leaves neither gap nor duplicate.
  *
  *	  Lock order: the parent's row before its children, as in changes of the
- *	  status and in claims. Several parents are locked in the order of their
- *	  keys wherever we choose it.
+ *	  status and in claims. A DELETE of children is the exception, since SQL
+ *	  has locked them before any trigger of ours runs: it can deadlock with
+ *	  one who deletes the parent. Several parents are locked in the order of
+ *	  their keys wherever we choose it.
  *
  *-------------------------------------------------------------------------
  */
@@ -491,10 +493,31 @@ OnlyOurInsertTriggers(Relation child)
 }
 
 /*
+ * Raise the foreign key's error for a child without a parent.
+ */
+static void
+RefuseOrphan(const Allocator *allocator, Datum parent)
+{
+	char	   *constraint = psprintf("%s_%s_fkey", allocator->child_name, allocator->child_key_name);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("insert or update on table \"%s\" violates foreign key constraint \"%s\"",
+					allocator->child_name, constraint),
+			 errdetail("Key (%s)=(%s) is not present in table \"%s\".", allocator->child_key_name,
+					   allocator->equal == F_UUID_EQ ? UuidText(DatumGetUUIDP(parent)) :
+					   TextDatumGetCString(parent), allocator->parent_name),
+			 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA),
+			 err_generic_string(PG_DIAG_TABLE_NAME, allocator->child_name),
+			 err_generic_string(PG_DIAG_CONSTRAINT_NAME, constraint)));
+}
+
+/*
  * allocate_sequence() returns trigger
  *
- * A child of a parent that is not there gets a number that no row has, and
- * then the foreign key says so, as it would to any other INSERT.
+ * A child of a parent that is not there is refused as the foreign key would
+ * refuse it. We do not leave it to that key, which may be deferred: there is
+ * no number to give.
  */
 Datum
 amelia_allocate_sequence(PG_FUNCTION_ARGS)
@@ -530,7 +553,9 @@ amelia_allocate_sequence(PG_FUNCTION_ARGS)
 		return PointerGetDatum(data->tg_trigtuple);
 
 	sequence = AllocateSequence(kind, parent, 1);
-	values[0] = Int32GetDatum(sequence > 0 ? sequence : PG_INT32_MAX);
+	if (sequence == 0)
+		RefuseOrphan(&allocators[kind], parent);
+	values[0] = Int32GetDatum(sequence);
 	columns[1] = ColumnNumber(tupdesc, "sequence_allocated");
 	values[1] = BoolGetDatum(true);
 	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_trigtuple, tupdesc, 2,

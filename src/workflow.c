@@ -62,7 +62,9 @@ CheckTransition(const pg_uuid_t *workflow, const char *from, const char *to)
 			allowed = transitions[i].to;
 	}
 	if (allowed == NULL)
-		elog(ERROR, "workflow %s has unknown status \"%s\"", UuidText(workflow), from);
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("workflow %s has unknown status \"%s\"", UuidText(workflow), from)));
 
 	initStringInfo(&targets);
 	for (; *allowed != NULL; allowed++)

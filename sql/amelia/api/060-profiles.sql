@@ -9,8 +9,10 @@ DECLARE
 	activated amelia.profiles;
 BEGIN
 	PERFORM amelia.check_given('id', set_active_profile.id);
-	-- Every row, in one order: two callers come one after the other, and neither
-	-- sees both profiles active on the way.
+	-- Two callers come one after the other, also when each has just made its own
+	-- profile and they have no row in common. The rows are locked against plain
+	-- UPDATEs, in one order.
+	PERFORM pg_advisory_xact_lock('amelia.profiles'::regclass::oid::bigint);
 	PERFORM FROM amelia.profiles AS p ORDER BY p.id FOR NO KEY UPDATE;
 	UPDATE amelia.profiles AS p SET is_active = false
 	WHERE p.is_active AND p.id <> set_active_profile.id;

@@ -56,15 +56,20 @@ DECLARE
 BEGIN
 	FOR reference IN
 		SELECT c.conname, c.conrelid::regclass AS child, c.confrelid::regclass AS parent,
-			string_agg(format('p.%I = c.%I', pa.attname, ca.attname), ' AND ') AS matches,
+			-- the key's own operators: an operator's key may be of a type of its own
+			string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, n.nspname, o.oprname, ca.attname),
+				' AND ') AS matches,
 			string_agg(format('c.%I IS NOT NULL', ca.attname), ' AND ') AS given
 		FROM pg_constraint AS c,
-			LATERAL unnest(c.conkey, c.confkey) AS k (child, parent),
-			pg_attribute AS ca, pg_attribute AS pa
+			LATERAL unnest(c.conkey, c.confkey, c.conpfeqop) AS k (child, parent, operator),
+			pg_attribute AS ca, pg_attribute AS pa, pg_operator AS o, pg_namespace AS n
 		WHERE c.contype = 'f'
 			AND c.connamespace = 'amelia'::regnamespace
 			AND ca.attrelid = c.conrelid AND ca.attnum = k.child
 			AND pa.attrelid = c.confrelid AND pa.attnum = k.parent
+			AND o.oid = k.operator AND n.oid = o.oprnamespace
+			AND has_table_privilege(c.conrelid, 'SELECT')
+			AND has_table_privilege(c.confrelid, 'SELECT')
 		GROUP BY c.oid, c.conname, c.conrelid, c.confrelid
 	LOOP
 		EXECUTE format('SELECT count(*) FROM %s AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s)',
@@ -80,7 +85,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia.verify_references() IS
-'The part of verify() that looks for rows whose parent is gone, by each foreign key in the schema.';
+'The part of verify() that looks for rows whose parent is gone, by each foreign key in the schema whose tables the caller may read.';
 
 CREATE OR REPLACE FUNCTION amelia.verify_workflows()
 RETURNS TABLE (problem text, object text, detail text)

@@ -1,4 +1,4 @@
--- What the tables' triggers call. The first four run for each row and resolve
+-- What the tables' triggers call. The first five run for each row and resolve
 -- no name; a search_path of their own would cost more than they do.
 
 CREATE FUNCTION amelia.touch_updated_at() RETURNS trigger
