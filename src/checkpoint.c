@@ -18,10 +18,14 @@
  */
 #include "round.h"
 
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #define SMALL_PAGE 50
@@ -31,6 +35,10 @@
 /* A batch above the one had better be smaller, one below the other larger. */
 #define SLOW_BATCH_MS 1000
 #define FAST_BATCH_MS 200
+
+static const char *const checkpoint_tables[] = {
+	"checkpoints", "checkpoint_blobs", "checkpoint_writes"
+};
 
 /*
  * An empty array, for what may be no array.
@@ -79,7 +87,6 @@ List *
 FindCheckpointSources(void)
 {
 	static SPIPlanPtr plan = NULL;
-	static const char *const names[] = {"checkpoints", "checkpoint_blobs", "checkpoint_writes"};
 	List	   *sources = NIL;
 
 	KeptPlan(&plan, "SELECT s.schema_name, s.owner, s.problem FROM amelia.checkpoint_sources() AS s",
@@ -94,8 +101,8 @@ FindCheckpointSources(void)
 		source->schema = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
 		source->owner = DatumGetObjectId(RowValue(i, 2, &is_null));
 		source->problem = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3);
-		for (size_t t = 0; t < lengthof(names); t++)
-			source->tables[t] = quote_qualified_identifier(source->schema, names[t]);
+		for (size_t t = 0; t < lengthof(checkpoint_tables); t++)
+			source->tables[t] = quote_qualified_identifier(source->schema, checkpoint_tables[t]);
 		sources = lappend(sources, source);
 	}
 	return sources;
@@ -115,6 +122,29 @@ CheckpointsAreReadable(List *sources)
 			return false;
 	}
 	return true;
+}
+
+/*
+ * Run what follows as the owner of a source's tables, until LeaveRestricted().
+ * The tables are locked first, and looked at again: whoever owns the schema
+ * could have put others in their place, whose code would run with that role's
+ * rights.
+ */
+void
+EnterSource(const CheckpointSource *source, RestrictedContext *before)
+{
+	EnterRestricted(source->owner, before);
+	for (size_t i = 0; i < lengthof(source->tables); i++)
+	{
+		RangeVar   *name = makeRangeVar(source->schema, unconstify(char *, checkpoint_tables[i]), -1);
+		Oid			table = RangeVarGetRelid(name, AccessShareLock, true);
+
+		if (!OidIsValid(table) || get_rel_relkind(table) != RELKIND_RELATION ||
+			RelationOwner(table) != source->owner)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("%s was replaced while it was being looked at", source->tables[i])));
+	}
 }
 
 /*
@@ -148,7 +178,7 @@ ReadThreadPage(const CheckpointSource *source, const char *after, int limit, Thr
 	query = psprintf(after == NULL ? THREAD_PAGE(NEXT_THREAD("")) :
 					 THREAD_PAGE(NEXT_THREAD("WHERE a.thread_id > $2")),
 					 source->tables[0], source->tables[1], source->tables[2]);
-	EnterRestricted(source->owner, &before);
+	EnterSource(source, &before);
 	RunSql(query, after == NULL ? 1 : 2, types, values, false);
 	LeaveRestricted(&before);
 	page->count = DatumGetInt32(RowValue(0, 1, &is_null));
@@ -178,7 +208,7 @@ NewestCheckpoints(const CheckpointSource *source, Datum threads, Datum *known, D
 								 " GROUP BY a.thread_id) AS c) AS n WHERE n.at IS NOT NULL",
 								 source->tables[0]);
 
-	EnterRestricted(source->owner, &before);
+	EnterSource(source, &before);
 	RunSql(query, lengthof(types), types, &threads, false);
 	LeaveRestricted(&before);
 	*known = ResultArray(1, TEXTOID);
@@ -382,7 +412,7 @@ WorkflowsWithThreads(List *sources, Datum workflows)
 									 source->tables[0], source->tables[1], source->tables[2]);
 
 		/* With a snapshot of now: the workflows' rows are locked already. */
-		EnterRestricted(source->owner, &before);
+		EnterSource(source, &before);
 		RunSql(query, lengthof(text_types), text_types, &threads, false);
 		LeaveRestricted(&before);
 		found = OidFunctionCall2(F_ARRAY_CAT, found, ResultArray(1, TEXTOID));
@@ -414,7 +444,7 @@ DeleteThreads(const CheckpointSource *source, Datum threads)
 		RestrictedContext before;
 
 		/* For each anew: a trigger may have changed settings. */
-		EnterRestricted(source->owner, &before);
+		EnterSource(source, &before);
 		rows += RunSql(psprintf("DELETE FROM ONLY %s AS a WHERE a.thread_id = ANY ($1)",
 								source->tables[i]),
 					   lengthof(types), types, &threads, false);

@@ -155,6 +155,7 @@ amelia_delete_thread(PG_FUNCTION_ARGS)
 	RestrictedContext before;
 	Datum		thread;
 	Datum		threads;
+	bool		deferred = false;
 	int64		rows = 0;
 	ListCell   *cell;
 
@@ -162,6 +163,17 @@ amelia_delete_thread(PG_FUNCTION_ARGS)
 		RefuseMissing("thread_id");
 	thread = PG_GETARG_DATUM(0);
 	SPI_connect();
+	EnterRestricted(TableOwner("checkpoint_schemas"), &before);
+	foreach(cell, FindCheckpointSources())
+		deferred |= ((CheckpointSource *) lfirst(cell))->problem == NULL &&
+			HasDeferredTriggers(lfirst(cell));
+	LeaveRestricted(&before);
+	/*
+	 * As the caller, because it fires the caller's own triggers; and only then,
+	 * because it lasts to the end of the caller's transaction.
+	 */
+	if (deferred)
+		RunSql("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, false);
 	EnterRestricted(TableOwner("checkpoint_schemas"), &before);
 	threads = PointerGetDatum(construct_array(&thread, 1, TEXTOID, -1, false, TYPALIGN_INT));
 	foreach(cell, FindCheckpointSources())
@@ -173,12 +185,7 @@ amelia_delete_thread(PG_FUNCTION_ARGS)
 					(errmsg("the checkpoint tables in schema \"%s\" are left alone", source->schema),
 					 errdetail("%s", source->problem)));
 		else
-		{
-			/* Only then, because it lasts to the end of the caller's transaction. */
-			if (HasDeferredTriggers(source))
-				RunSql("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, false);
 			rows += DeleteThreads(source, threads);
-		}
 	}
 	LeaveRestricted(&before);
 	SPI_finish();
@@ -215,7 +222,7 @@ ReadStats(const CheckpointSource *source, Datum *values, bool *nulls)
 								 quote_literal_cstr(source->tables[1]),
 								 quote_literal_cstr(source->tables[2]));
 
-	EnterRestricted(source->owner, &before);
+	EnterSource(source, &before);
 	RunSql(query, 0, NULL, NULL, false);
 	LeaveRestricted(&before);
 	for (int i = 0; i < 7; i++)

@@ -122,7 +122,7 @@ CountThreads(const CheckpointSource *source, Datum threads, ThreadCounts *counts
 	if (ArrayCount(threads) == 0)
 		return;
 	counts->threads += ArrayCount(threads);
-	EnterRestricted(source->owner, &before);
+	EnterSource(source, &before);
 	for (size_t i = 0; i < lengthof(sizes); i++)
 	{
 		const char *table = quote_literal_cstr(source->tables[i]);

@@ -164,6 +164,7 @@ typedef struct ThreadPage
 
 extern List *FindCheckpointSources(void);
 extern bool CheckpointsAreReadable(List *sources);
+extern void EnterSource(const CheckpointSource *source, RestrictedContext *before);
 extern void ReadThreadPage(const CheckpointSource *source, const char *after, int limit,
 						   ThreadPage *page);
 extern Datum EmptyArray(Oid element);

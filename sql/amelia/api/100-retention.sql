@@ -12,11 +12,23 @@ BEGIN
 	PERFORM amelia.check_given('id', forget_workflow.id);
 	PERFORM FROM amelia.workflows AS w WHERE w.id = forget_workflow.id FOR UPDATE;
 	known := FOUND;
+	IF EXISTS (SELECT FROM amelia.checkpoint_sources() AS s WHERE s.problem IS NOT NULL) THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = format('cannot forget workflow %s: its checkpoints may be where they cannot be deleted', forget_workflow.id),
+			HINT = 'See checkpoint_sources() for what is wrong, mend it, or unregister the schema.';
+	END IF;
 	PERFORM amelia.delete_thread(t.thread_id)
 	FROM (SELECT forget_workflow.id::text
 		UNION
 		SELECT l.thread_id FROM amelia.workflow_threads AS l
-		WHERE l.workflow_id = forget_workflow.id) AS t (thread_id);
+		WHERE l.workflow_id = forget_workflow.id) AS t (thread_id)
+	-- one that another workflow has a right to stays
+	WHERE NOT EXISTS (SELECT FROM amelia.workflows AS o
+			WHERE o.id <> forget_workflow.id
+				AND o.id = CASE WHEN t.thread_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+					THEN t.thread_id::uuid END)
+		AND NOT EXISTS (SELECT FROM amelia.workflow_threads AS l
+			WHERE l.thread_id = t.thread_id AND l.workflow_id <> forget_workflow.id);
 	DELETE FROM amelia.workflows AS w WHERE w.id = forget_workflow.id;
 	DELETE FROM amelia.usage_history AS h WHERE h.workflow_id = forget_workflow.id;
 	DELETE FROM amelia.workflow_history AS h WHERE h.workflow_id = forget_workflow.id;
@@ -28,6 +40,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia.forget_workflow(uuid) IS
-'Erases a workflow, in whatever state, with its events, usage, checkpoints and history, or the history alone when it is deleted already. Costs of the past are lower afterwards. Errors: P0002 neither it nor a history, 22023 NULL.';
+'Erases a workflow, in whatever state, with its events, usage, checkpoints and history, or the history alone when it is deleted already. A thread that another workflow has a right to stays. Costs of the past are lower afterwards. Errors: P0002 neither it nor a history, 55000 checkpoint tables that cannot be used, 22023 NULL.';
 
 REVOKE ALL ON FUNCTION amelia.forget_workflow(uuid) FROM PUBLIC;
