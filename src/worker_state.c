@@ -25,6 +25,12 @@
 /* How long a database that had no extension is believed to have none. */
 #define LOOK_AGAIN_MS (10 * 60 * 1000)
 
+/*
+ * Until a database is tried again in which somebody else was at it. The one
+ * who wakes us after CREATE EXTENSION may still hold its lock for a moment.
+ */
+#define BUSY_MS (5 * 1000)
+
 /* After errors the time to the next round doubles, so often at most. */
 #define MAX_DOUBLINGS 6
 
@@ -132,6 +138,8 @@ NextRound(const DatabaseEntry *entry)
 		return DT_NOBEGIN;
 	if (entry->state == DATABASE_WITHOUT)
 		delay = LOOK_AGAIN_MS;
+	else if (entry->state == DATABASE_BUSY)
+		delay = Min(naptime, BUSY_MS);
 	else if (entry->failures > 0)
 		delay = Max(naptime, Min(naptime << Min(entry->failures, MAX_DOUBLINGS), MAX_DELAY_MS));
 	return entry->finished + delay * INT64CONST(1000);
