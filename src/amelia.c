@@ -8,6 +8,8 @@
  */
 #include "amelia.h"
 
+#include "worker.h"
+
 COMPAT_MODULE_MAGIC;
 
 PGDLLEXPORT void _PG_init(void);
@@ -16,4 +18,5 @@ void
 _PG_init(void)
 {
 	InitSequence();
+	InitWorker();
 }

@@ -39,6 +39,7 @@ extern TriggerData *GetTriggerData(FunctionCallInfo fcinfo, const char *function
 								   TriggerEvent timing, TriggerEvent event, bool for_each_row);
 extern AttrNumber ColumnNumber(TupleDesc tupdesc, const char *name);
 extern bool SameValue(TupleDesc tupdesc, AttrNumber column, HeapTuple a, HeapTuple b);
+extern bool OnlyChanged(TriggerData *data, const char *const *names);
 extern bool OnlyCountersChanged(TriggerData *data);
 
 /* execute.c */

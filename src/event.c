@@ -16,6 +16,7 @@
  *-------------------------------------------------------------------------
  */
 #include "event.h"
+#include "lease.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -263,6 +264,8 @@ amelia_append_event(PG_FUNCTION_ARGS)
 
 	if (!LockSequence(EVENT_SEQUENCE, PG_GETARG_DATUM(0)))
 		RefuseNoWorkflow(PG_GETARG_UUID_P(0));
+	if (!PG_ARGISNULL(EVENT_PARAMS))
+		UseLease(PG_GETARG_UUID_P(0), PG_GETARG_INT64(EVENT_PARAMS));
 
 	SPI_connect();
 	if (FindMissingParent(&event, 1, &parent))
@@ -478,6 +481,8 @@ amelia_append_events(PG_FUNCTION_ARGS)
 	events = ReadEvents(PG_GETARG_DATUM(1), &count);
 	if (!LockSequence(EVENT_SEQUENCE, workflow))
 		RefuseNoWorkflow(PG_GETARG_UUID_P(0));
+	if (!PG_ARGISNULL(2))
+		UseLease(PG_GETARG_UUID_P(0), PG_GETARG_INT64(2));
 	if (count == 0)
 		PG_RETURN_DATUM(SequenceRange(first, last));
 
