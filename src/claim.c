@@ -24,11 +24,14 @@
 #include "claim.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
+#include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -206,6 +209,24 @@ OpenRange(ClaimSearch *search, ScanKey keys, int nkeys)
 	return range;
 }
 
+/*
+ * Whether a range is the last one: it is when the index ends in it.
+ */
+static bool
+IsLastRange(ClaimSearch *search, const text *type, const text *profile)
+{
+	IndexScanDesc scan = CompatBeginIndexScan(search->workflows, search->index, search->snapshot, 0);
+	bool		is_last;
+
+	index_rescan(scan, NULL, 0, NULL, 0);
+	is_last = index_getnext_slot(scan, BackwardScanDirection, search->other) &&
+		TextEquals(DatumGetTextPP(Column(search, search->other, COLUMN_TYPE)), type) &&
+		TextEquals(RowProfile(search, search->other), profile);
+	ExecClearTuple(search->other);
+	index_endscan(scan);
+	return is_last;
+}
+
 /* Whether the caller wants workflows of that type. */
 static bool
 IsWantedType(ClaimSearch *search, const text *type)
@@ -231,6 +252,7 @@ OpenRanges(ClaimSearch *search)
 	ScanKeyData keys[2];
 	Range	   *range = OpenRange(search, NULL, 0);
 	text	   *type = NULL;
+	bool		is_first = true;
 
 	for (;;)
 	{
@@ -253,6 +275,9 @@ OpenRanges(ClaimSearch *search)
 			ranges = lappend(ranges, range);
 		else
 			EndRange(range);
+		if (is_first && IsLastRange(search, type, profile))
+			return ranges;
+		is_first = false;
 		InitTextKey(&keys[0], 1, search->index, BTEqualStrategyNumber, F_TEXTEQ,
 					PointerGetDatum(type));
 		InitTextKey(&keys[1], 2, search->index, BTGreaterStrategyNumber, F_TEXT_GT,
@@ -326,6 +351,29 @@ ReadCandidate(ClaimSearch *search, TupleTableSlot *slot, Candidate *candidate)
 }
 
 /*
+ * Whether somebody else has the row of a slot, or has changed it since the
+ * snapshot: seen from the row itself, before any lock is tried, because the
+ * first rows of the queue are those that all claims look at.
+ */
+static bool
+IsOthers(ClaimSearch *search, TupleTableSlot *slot)
+{
+	HeapTupleHeader header = ExecFetchSlotHeapTuple(slot, false, NULL)->t_data;
+	TransactionId locker = HeapTupleHeaderGetRawXmax(header);
+
+	if ((header->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) != 0 ||
+		HEAP_XMAX_IS_KEYSHR_LOCKED(header->t_infomask) ||
+		TransactionIdIsCurrentTransactionId(locker))
+		return false;
+	if (TransactionIdIsInProgress(locker))
+		return true;
+	if (HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) || !TransactionIdDidCommit(locker))
+		return false;
+	search->changed = true;
+	return true;
+}
+
+/*
  * Lock the first row of a range, if it can be claimed. false: look at the
  * next one, if the range is still open.
  */
@@ -351,7 +399,7 @@ TryRange(ClaimSearch *search, Range *range, Candidate *candidate)
 		 DatumGetInt32(Column(search, range->slot, COLUMN_FAILURES)) >=
 		 DatumGetInt32(Column(search, range->slot, COLUMN_MAX_FAILURES))))
 		return false;
-	if (!LockWorktree(search, range->slot, &worktree))
+	if (IsOthers(search, range->slot) || !LockWorktree(search, range->slot, &worktree))
 		return false;
 
 	ExecCopySlot(search->other, range->slot);

@@ -9,6 +9,7 @@
  *-------------------------------------------------------------------------
  */
 #include "claim.h"
+#include "event.h"
 #include "worker.h"
 
 #include "access/htup_details.h"
@@ -17,12 +18,18 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(amelia_claim_workflow);
+
+/* append_event()'s arguments, and where its data is. */
+#define APPEND_EVENT_ARGUMENTS 15
+#define APPEND_EVENT_DATA 5
 
 /* Lost workflows that one claim puts to rest, before it gives up. */
 #define MAX_RESTED 1000
@@ -36,10 +43,6 @@ static const char *const rest_query =
 	"UPDATE amelia.workflows AS w"
 	" SET status = $2, failures = w.failures + $3, failure_reason = $4, retry_at = NULL"
 	" WHERE w.id = $1";
-
-static const char *const event_query =
-	"SELECT amelia.append_event($1, $2, $3, data => pg_catalog.jsonb_build_object("
-	"'from', $4::text, 'to', $5::text, 'worker', $6::text, 'lease_token', $7::bigint))";
 
 /* What is done with the candidate's lease. */
 typedef struct Claim
@@ -78,17 +81,24 @@ static void
 TellClaim(Claim *claim, const Candidate *candidate, const char *event_type,
 		  const char *message, const char *to, const char *worker, int64 token)
 {
-	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID};
-	Datum		values[] = {
-		UUIDPGetDatum(&candidate->id), CStringGetTextDatum(event_type),
-		CStringGetTextDatum(message), CStringGetTextDatum(candidate->status),
-		CStringGetTextDatum(to), CStringGetTextDatum(worker), Int64GetDatum(token)
-	};
+	LOCAL_FCINFO(fcinfo, APPEND_EVENT_ARGUMENTS);
+	StringInfoData data;
 
-	if (SPI_execute_plan(KeptPlan(&plan, event_query, lengthof(types), types), values, NULL,
-						 false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not append the event of a claim");
+	initStringInfo(&data);
+	appendStringInfo(&data, "{\"from\": \"%s\", \"to\": \"%s\", \"lease_token\": " INT64_FORMAT ", \"worker\": ",
+					 candidate->status, to, token);
+	escape_json(&data, worker);
+	appendStringInfoChar(&data, '}');
+
+	InitFunctionCallInfoData(*fcinfo, NULL, APPEND_EVENT_ARGUMENTS, InvalidOid, NULL, NULL);
+	for (int i = 0; i < APPEND_EVENT_ARGUMENTS; i++)
+		fcinfo->args[i].isnull = true;
+	fcinfo->args[0] = (NullableDatum) {UUIDPGetDatum(&candidate->id), false};
+	fcinfo->args[1] = (NullableDatum) {CStringGetTextDatum(event_type), false};
+	fcinfo->args[2] = (NullableDatum) {CStringGetTextDatum(message), false};
+	fcinfo->args[APPEND_EVENT_DATA] =
+		(NullableDatum) {DirectFunctionCall1(jsonb_in, CStringGetDatum(data.data)), false};
+	(void) amelia_append_event(fcinfo);
 }
 
 /*
@@ -316,13 +326,16 @@ amelia_claim_workflow(PG_FUNCTION_ARGS)
 	ReadArguments(fcinfo, &claim, &search);
 	InitMaterializedSRF(fcinfo, 0);
 	ReadLimits(&claim.max_concurrent, &claim.start_timeout);
-	if (!HasFreeSlot(ALL_SLOTS, claim.max_concurrent) &&
+	/* A session that met the limit asks first, and locks nothing for nothing. */
+	if (met_limit && !HasFreeSlot(ALL_SLOTS, claim.max_concurrent) &&
 		!(FreeExpiredSlots(claim.now) && HasFreeSlot(ALL_SLOTS, claim.max_concurrent)))
 		return (Datum) 0;
+	met_limit = true;
 
 	SPI_connect();
 	if (ClaimNext(&claim, &search))
 	{
+		met_limit = false;
 		SPITupleTable *table = SPI_tuptable;
 		MemoryContext before = MemoryContextSwitchTo(caller);
 

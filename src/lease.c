@@ -524,8 +524,7 @@ amelia_free_all_slots(PG_FUNCTION_ARGS)
 	GetTriggerData(fcinfo, "free_all_slots", TRIGGER_EVENT_BEFORE, TRIGGER_EVENT_TRUNCATE, false);
 	BecomeOwner(SequenceParentOwner(EVENT_SEQUENCE), &before);
 	SPI_connect();
-	if (SPI_execute("UPDATE amelia.workflow_slots SET workflow_id = NULL WHERE workflow_id IS NOT NULL",
-					false, 0) != SPI_OK_UPDATE)
+	if (SPI_execute("DELETE FROM amelia.workflow_slots", false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not free the slots");
 	SPI_finish();
 	BecomeSelf(&before);

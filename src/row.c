@@ -243,3 +243,17 @@ UpdateRow(Relation table, TupleTableSlot *slot, const RowEdit *edit)
 	ExecDropSingleTupleTableSlot(changed);
 	CommandCounterIncrement();
 }
+
+/*
+ * Delete a row, unless somebody else has deleted it meanwhile.
+ */
+void
+DeleteRow(Relation table, TupleTableSlot *slot)
+{
+	ItemPointerData place = slot->tts_tid;
+	TM_FailureData failure;
+
+	(void) table_tuple_delete(table, &place, GetCurrentCommandId(true), SnapshotAny,
+							  InvalidSnapshot, true, &failure, false);
+	CommandCounterIncrement();
+}

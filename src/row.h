@@ -27,7 +27,7 @@ typedef struct RowEdit
 typedef enum LockKind
 {
 	LOCK_WORKTREE = 0xA0,		/* who claims in it */
-	LOCK_SLOTS					/* who makes slots, or counts them */
+	LOCK_SLOT					/* who takes it; 0: who counts them */
 } LockKind;
 
 extern bool TryLockText(LockKind kind, const char *text);
@@ -46,6 +46,7 @@ extern TM_Result LockRow(Relation table, TupleTableSlot *slot, Snapshot snapshot
 extern Datum RowColumn(Relation table, TupleTableSlot *slot, const char *name, bool *is_null);
 extern void EditColumn(RowEdit *edit, Relation table, const char *name, Datum value, bool is_null);
 extern void InsertRow(Relation table, const RowEdit *row);
+extern void DeleteRow(Relation table, TupleTableSlot *slot);
 extern void UpdateRow(Relation table, TupleTableSlot *slot, const RowEdit *edit);
 
 #endif							/* AMELIA_ROW_H */

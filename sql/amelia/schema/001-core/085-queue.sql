@@ -45,14 +45,12 @@ CREATE INDEX idx_workflow_leases_expires_at ON amelia.workflow_leases (expires_a
 CREATE TABLE amelia.workflow_slots (
 	scope text COLLATE "C" NOT NULL,
 	slot integer NOT NULL CHECK (slot > 0),
-	workflow_id uuid,
+	workflow_id uuid NOT NULL,
 	PRIMARY KEY (scope, slot)
-) WITH (fillfactor = 50);
+);
 COMMENT ON TABLE amelia.workflow_slots IS
-'One row for each workflow that may be held at the same time: a claim takes one that is free and that nobody else looks at, so that the limit holds exactly and no claim waits for another. Rows are made as they are needed. The library writes it; nobody else should.';
+'A row for each workflow that counts against a limit: its number is one from 1 to the limit that nobody else holds, so that the limit is kept exactly and no claim waits for another. The library writes it; nobody else should.';
 COMMENT ON COLUMN amelia.workflow_slots.scope IS
 'all, or profile: and the profile''s id.';
 COMMENT ON COLUMN amelia.workflow_slots.workflow_id IS
-'Who holds it; NULL: it is free.';
-INSERT INTO amelia.workflow_slots (scope, slot)
-SELECT 'all', n FROM pg_catalog.generate_series(1, 5) AS n;
+'Who holds it. No foreign key: the row goes with the lease''s.';
