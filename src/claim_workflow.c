@@ -318,6 +318,7 @@ ReadArguments(FunctionCallInfo fcinfo, Claim *claim, ClaimSearch *search)
 Datum
 amelia_claim_workflow(PG_FUNCTION_ARGS)
 {
+	static bool met_limit = true;
 	MemoryContext caller = CurrentMemoryContext;
 	Claim		claim = {0};
 	ClaimSearch search = {0};
@@ -335,10 +336,10 @@ amelia_claim_workflow(PG_FUNCTION_ARGS)
 	SPI_connect();
 	if (ClaimNext(&claim, &search))
 	{
-		met_limit = false;
 		SPITupleTable *table = SPI_tuptable;
 		MemoryContext before = MemoryContextSwitchTo(caller);
 
+		met_limit = false;
 		PutClaimed((ReturnSetInfo *) fcinfo->resultinfo, &claim, table->vals[0], table->tupdesc);
 		MemoryContextSwitchTo(before);
 	}

@@ -7,6 +7,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 VALUES
 	('reader', ARRAY['schema_migrations', 'event_types', 'workflows', 'workflow_leases',
+			'workflow_slots', 'workflow_inbox', 'workflow_feed', 'feed_state',
 			'workflow_threads', 'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 			'workflow_prompt_versions', 'profiles', 'server_settings',
 			'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts'],
@@ -17,7 +18,8 @@ VALUES
 			'recent_events', 'event_exists', 'token_summary', 'token_summaries',
 			'prompt_history', 'current_prompt', 'workflow_prompts', 'active_profile',
 			'settings', 'brainstorm_messages_after', 'list_brainstorm_sessions',
-			'brainstorm_usage', 'verify', 'verify_schema', 'verify_sequences',
+			'brainstorm_usage', 'queue_status', 'dead_workflows', 'feed_after', 'feed_identity',
+			'wait_events', 'verify', 'verify_schema', 'verify_sequences',
 			'verify_references', 'verify_workflows', 'api_objects', 'scripts']),
 	('worker', ARRAY['workflows', 'workflow_prompt_versions', 'workflow_threads',
 			'brainstorm_sessions', 'brainstorm_artifacts'],
@@ -25,8 +27,12 @@ VALUES
 		ARRAY['uuid_v7', 'check_container', 'check_count', 'check_cost', 'check_transition',
 			'create_workflow', 'set_workflow_status', 'transition_event', 'set_plan_cache',
 			'append_event', 'append_events', 'next_sequence', 'record_usage',
-			'check_prompt_version', 'record_workflow_prompt', 'add_brainstorm_message']),
+			'check_prompt_version', 'record_workflow_prompt', 'add_brainstorm_message',
+			'claim_workflow', 'heartbeat', 'check_lease', 'give_back', 'set_worker',
+			'retry_delay', 'release_workflow', 'request_approval', 'take_inbox',
+			'request_cancel', 'decide', 'send_to_workflow']),
 	('worker', ARRAY['workflow_log', 'token_usage', 'brainstorm_messages'], 'INSERT', '{}'),
+	('worker', ARRAY['workflow_inbox'], 'INSERT, UPDATE', '{}'),
 	('admin', ARRAY['event_types', 'workflows', 'workflow_leases', 'workflow_threads',
 			'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 			'workflow_prompt_versions', 'profiles', 'server_settings',
@@ -34,7 +40,8 @@ VALUES
 		'INSERT, UPDATE, DELETE',
 		ARRAY['seed_prompts', 'check_objects', 'lock_prompt', 'create_prompt_version',
 			'set_prompt_version', 'reset_prompt', 'set_active_profile',
-			'update_settings', 'check_settings'])
+			'update_settings', 'check_settings', 'requeue_workflow', 'fence_checkpoints',
+			'prune_feed'])
 $$;
 COMMENT ON FUNCTION amelia.role_privileges() IS
 'What each kind of role is granted by grant_reader(), grant_worker() and grant_admin(); each kind has what the kinds before it have.';
