@@ -8,6 +8,7 @@
  */
 #include "amelia.h"
 
+#include "feed.h"
 #include "worker.h"
 
 COMPAT_MODULE_MAGIC;
@@ -19,4 +20,6 @@ _PG_init(void)
 {
 	InitSequence();
 	InitWorker();
+	InitFeed();
+	InitWait();
 }

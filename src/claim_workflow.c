@@ -261,7 +261,8 @@ ClaimNext(Claim *claim, ClaimSearch *search)
 		OpenLeases(&leases);
 		ReadBefore(claim, &leases, &candidate);
 		take = !PutToRest(claim, &candidate);
-		if (take && !TakeSlots(claim, &candidate))
+		if (take && !TakeSlots(claim, &candidate) &&
+			!(FreeExpiredSlots(claim->now, &candidate.id) && TakeSlots(claim, &candidate)))
 		{
 			CloseLeases(&leases);
 			return false;
@@ -329,7 +330,7 @@ amelia_claim_workflow(PG_FUNCTION_ARGS)
 	ReadLimits(&claim.max_concurrent, &claim.start_timeout);
 	/* A session that met the limit asks first, and locks nothing for nothing. */
 	if (met_limit && !HasFreeSlot(ALL_SLOTS, claim.max_concurrent) &&
-		!(FreeExpiredSlots(claim.now) && HasFreeSlot(ALL_SLOTS, claim.max_concurrent)))
+		!(FreeExpiredSlots(claim.now, NULL) && HasFreeSlot(ALL_SLOTS, claim.max_concurrent)))
 		return (Datum) 0;
 	met_limit = true;
 

@@ -303,10 +303,11 @@ StopLease(Leases *leases, const pg_uuid_t *workflow, const Lease *lease,
 
 /*
  * Free the slots of the leases that have run out, whoever has them: a lost
- * lease counts against no limit. Those that somebody looks at stay.
+ * lease counts against no limit. Those that somebody looks at stay, and that
+ * of the workflow in except, unless that is NULL.
  */
 bool
-FreeExpiredSlots(TimestampTz now)
+FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except)
 {
 	Relation	index = OpenOurIndex("idx_workflow_leases_expires_at", RowExclusiveLock);
 	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
@@ -326,7 +327,8 @@ FreeExpiredSlots(TimestampTz now)
 		pg_uuid_t	workflow = *DatumGetUUIDP(RowColumn(leases.table, leases.slot, "workflow_id", &is_null));
 
 		ReadLease(&leases, &lease);
-		if (lease.slot == 0 && lease.profile_slot == 0)
+		if ((lease.slot == 0 && lease.profile_slot == 0) ||
+			(except != NULL && memcmp(&workflow, except, sizeof(pg_uuid_t)) == 0))
 			continue;
 		ExecMaterializeSlot(leases.slot);
 		if (LockRow(leases.table, leases.slot, latest, false) != TM_Ok)

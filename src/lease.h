@@ -42,7 +42,7 @@ extern void CloseLeases(Leases *leases);
 extern bool FindLease(Leases *leases, const pg_uuid_t *workflow, Lease *lease);
 extern bool LockLease(Leases *leases, const pg_uuid_t *workflow, bool wait, Lease *lease);
 extern void InitExpiredKeys(ScanKey keys, TimestampTz now);
-extern bool FreeExpiredSlots(TimestampTz now);
+extern bool FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except);
 extern void EndLease(const pg_uuid_t *workflow);
 extern void UseLease(const pg_uuid_t *workflow, int64 token);
 extern void CheckLease(const pg_uuid_t *workflow, int64 token);

@@ -42,8 +42,19 @@ CREATE OR REPLACE TRIGGER zzz_fence
 	BEFORE INSERT OR UPDATE ON amelia.token_usage
 	FOR EACH ROW EXECUTE FUNCTION amelia.fence_workflow();
 CREATE OR REPLACE TRIGGER zzz_fence
-	AFTER INSERT OR UPDATE ON amelia.workflow_log
+	AFTER UPDATE ON amelia.workflow_log
 	FOR EACH ROW EXECUTE FUNCTION amelia.fence_workflow();
+CREATE OR REPLACE TRIGGER zzz_note_event
+	AFTER INSERT ON amelia.workflow_log
+	FOR EACH ROW EXECUTE FUNCTION amelia.note_event();
+CREATE OR REPLACE TRIGGER zzz_note_status
+	AFTER UPDATE ON amelia.workflows
+	FOR EACH ROW
+	WHEN (OLD.status IS DISTINCT FROM NEW.status)
+	EXECUTE FUNCTION amelia.note_status();
+CREATE OR REPLACE TRIGGER zzz_note_created
+	AFTER INSERT ON amelia.workflows
+	FOR EACH ROW EXECUTE FUNCTION amelia.note_status();
 
 CREATE OR REPLACE TRIGGER zzz_allocate_sequence
 	BEFORE INSERT ON amelia.workflow_log

@@ -108,7 +108,39 @@ AS 'MODULE_PATHNAME', 'amelia_fence_thread';
 COMMENT ON FUNCTION amelia.fence_thread() IS
 'The same for LangGraph''s tables, whose thread_id is the workflow''s id or one that workflow_threads links to it. fence_checkpoints() puts it there.';
 
+CREATE FUNCTION amelia.note_event() RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'amelia_note_event';
+COMMENT ON FUNCTION amelia.note_event() IS
+'AFTER INSERT row trigger of workflow_log: the fence, and the note of the event for the feed and for those who wait.';
+
+CREATE FUNCTION amelia.note_status() RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'amelia_note_status';
+COMMENT ON FUNCTION amelia.note_status() IS
+'AFTER INSERT or UPDATE row trigger of workflows: notes the status for the feed.';
+
+CREATE FUNCTION amelia.feed_identity() RETURNS text
+LANGUAGE c STABLE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'amelia_feed_identity';
+COMMENT ON FUNCTION amelia.feed_identity() IS
+'Names the cluster and the database that a cursor of feed_after() is of.';
+
+CREATE PROCEDURE amelia.wait_events(
+	workflow_id uuid,
+	after_sequence integer DEFAULT 0,
+	timeout interval DEFAULT '30 seconds')
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'amelia_wait_events';
+COMMENT ON PROCEDURE amelia.wait_events(uuid, integer, interval) IS
+'Returns as soon as a workflow has an event behind after_sequence, at the latest when the time is over; then read events_after(). It holds the connection, but no snapshot. Errors: 25001 inside a transaction block, 53400 more sessions wait than amelia.max_waiters allows, 22023 a NULL.';
+REVOKE ALL ON PROCEDURE amelia.wait_events(uuid, integer, interval) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION
+	amelia.note_event(),
+	amelia.note_status(),
+	amelia.feed_identity(),
 	amelia.claim_workflow(text, interval, text, text[]),
 	amelia.heartbeat(uuid, bigint, interval),
 	amelia.check_lease(uuid, bigint),

@@ -19,8 +19,8 @@ CREATE INDEX idx_workflow_feed_xid ON amelia.workflow_feed (xid);
 
 CREATE TABLE amelia.feed_state (
 	id integer PRIMARY KEY DEFAULT 1 CHECK (id = 1),
-	pruned_to bigint NOT NULL DEFAULT 0
+	pruned_xid xid8 NOT NULL DEFAULT '0'
 );
 COMMENT ON TABLE amelia.feed_state IS
-'One row: up to which id prune_feed() has deleted rows of workflow_feed. A cursor from before it is refused.';
+'One row: the latest transaction of which prune_feed() has deleted rows of workflow_feed. A cursor from before it is refused.';
 INSERT INTO amelia.feed_state DEFAULT VALUES;
