@@ -59,7 +59,29 @@ typedef struct Range
 	bool		limit_known;
 	int32		limit;			/* of the profile; 0: none */
 	ClaimKey	key;
+	bool		is_bounded;		/* the scan ends before the range does: */
+	int16		bound;			/* what follows has lower priorities */
 } Range;
+
+/*
+ * Where the first row was the last time, if it took long to get there: when
+ * many rows have just left the queue and are not vacuumed yet, the index still
+ * leads past each of them. For a moment claims then begin there, so that a row
+ * of the same priority which comes in before it waits that long; one of a
+ * higher priority does not.
+ */
+typedef struct Mark
+{
+	TimestampTz until;			/* 0: there is none */
+	text	   *type;
+	text	   *profile;
+	ClaimKey	key;
+} Mark;
+
+#define SLOW_START_US 500
+#define MARK_LIFE_US USECS_PER_SEC
+
+static Mark mark = {0};
 
 static bool
 TextEquals(const text *a, const text *b)
@@ -162,11 +184,16 @@ JumpBelow(ClaimSearch *search, Range *range, int16 priority)
 static void
 Settle(ClaimSearch *search, Range *range, bool found)
 {
-	while (found)
+	while (found || range->is_bounded)
 	{
-		text	   *type = DatumGetTextPP(Column(search, range->slot, COLUMN_TYPE));
-
-		if (!TextEquals(type, range->type) ||
+		if (!found)
+		{
+			range->is_bounded = false;
+			JumpBelow(search, range, range->bound);
+			found = index_getnext_slot(range->scan, ForwardScanDirection, range->slot);
+			continue;
+		}
+		if (!TextEquals(DatumGetTextPP(Column(search, range->slot, COLUMN_TYPE)), range->type) ||
 			!TextEquals(RowProfile(search, range->slot), range->profile))
 			break;
 		ReadClaimKey(search, range->slot, &range->key);
@@ -175,6 +202,7 @@ Settle(ClaimSearch *search, Range *range, bool found)
 			range->is_open = true;
 			return;
 		}
+		range->is_bounded = false;
 		JumpBelow(search, range, range->key.priority);
 		found = index_getnext_slot(range->scan, ForwardScanDirection, range->slot);
 	}
@@ -191,10 +219,12 @@ NextRow(ClaimSearch *search, Range *range)
  * Open the first range that the keys lead to; NULL when there is none.
  */
 static Range *
-OpenRange(ClaimSearch *search, ScanKey keys, int nkeys)
+OpenRange(ClaimSearch *search, ScanKey keys, int nkeys, bool is_bounded, int16 bound)
 {
 	Range	   *range = palloc0(sizeof(Range));
 
+	range->is_bounded = is_bounded;
+	range->bound = bound;
 	range->slot = table_slot_create(search->workflows, NULL);
 	range->scan = CompatBeginIndexScan(search->workflows, search->index, search->snapshot, nkeys);
 	index_rescan(range->scan, nkeys > 0 ? keys : NULL, nkeys, NULL, 0);
@@ -206,6 +236,70 @@ OpenRange(ClaimSearch *search, ScanKey keys, int nkeys)
 	range->type = DatumGetTextPCopy(Column(search, range->slot, COLUMN_TYPE));
 	range->profile = (text *) pg_detoast_datum_copy((struct varlena *) RowProfile(search, range->slot));
 	Settle(search, range, true);
+	return range;
+}
+
+/* Note where the first range begins, because it took long to find. */
+static void
+SetMark(const Range *range, TimestampTz now)
+{
+	if (mark.type != NULL)
+	{
+		pfree(mark.type);
+		pfree(mark.profile);
+	}
+	mark.type = memcpy(MemoryContextAlloc(TopMemoryContext, VARSIZE_ANY(range->type)),
+					   range->type, VARSIZE_ANY(range->type));
+	mark.profile = memcpy(MemoryContextAlloc(TopMemoryContext, VARSIZE_ANY(range->profile)),
+						  range->profile, VARSIZE_ANY(range->profile));
+	mark.key = range->key;
+	mark.until = now + MARK_LIFE_US;
+}
+
+/*
+ * Open the first range at the mark, or at what has a higher priority.
+ */
+static Range *
+OpenAtMark(ClaimSearch *search)
+{
+	ScanKeyData keys[4];
+	Range	   *range;
+
+	InitTextKey(&keys[0], 1, search->index, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(mark.type));
+	InitTextKey(&keys[1], 2, search->index, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(mark.profile));
+	InitKey(&keys[2], 3, BTGreaterStrategyNumber, F_INT2GT, Int16GetDatum(mark.key.priority));
+	range = mark.key.priority == PG_INT16_MAX ? NULL :
+		OpenRange(search, keys, 3, true, mark.key.priority + 1);
+	if (range != NULL && range->is_open)
+		return range;
+	InitKey(&keys[2], 3, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(mark.key.priority));
+	InitKey(&keys[3], 4, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
+			TimestampTzGetDatum(mark.key.available_at));
+	return OpenRange(search, keys, 4, true, mark.key.priority);
+}
+
+/*
+ * Open the first range of all.
+ */
+static Range *
+OpenFirstRange(ClaimSearch *search)
+{
+	TimestampTz begin = GetCurrentTimestamp();
+	Range	   *range = NULL;
+
+	if (begin < mark.until)
+		range = OpenAtMark(search);
+	if (range != NULL && range->is_open)
+		return range;
+	mark.until = 0;
+	range = OpenRange(search, NULL, 0, false, 0);
+	if (range != NULL && range->is_open)
+	{
+		TimestampTz end = GetCurrentTimestamp();
+
+		if (end - begin > SLOW_START_US)
+			SetMark(range, end);
+	}
 	return range;
 }
 
@@ -250,7 +344,7 @@ OpenRanges(ClaimSearch *search)
 {
 	List	   *ranges = NIL;
 	ScanKeyData keys[2];
-	Range	   *range = OpenRange(search, NULL, 0);
+	Range	   *range = OpenFirstRange(search);
 	text	   *type = NULL;
 	bool		is_first = true;
 
@@ -264,7 +358,7 @@ OpenRanges(ClaimSearch *search)
 				return ranges;
 			InitTextKey(&keys[0], 1, search->index, BTGreaterStrategyNumber, F_TEXT_GT,
 						PointerGetDatum(type));
-			range = OpenRange(search, keys, 1);
+			range = OpenRange(search, keys, 1, false, 0);
 			if (range == NULL)
 				return ranges;
 		}
@@ -282,7 +376,7 @@ OpenRanges(ClaimSearch *search)
 					PointerGetDatum(type));
 		InitTextKey(&keys[1], 2, search->index, BTGreaterStrategyNumber, F_TEXT_GT,
 					PointerGetDatum(profile));
-		range = OpenRange(search, keys, 2);
+		range = OpenRange(search, keys, 2, false, 0);
 		CHECK_FOR_INTERRUPTS();
 	}
 }
