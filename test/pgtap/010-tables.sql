@@ -16,6 +16,7 @@ INSERT INTO contract VALUES
 	('profiles', 'plan_output_dir', 'text NOT NULL DEFAULT ''docs/plans''::text'),
 	('profiles', 'plan_path_pattern', 'text NOT NULL DEFAULT ''docs/plans/{date}-{issue_key}.md''::text'),
 	('profiles', 'agents', 'jsonb NOT NULL'),
+	('profiles', 'max_concurrent', 'integer'),
 	('profiles', 'is_active', 'boolean NOT NULL DEFAULT false'),
 	('profiles', 'created_at', 'ts'),
 	('profiles', 'updated_at', 'ts'),
@@ -41,6 +42,7 @@ INSERT INTO contract VALUES
 	('workflows', 'max_failures', 'integer NOT NULL DEFAULT 3'),
 	('workflows', 'retry_at', 'timestamp with time zone'),
 	('workflows', 'cancel_requested', 'boolean NOT NULL DEFAULT false'),
+	('workflows', 'parked', 'boolean NOT NULL DEFAULT false'),
 
 	('workflow_log', 'id', 'uuid NOT NULL DEFAULT amelia.uuid_v7()'),
 	('workflow_log', 'workflow_id', 'uuid NOT NULL'),
@@ -143,6 +145,35 @@ INSERT INTO contract VALUES
 	('workflow_leases', 'lease_token', 'bigint NOT NULL'),
 	('workflow_leases', 'claimed_at', 'ts'),
 	('workflow_leases', 'expires_at', 'timestamp with time zone NOT NULL'),
+	('workflow_leases', 'seen_at', 'ts'),
+	('workflow_leases', 'starts_until', 'timestamp with time zone'),
+	('workflow_leases', 'given_back', 'boolean NOT NULL DEFAULT false'),
+	('workflow_leases', 'slot', 'integer'),
+	('workflow_leases', 'profile_id', 'text'),
+	('workflow_leases', 'profile_slot', 'integer'),
+
+	('workflow_slots', 'scope', 'text NOT NULL'),
+	('workflow_slots', 'slot', 'integer NOT NULL'),
+	('workflow_slots', 'workflow_id', 'uuid NOT NULL'),
+
+	('workflow_inbox', 'id', 'bigint NOT NULL'),
+	('workflow_inbox', 'workflow_id', 'uuid NOT NULL'),
+	('workflow_inbox', 'kind', 'text NOT NULL'),
+	('workflow_inbox', 'data', 'jsonb'),
+	('workflow_inbox', 'sent_at', 'ts'),
+	('workflow_inbox', 'taken_at', 'timestamp with time zone'),
+	('workflow_inbox', 'lease_token', 'bigint'),
+
+	('workflow_feed', 'id', 'bigint NOT NULL'),
+	('workflow_feed', 'xid', 'xid8 NOT NULL'),
+	('workflow_feed', 'written_at', 'ts'),
+	('workflow_feed', 'workflow_id', 'uuid NOT NULL'),
+	('workflow_feed', 'first_sequence', 'integer'),
+	('workflow_feed', 'last_sequence', 'integer'),
+	('workflow_feed', 'new_status', 'text'),
+
+	('feed_state', 'id', 'integer NOT NULL DEFAULT 1'),
+	('feed_state', 'pruned_xid', 'xid8 NOT NULL DEFAULT ''0''::xid8'),
 
 	('workflow_threads', 'workflow_id', 'uuid NOT NULL'),
 	('workflow_threads', 'thread_id', 'text NOT NULL');
@@ -214,6 +245,10 @@ INSERT INTO contract_keys VALUES
 	('event_types', 'PRIMARY KEY (event_type)'),
 	('schema_migrations', 'PRIMARY KEY (version)'),
 	('workflow_leases', 'PRIMARY KEY (workflow_id)'),
+	('workflow_slots', 'PRIMARY KEY (scope, slot)'),
+	('workflow_inbox', 'PRIMARY KEY (id)'),
+	('workflow_feed', 'PRIMARY KEY (id)'),
+	('feed_state', 'PRIMARY KEY (id)'),
 	-- a thread belongs to one workflow
 	('workflow_threads', 'PRIMARY KEY (thread_id)');
 SELECT set_eq($$
@@ -239,6 +274,7 @@ INSERT INTO contract_references VALUES
 	('brainstorm_messages', 'FOREIGN KEY (session_id) REFERENCES amelia.brainstorm_sessions(id) ON DELETE CASCADE'),
 	('brainstorm_artifacts', 'FOREIGN KEY (session_id) REFERENCES amelia.brainstorm_sessions(id) ON DELETE CASCADE'),
 	('workflow_leases', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE'),
+	('workflow_inbox', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE'),
 	('workflow_threads', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE');
 SELECT set_eq($$
 	SELECT c.relname::text, pg_get_constraintdef(k.oid)

@@ -69,7 +69,7 @@ CREATE FUNCTION amelia.set_worker(workflow_id uuid, lease_token bigint) RETURNS 
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'amelia_set_worker';
 COMMENT ON FUNCTION amelia.set_worker(uuid, bigint) IS
-'Says for this transaction that what it writes to the workflow is the work of that lease: locks the workflow''s row, and raises 55000 when the lease is lost, now and at each later write. The transaction may idle no longer than the lease lasts (idle_in_transaction_session_timeout). P0002 no such workflow, 22023 a NULL.';
+'Says for this transaction that what it writes to the workflow is the work of that lease: locks the workflow''s row, and raises 55000 when the lease is lost, now and at each later write. The transaction may idle no longer than the lease lasts (idle_in_transaction_session_timeout). Errors: 55000 the lease is lost, P0002 no such workflow, 22023 a NULL.';
 
 CREATE FUNCTION amelia.end_lease() RETURNS trigger
 LANGUAGE c
