@@ -174,7 +174,7 @@ WriteNotes(void)
 		EditColumn(&row, table, "workflow_id", UUIDPGetDatum(&note->workflow), false);
 		EditColumn(&row, table, "first_sequence", Int32GetDatum(note->first), is_status);
 		EditColumn(&row, table, "last_sequence", Int32GetDatum(note->last), is_status);
-		EditColumn(&row, table, "new_status", is_status ? CStringGetTextDatum(note->status) : (Datum) 0,
+		EditColumn(&row, table, "moved_to", is_status ? CStringGetTextDatum(note->status) : (Datum) 0,
 				   !is_status);
 		InsertRow(table, &row);
 	}

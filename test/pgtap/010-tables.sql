@@ -170,7 +170,7 @@ INSERT INTO contract VALUES
 	('workflow_feed', 'workflow_id', 'uuid NOT NULL'),
 	('workflow_feed', 'first_sequence', 'integer'),
 	('workflow_feed', 'last_sequence', 'integer'),
-	('workflow_feed', 'new_status', 'text'),
+	('workflow_feed', 'moved_to', 'text'),
 
 	('feed_state', 'id', 'integer NOT NULL DEFAULT 1'),
 	('feed_state', 'pruned_xid', 'xid8 NOT NULL DEFAULT ''0''::xid8'),

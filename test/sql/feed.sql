@@ -21,7 +21,7 @@ ROLLBACK;
 INSERT INTO amelia.workflow_log (workflow_id, sequence, event_type, message) VALUES (t.w(2), 7, 'x', 'seven');
 SELECT amelia.append_event(t.w(2), 'x', 'once', id => t.e(1)), amelia.append_event(t.w(2), 'x', 'once', id => t.e(1));
 UPDATE amelia.workflows SET status = status, plan_cache = '{}';
-SELECT right(workflow_id::text, 2) AS workflow, new_status, first_sequence, last_sequence FROM amelia.workflow_feed ORDER BY id;
+SELECT right(workflow_id::text, 2) AS workflow, moved_to, first_sequence, last_sequence FROM amelia.workflow_feed ORDER BY id;
 SELECT right(workflow_id::text, 2) AS workflow, status, (event).sequence, (event).message FROM amelia.feed_after(:'cursor');
 -- Page by page it is the same.
 CREATE FUNCTION t.pages(cursor text, size integer) RETURNS TABLE (page integer, workflow text, status text, sequence integer)

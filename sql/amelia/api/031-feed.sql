@@ -57,7 +57,7 @@ BEGIN
 	until := COALESCE(until, pg_current_snapshot());
 
 	FOR line IN
-		SELECT f.id, f.written_at, f.workflow_id, f.new_status AS status, e AS event, e.sequence
+		SELECT f.id, f.written_at, f.workflow_id, f.moved_to AS status, e AS event, e.sequence
 		FROM (SELECT n.* FROM amelia.workflow_feed AS n
 				WHERE n.xid >= pg_snapshot_xmax(seen)
 				UNION ALL
@@ -67,7 +67,7 @@ BEGIN
 			ON e.workflow_id = f.workflow_id AND e.sequence BETWEEN f.first_sequence AND f.last_sequence
 		WHERE pg_visible_in_snapshot(f.xid, until)
 			AND (f.id, COALESCE(e.sequence, 0)) > (place, place_sequence)
-			AND (f.new_status IS NOT NULL OR e.id IS NOT NULL)
+			AND (f.moved_to IS NOT NULL OR e.id IS NOT NULL)
 			AND (workflow_ids IS NULL OR f.workflow_id = ANY (workflow_ids))
 		ORDER BY f.id, e.sequence
 		LIMIT row_limit

@@ -7,13 +7,13 @@ CREATE TABLE amelia.workflow_feed (
 	workflow_id uuid NOT NULL,
 	first_sequence integer,
 	last_sequence integer,
-	new_status text
+	moved_to text
 );
 COMMENT ON TABLE amelia.workflow_feed IS
 'A row for each run of events, and for each change of a status, that a transaction brought to a workflow: written as the last thing before its commit. The library writes it; read it with feed_after().';
 COMMENT ON COLUMN amelia.workflow_feed.xid IS
 'The transaction. feed_after() finds by it what a reader could not see before.';
-COMMENT ON COLUMN amelia.workflow_feed.new_status IS
+COMMENT ON COLUMN amelia.workflow_feed.moved_to IS
 'The workflow''s new status; NULL: the row is of events, from first_sequence to last_sequence.';
 CREATE INDEX idx_workflow_feed_xid ON amelia.workflow_feed (xid);
 
