@@ -127,7 +127,9 @@ is($disorder, 0, 'and the events of each workflow in order');
 is(join(',', sort keys %seen), join(',', sort split /\n/, value("SELECT workflow_id || ' ' || sequence FROM amelia.workflow_log")),
 	'and all that there is');
 
-# Nothing is lost: the rest can be claimed and finished.
+# Nothing is lost: the rest can be claimed and finished, once it is decided on
+# what a killed worker had asked; what waits for that in a worktree is behind it.
+$node->safe_psql('postgres', "SELECT count(amelia.decide(w.id, true)) FROM amelia.workflows AS w WHERE w.status = 'blocked'");
 $node->safe_psql('postgres', q{DO $$
 DECLARE
 	claimed record;
@@ -146,7 +148,7 @@ BEGIN
 		COMMIT;
 	END LOOP;
 END $$});
-is(value("SELECT count(*) FROM amelia.workflows WHERE status NOT IN ('completed', 'blocked')"), 0, 'none was lost');
+is(value("SELECT count(*) FROM amelia.workflows WHERE status <> 'completed'"), 0, 'none was lost');
 is(value('SELECT count(*) FROM amelia.workflow_slots'), 0, 'and no slot');
 $node->stop;
 done_testing();
