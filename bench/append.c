@@ -2,14 +2,14 @@
  *
  * append.c
  *	  The load of bench/append: clients that append events in one way or
- *	  another, for a slice of time, and how many transactions they committed.
+ *	  another, and how many transactions they commit.
  *
  *	  A cell is a number of clients, of workflows, and of rows in a
  *	  transaction. In each round every cell is measured once; in it the ways
  *	  of appending take short turns, so that what else the machine does
- *	  disturbs all of them alike. The tables are emptied before
- *	  each cell, each way has workflows of its own in them, and the numbers
- *	  that were given are checked in the end.
+ *	  disturbs all of them alike. The tables are emptied before each cell,
+ *	  each way has workflows of its own in them, and the numbers that were
+ *	  given are checked in the end.
  *
  *	  All clients are connections of this one process, which waits for them
  *	  in poll(). Each sends a prepared statement, one transaction, and the
@@ -65,7 +65,7 @@ typedef struct
 {
 	const char *name;
 	bool		is_batch;
-	const char *table;	/* where the rows go */
+	const char *schema; /* of the tables that the rows go into */
 	bool		retries; /* a unique violation is sent again */
 	const char *params; /* what $1, $2, ... are, as letters */
 	const char *sql;
@@ -119,7 +119,6 @@ typedef struct
 	uint64_t	random;
 	char		sequence[12];
 	const char *params[MAX_PARAMS];
-	bool		is_busy;
 	bool		has_failed; /* with a unique violation */
 } Client;
 
@@ -279,7 +278,7 @@ check_sequences(const Way *way, int workflows)
 
 	snprintf(sql, sizeof(sql),
 			 "SELECT count(*), COALESCE(max(sequence), 0), COALESCE(min(sequence), 1)"
-			 " FROM %s.workflow_log WHERE workflow_id = $1::uuid", way->table);
+			 " FROM %s.workflow_log WHERE workflow_id = $1::uuid", way->schema);
 	for (int i = 0; i < workflows; i++)
 	{
 		const char *params[] = {score->workflow_ids[i]};
@@ -343,7 +342,6 @@ send_prepared(Client *client, const Way *way)
 	if (!PQsendQueryPrepared(client->conn, name, strlen(way->params), client->params,
 							 NULL, NULL, 0))
 		fail("%s", PQerrorMessage(client->conn));
-	client->is_busy = true;
 	client->has_failed = false;
 }
 
@@ -394,10 +392,7 @@ receive(Client *client, const Way *way)
 	{
 		result = PQgetResult(client->conn);
 		if (result == NULL)
-		{
-			client->is_busy = false;
 			return true;
-		}
 		if (PQresultStatus(result) == PGRES_FATAL_ERROR)
 		{
 			const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);

@@ -23,8 +23,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # bench_server PARENT: starts a server in a new folder below PARENT, and sets
-# bench_dir and conninfo. Its settings keep checkpoints, autovacuum and full
-# buffers out of what is measured; what a commit waits for is as it comes.
+# bench_dir and conninfo. Its settings keep checkpoints, autovacuum, maintenance
+# and full buffers out of what is measured; what a commit waits for is as it comes.
 bench_server() {
 	bench_dir=$(mktemp -d "$1/amelia-bench.XXXXXX")
 	[ "$(id -u)" != 0 ] || chown "$(server_user):" "$bench_dir"
@@ -35,6 +35,7 @@ bench_server() {
 		listen_addresses = ''
 		unix_socket_directories = '$bench_dir'
 		shared_preload_libraries = 'amelia'
+		amelia.enabled = off
 		synchronous_commit = on
 		shared_buffers = '1GB'
 		max_wal_size = '8GB'
