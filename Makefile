@@ -87,12 +87,17 @@ stop:
 test:
 	@scripts/run-tests
 
+# The stress test as long and as wide as it should be now and then.
+stress:
+	@AMELIA_STRESS_SECONDS=60 AMELIA_STRESS_WORKERS=32 scripts/run-tests
+
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
 #: make quickstart   install what is missing, build, start a private server, load a run
 #: make stop         stop that server
 #: make test         install what is missing, build, run every test
+#: make stress       the same, with the stress test at full length
 #:
 #: make              build the server library and the extension script
 #: make client       build amelia-load and amelia-report (need libpq and jansson)
@@ -103,4 +108,4 @@ help:
 #: PG_CONFIG=/path/to/pg_config   chooses the PostgreSQL, 15 to 18
 
 FORCE:
-.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test help
+.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress help

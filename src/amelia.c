@@ -11,6 +11,8 @@
 #include "miscadmin.h"
 
 #include "event.h"
+#include "feed.h"
+#include "worker.h"
 
 COMPAT_MODULE_MAGIC;
 
@@ -23,6 +25,9 @@ _PG_init(void)
 	InitSequence();
 	InitInsert();
 	InitUsage();
+	InitWorker();
+	InitFeed();
+	InitWait();
 
 	/* Nothing may happen by itself while pg_upgrade is at work. */
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)

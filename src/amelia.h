@@ -48,6 +48,7 @@ extern TriggerData *GetTriggerData(FunctionCallInfo fcinfo, const char *function
 extern AttrNumber ColumnNumber(TupleDesc tupdesc, const char *name);
 extern AttrNumber ColumnOfType(TupleDesc tupdesc, const char *name, Oid type);
 extern bool SameValue(TupleDesc tupdesc, AttrNumber column, HeapTuple a, HeapTuple b);
+extern bool OnlyChanged(TriggerData *data, const char *const *names);
 extern bool OnlyCountersChanged(TriggerData *data);
 
 /* execute.c */

@@ -59,4 +59,26 @@
 #define CompatWaitEvent(name) PG_WAIT_EXTENSION
 #endif
 
+/* 16: some indexes only summarize, and an update may touch none but those. */
+#if PG_VERSION_NUM >= 160000
+#define CompatUpdateIndexes TU_UpdateIndexes
+#define CompatInsertIndexTuples(result, slot, estate) \
+	ExecInsertIndexTuples((result), (slot), (estate), false, false, NULL, NIL, false)
+#define COMPAT_NO_INDEXES TU_None
+#else
+#define CompatUpdateIndexes bool
+#define CompatInsertIndexTuples(result, slot, estate) \
+	ExecInsertIndexTuples((result), (slot), (estate), false, false, NULL, NIL)
+#define COMPAT_NO_INDEXES false
+#endif
+
+/* 16: what a check hook leaves for the assign hook is in guc's own memory. */
+#if PG_VERSION_NUM >= 160000
+#define CompatGucAlloc(size) guc_malloc(LOG, (size))
+#define CompatGucFree(pointer) guc_free(pointer)
+#else
+#define CompatGucAlloc(size) malloc(size)
+#define CompatGucFree(pointer) free(pointer)
+#endif
+
 #endif							/* AMELIA_COMPAT_H */

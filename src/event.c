@@ -29,6 +29,10 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
+#include "fence.h"
+#include "lease.h"
+#include "worker.h"
+
 PG_FUNCTION_INFO_V1(amelia_append_event);
 PG_FUNCTION_INFO_V1(amelia_append_events);
 
@@ -389,10 +393,12 @@ AreNew(Datum workflow, const Event *events, int count, const Event *stored, int 
 
 /*
  * Append the events, unless they were before, and get the range of their
- * sequences; empty when none is stored.
+ * sequences; empty when none is stored. token: of the lease that it is done
+ * under; NULL in it: of none that is said here.
  */
 static void
-AppendEvents(Datum workflow, const Event *events, int count, int32 *first, int32 *last)
+AppendEvents(Datum workflow, const Event *events, int count, const NullableDatum *token,
+			 int32 *first, int32 *last)
 {
 	Relation	log = OpenTable("workflow_log", RowExclusiveLock);
 	int			stored_count = count;
@@ -413,6 +419,10 @@ AppendEvents(Datum workflow, const Event *events, int count, int32 *first, int32
 		*first = 0;
 	if (*first == 0)
 		RefuseNoWorkflow(DatumGetUUIDP(workflow));
+	if (!token->isnull)
+		UseLease(DatumGetUUIDP(workflow), DatumGetInt64(token->value));
+	else if (MayBeFenced())
+		FenceWorkflow(DatumGetUUIDP(workflow), true);
 
 	if (insert != NULL)
 		may_be_stored = IsAnyStored(log, events, count);
@@ -460,7 +470,7 @@ amelia_append_event(PG_FUNCTION_ARGS)
 		event.values[i] = event.nulls[i] ? (Datum) 0 : PG_GETARG_DATUM(i + 1);
 	}
 	CheckEvent(&event);
-	AppendEvents(PG_GETARG_DATUM(0), &event, 1, &first, &last);
+	AppendEvents(PG_GETARG_DATUM(0), &event, 1, &fcinfo->args[EVENT_FIELDS + 1], &first, &last);
 
 	/* Its type is switched off, or somebody's trigger left it out. */
 	if (first > last)
@@ -484,6 +494,6 @@ amelia_append_events(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 		RefuseMissing("events");
 	events = ReadEvents(PG_GETARG_DATUM(1), &count);
-	AppendEvents(PG_GETARG_DATUM(0), events, count, &first, &last);
+	AppendEvents(PG_GETARG_DATUM(0), events, count, &fcinfo->args[2], &first, &last);
 	PG_RETURN_DATUM(SequenceRange(first, last));
 }

@@ -44,6 +44,7 @@ typedef struct Event
 
 extern const EventFieldInfo event_fields[EVENT_FIELDS];
 
+extern Datum amelia_append_event(PG_FUNCTION_ARGS);
 extern void CheckEvent(const Event *event);
 extern Event *ReadEvents(Datum events, int *count);
 

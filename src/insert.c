@@ -35,6 +35,11 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "feed.h"
+
+/* what tells the feed, and fences */
+#define NOTE_TRIGGER "zzz_note_event"
+
 /* What is known of the log; looked up anew after it changed. */
 static struct
 {
@@ -52,6 +57,7 @@ static struct
 
 struct EventInsert
 {
+	bool		is_noted;		/* the feed is to be told */
 	EState	   *estate;
 	ResultRelInfo *relation;
 	TupleTableSlot *slot;
@@ -111,7 +117,8 @@ HasOnlyOurTriggers(Relation log)
 		Trigger    *trigger = &triggers->triggers[i];
 
 		if (TRIGGER_FOR_INSERT(trigger->tgtype) && trigger->tgfoid != F_RI_FKEY_CHECK_INS &&
-			strcmp(trigger->tgname, "zzz_allocate_sequence") != 0)
+			strcmp(trigger->tgname, "zzz_allocate_sequence") != 0 &&
+			strcmp(trigger->tgname, NOTE_TRIGGER) != 0)
 			return false;
 	}
 	return true;
@@ -244,24 +251,32 @@ IsAnyStored(Relation log, const Event *events, int count)
 
 /*
  * Leave out the triggers that have nothing to do: ours, because the numbers
- * are given; the check for the workflow, because we hold its row; the check
- * for the parents, when no event has one.
+ * are given, the lease is checked and the feed is told of all at once; the
+ * check for the workflow, because we hold its row; the check for the parents,
+ * when no event has one. Returns whether the feed is to be told.
  */
-static void
+static bool
 OmitTriggers(TriggerDesc *triggers, bool has_parents)
 {
+	bool		is_noted = false;
+
 	if (triggers == NULL)
-		return;
+		return false;
 	triggers->trig_insert_before_row = false;
 	for (int i = 0; i < triggers->numtriggers; i++)
 	{
 		Trigger    *trigger = &triggers->triggers[i];
 
-		if (OidIsValid(trigger->tgconstraint) &&
-			(trigger->tgconstraint == shape.workflow_key ||
-			 (trigger->tgconstraint == shape.parent_key && !has_parents)))
-			trigger->tgenabled = TRIGGER_DISABLED;
+		if (strcmp(trigger->tgname, NOTE_TRIGGER) == 0)
+			is_noted = trigger->tgenabled != TRIGGER_DISABLED &&
+				trigger->tgenabled != TRIGGER_FIRES_ON_REPLICA;
+		else if (!OidIsValid(trigger->tgconstraint) ||
+				 (trigger->tgconstraint != shape.workflow_key &&
+				  (trigger->tgconstraint != shape.parent_key || has_parents)))
+			continue;
+		trigger->tgenabled = TRIGGER_DISABLED;
 	}
+	return is_noted;
 }
 
 /*
@@ -281,7 +296,7 @@ BeginInsert(Relation log, const Event *events, int count)
 	insert->estate = estate;
 	insert->relation = makeNode(ResultRelInfo);
 	InitResultRelInfo(insert->relation, log, 0, NULL, 0);
-	OmitTriggers(insert->relation->ri_TrigDesc, has_parents);
+	insert->is_noted = OmitTriggers(insert->relation->ri_TrigDesc, has_parents);
 	ExecOpenIndices(insert->relation, false);
 	estate->es_opened_result_relations = list_make1(insert->relation);
 	insert->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(log), table_slot_callbacks(log));
@@ -327,6 +342,8 @@ FinishInsert(EventInsert *insert, const Event *events, int count, Datum workflow
 	}
 	AfterTriggerEndQuery(insert->estate);
 	MemoryContextSwitchTo(caller);
+	if (insert->is_noted)
+		NoteEvents(DatumGetUUIDP(workflow), first, first + count - 1);
 	EndInsert(insert);
 	CommandCounterIncrement();
 }

@@ -94,29 +94,45 @@ SameValue(TupleDesc tupdesc, AttrNumber column, HeapTuple a, HeapTuple b)
 }
 
 /*
- * Whether an UPDATE changed the counters that sequences are kept by, or
- * retention's mark, and nothing else: that is no act of a client's on the row.
+ * Whether an UPDATE changed some of the columns of a list, which ends with
+ * NULL, and nothing else.
  */
 bool
-OnlyCountersChanged(TriggerData *data)
+OnlyChanged(TriggerData *data, const char *const *names)
 {
 	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
-	bool		counter_changed = false;
+	bool		any = false;
 
 	for (int i = 0; i < tupdesc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
+		bool		listed = false;
 
 		if (attribute->attisdropped ||
 			SameValue(tupdesc, i + 1, data->tg_trigtuple, data->tg_newtuple))
 			continue;
-		if (strcmp(NameStr(attribute->attname), "sequence_floor") != 0 &&
-			strcmp(NameStr(attribute->attname), "events_removed") != 0 &&
-			strcmp(NameStr(attribute->attname), "traces_removed_to") != 0)
+		for (const char *const *name = names; *name != NULL && !listed; name++)
+			listed = strcmp(NameStr(attribute->attname), *name) == 0;
+		if (!listed)
 			return false;
-		counter_changed = true;
+		any = true;
 	}
-	return counter_changed;
+	return any;
+}
+
+/*
+ * Whether an UPDATE changed the counters that sequences are kept by, or the
+ * marks of retention and of claims, and nothing else: that is no act of a
+ * client's on the row.
+ */
+bool
+OnlyCountersChanged(TriggerData *data)
+{
+	static const char *const counters[] = {
+		"sequence_floor", "events_removed", "traces_removed_to", "parked", NULL
+	};
+
+	return OnlyChanged(data, counters);
 }
 
 /*

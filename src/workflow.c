@@ -19,6 +19,9 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "fence.h"
+#include "worker.h"
+
 PG_FUNCTION_INFO_V1(amelia_check_transition);
 PG_FUNCTION_INFO_V1(amelia_enforce_workflow_update);
 
@@ -192,6 +195,46 @@ CheckCounter(TriggerData *data, const char *name, Oid type, const pg_uuid_t *wor
 }
 
 /*
+ * A parked workflow shows itself to claims again when its place in the queue
+ * changes, or it leaves the queue.
+ */
+static void
+Unpark(RowChanges *changes, TriggerData *data)
+{
+	static const char *const places[] = {
+		"status", "priority", "available_at", "worktree_path", "retry_at"
+	};
+	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
+	bool		is_null;
+
+	if (!DatumGetBool(heap_getattr(data->tg_newtuple, ColumnNumber(tupdesc, "parked"), tupdesc, &is_null)))
+		return;
+	for (size_t i = 0; i < lengthof(places); i++)
+	{
+		if (SameValue(tupdesc, ColumnNumber(tupdesc, places[i]), data->tg_trigtuple, data->tg_newtuple))
+			continue;
+		SetUnlessChanged(changes, data, "parked", BOOLOID, BoolGetDatum(false), false);
+		return;
+	}
+}
+
+/*
+ * Refuse what is not written under the workflow's lease. Its place in the
+ * queue is not the worker's: anybody may ask for its end.
+ */
+static void
+Fence(TriggerData *data, const pg_uuid_t *workflow)
+{
+	static const char *const queue_columns[] = {
+		"sequence_floor", "events_removed", "parked", "priority", "available_at",
+		"max_failures", "cancel_requested", NULL
+	};
+
+	if (MayBeFenced() && !OnlyChanged(data, queue_columns))
+		FenceWorkflow(workflow, true);
+}
+
+/*
  * enforce_workflow_update() returns trigger
  */
 Datum
@@ -207,9 +250,11 @@ amelia_enforce_workflow_update(PG_FUNCTION_ARGS)
 													  ColumnOfType(tupdesc, "id", UUIDOID),
 													  tupdesc, &is_null));
 
+	Fence(data, workflow);
 	CheckCounter(data, "sequence_floor", INT4OID, workflow);
 	CheckCounter(data, "events_removed", INT8OID, workflow);
 	ApplyTransition(&changes, data, workflow, now);
+	Unpark(&changes, data);
 	if (!OnlyCountersChanged(data))
 		SetUnlessChanged(&changes, data, "updated_at", TIMESTAMPTZOID, now, false);
 

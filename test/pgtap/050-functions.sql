@@ -16,14 +16,14 @@ INSERT INTO contract VALUES
 	('create_workflow', 'issue_id text, worktree_path text, workflow_type text DEFAULT ''full'', profile_id text DEFAULT NULL, issue_cache jsonb DEFAULT NULL, id uuid DEFAULT NULL', 'amelia.workflows', 'v'),
 	('get_workflow', 'id uuid', 'SETOF amelia.workflows', 's'),
 	('active_workflow', 'worktree_path text', 'SETOF amelia.workflows', 's'),
-	('set_workflow_status', 'id uuid, status text, failure_reason text DEFAULT NULL', 'amelia.workflows', 'v'),
+	('set_workflow_status', 'id uuid, status text, failure_reason text DEFAULT NULL, lease_token bigint DEFAULT NULL', 'amelia.workflows', 'v'),
 	('set_plan_cache', 'id uuid, plan jsonb', 'void', 'v'),
 	('list_workflows', 'status text DEFAULT NULL, worktree_path text DEFAULT NULL, row_limit integer DEFAULT 20, after_started_at timestamptz DEFAULT NULL, after_id uuid DEFAULT NULL', 'SETOF amelia.workflows', 's'),
 	('count_workflows', 'status text DEFAULT NULL, worktree_path text DEFAULT NULL', 'bigint', 's'),
 	('list_active_workflows', 'worktree_path text DEFAULT NULL', 'SETOF amelia.workflows', 's'),
 	-- events
-	('append_event', 'workflow_id uuid, event_type text, message text, level text DEFAULT NULL, agent text DEFAULT NULL, data jsonb DEFAULT NULL, is_error boolean DEFAULT NULL, "timestamp" timestamptz DEFAULT NULL, id uuid DEFAULT NULL, correlation_id text DEFAULT NULL, tool_name text DEFAULT NULL, tool_input jsonb DEFAULT NULL, trace_id text DEFAULT NULL, parent_id uuid DEFAULT NULL', 'integer', 'v'),
-	('append_events', 'workflow_id uuid, events jsonb', 'int4range', 'v'),
+	('append_event', 'workflow_id uuid, event_type text, message text, level text DEFAULT NULL, agent text DEFAULT NULL, data jsonb DEFAULT NULL, is_error boolean DEFAULT NULL, "timestamp" timestamptz DEFAULT NULL, id uuid DEFAULT NULL, correlation_id text DEFAULT NULL, tool_name text DEFAULT NULL, tool_input jsonb DEFAULT NULL, trace_id text DEFAULT NULL, parent_id uuid DEFAULT NULL, lease_token bigint DEFAULT NULL', 'integer', 'v'),
+	('append_events', 'workflow_id uuid, events jsonb, lease_token bigint DEFAULT NULL', 'int4range', 'v'),
 	('next_sequence', 'workflow_id uuid, count integer DEFAULT 1', 'integer', 'v'),
 	('last_sequence', 'workflow_id uuid', 'integer', 's'),
 	('events_after', 'workflow_id uuid, after_sequence integer DEFAULT 0, row_limit integer DEFAULT 1000', 'SETOF amelia.workflow_log', 's'),
@@ -31,7 +31,7 @@ INSERT INTO contract VALUES
 	('recent_events', 'workflow_id uuid, row_limit integer DEFAULT 50', 'SETOF amelia.workflow_log', 's'),
 	('event_exists', 'id uuid', 'boolean', 's'),
 	-- tokens and cost
-	('record_usage', 'workflow_id uuid, agent text, model text, input_tokens integer, output_tokens integer, cache_read_tokens integer DEFAULT 0, cache_creation_tokens integer DEFAULT 0, cost_usd numeric DEFAULT NULL, duration_ms integer DEFAULT 0, num_turns integer DEFAULT 1, "timestamp" timestamptz DEFAULT NULL, id uuid DEFAULT NULL', 'uuid', 'v'),
+	('record_usage', 'workflow_id uuid, agent text, model text, input_tokens integer, output_tokens integer, cache_read_tokens integer DEFAULT 0, cache_creation_tokens integer DEFAULT 0, cost_usd numeric DEFAULT NULL, duration_ms integer DEFAULT 0, num_turns integer DEFAULT 1, "timestamp" timestamptz DEFAULT NULL, id uuid DEFAULT NULL, lease_token bigint DEFAULT NULL', 'uuid', 'v'),
 	('token_summary', 'workflow_id uuid, OUT total_input_tokens bigint, OUT total_output_tokens bigint, OUT total_cache_read_tokens bigint, OUT total_cache_creation_tokens bigint, OUT total_cost_usd numeric, OUT total_duration_ms bigint, OUT total_turns bigint', 'record', 's'),
 	('token_summaries', 'workflow_ids uuid[]', 'TABLE(workflow_id uuid, total_input_tokens bigint, total_output_tokens bigint, total_cache_read_tokens bigint, total_cache_creation_tokens bigint, total_cost_usd numeric, total_duration_ms bigint, total_turns bigint)', 's'),
 	('usage_summary', 'start_date date, end_date date, profile_id text DEFAULT NULL, OUT total_cost_usd numeric, OUT total_workflows bigint, OUT total_tokens bigint, OUT total_duration_ms bigint, OUT previous_period_cost_usd numeric, OUT finished_workflows bigint, OUT successful_workflows bigint, OUT success_rate numeric', 'SETOF record', 's'),
@@ -76,6 +76,23 @@ INSERT INTO contract VALUES
 	('checkpoint_stats', 'OUT schema_name name, OUT owner name, OUT threads bigint, OUT checkpoints bigint, OUT row_count bigint, OUT bytes bigint, OUT oldest timestamptz, OUT newest timestamptz, OUT largest_threads jsonb, OUT problem text', 'SETOF record', 'v'),
 	('maintenance_status', '', 'TABLE(active boolean, state text, reason text, preloaded boolean, naptime interval, launcher_pid integer, worker_pid integer, last_round timestamptz, last_round_finished timestamptz, last_round_outcome text, last_look timestamptz, next_round timestamptz, errors_in_a_row integer, last_error text, last_error_sqlstate text, last_error_at timestamptz, schema_version integer, code_version integer, checkpoint_problems text[], vacuum_held_by text, vacuum_held_since timestamptz, vacuum_held_age integer)', 'v'),
 	('vacuum_holders', '', 'TABLE(holder text, since timestamptz, age integer)', 'v'),
+	-- workers and the feed
+	('claim_workflow', 'worker text, lease interval DEFAULT ''00:01:00'', profile_id text DEFAULT NULL, workflow_types text[] DEFAULT NULL[]', 'TABLE(id uuid, issue_id text, worktree_path text, status text, workflow_type text, profile_id text, plan_cache jsonb, issue_cache jsonb, failure_reason text, created_at timestamp with time zone, started_at timestamp with time zone, completed_at timestamp with time zone, updated_at timestamp with time zone, sequence_floor integer, events_removed bigint, priority smallint, available_at timestamp with time zone, failures integer, max_failures integer, retry_at timestamp with time zone, cancel_requested boolean, parked boolean, lease_token bigint, expires_at timestamp with time zone)', 'v'),
+	('heartbeat', 'workflow_id uuid, lease_token bigint, lease interval DEFAULT ''00:01:00'', OUT expires_at timestamptz, OUT cancel_requested boolean', 'record', 'v'),
+	('release_workflow', 'workflow_id uuid, lease_token bigint, status text DEFAULT NULL, failure_reason text DEFAULT NULL, retry_after interval DEFAULT NULL', 'amelia.workflows', 'v'),
+	('request_cancel', 'workflow_id uuid', 'amelia.workflows', 'v'),
+	('requeue_workflow', 'workflow_id uuid, failures integer DEFAULT 1', 'amelia.workflows', 'v'),
+	('dead_workflows', 'row_limit integer DEFAULT 100', 'SETOF amelia.workflows', 's'),
+	('queue_status', '', 'TABLE(by_status jsonb, oldest_waiting timestamp with time zone, claims_per_minute bigint, expired_leases bigint, held bigint, max_concurrent integer, workers jsonb)', 's'),
+	('set_worker', 'workflow_id uuid, lease_token bigint', 'void', 'v'),
+	('fence_checkpoints', 'schema name, enable boolean DEFAULT true', 'integer', 'v'),
+	('request_approval', 'workflow_id uuid, lease_token bigint, question text, data jsonb DEFAULT NULL', 'amelia.workflows', 'v'),
+	('decide', 'workflow_id uuid, approved boolean, comment text DEFAULT NULL', 'amelia.workflows', 'v'),
+	('send_to_workflow', 'workflow_id uuid, kind text, data jsonb DEFAULT NULL', 'bigint', 'v'),
+	('take_inbox', 'workflow_id uuid, lease_token bigint', 'TABLE(id bigint, kind text, data jsonb, sent_at timestamp with time zone)', 'v'),
+	('feed_after', 'cursor text DEFAULT NULL, row_limit integer DEFAULT 1000, workflow_ids uuid[] DEFAULT NULL[]', 'TABLE(next_cursor text, written_at timestamp with time zone, workflow_id uuid, status text, event amelia.workflow_log)', 'v'),
+	('wait_events', 'IN workflow_id uuid, IN after_sequence integer DEFAULT 0, IN timeout interval DEFAULT ''00:00:30''', NULL, 'v'),
+	('prune_feed', 'keep interval DEFAULT ''1 day'', row_limit integer DEFAULT 10000', 'bigint', 'v'),
 	-- the house
 	('uuid_v7', '', 'uuid', 'v'),
 	('migrate', '', 'text', 'v'),
@@ -120,7 +137,8 @@ SELECT set_eq($$
 $$, $$
 	SELECT e.name, 'c'
 	FROM unnest(ARRAY['uuid_v7', 'touch_updated_at', 'enforce_workflow_update', 'allocate_sequence',
-		'keep_sequence', 'keep_sequence_floor', 'append_event', 'append_events', 'mark_usage_day', 'mark_history_day']) AS e (name)
+		'keep_sequence', 'keep_sequence_floor', 'append_event', 'append_events', 'mark_usage_day', 'mark_history_day',
+		'set_worker', 'end_lease', 'unpark_next', 'free_slots', 'fence_workflow', 'fence_thread', 'note_event', 'note_status']) AS e (name)
 $$, 'every function has a search_path of its own, save these');
 
 -- What belongs to the extension: the functions in C, scripts() and migrate().
@@ -150,14 +168,14 @@ SELECT bag_eq($$
 	WHERE a.attrelid = 'amelia.workflow_log'::regclass AND a.attnum > 0 AND NOT a.attisdropped
 		AND a.attname NOT IN ('sequence', 'sequence_allocated')
 $$, $$
-	SELECT n.name FROM actual AS a, unnest(a.names) AS n (name) WHERE a.function_name = 'append_event'
+	SELECT n.name FROM actual AS a, unnest(a.names) AS n (name) WHERE a.function_name = 'append_event' AND n.name <> 'lease_token'
 $$, 'append_event() takes every column that a client may fill in');
 SELECT id AS workflow FROM amelia.create_workflow('A-1', '/w') \gset
 SELECT lives_ok(format('SELECT amelia.append_events(%L, %L)', :'workflow', jsonb_build_array(
 		jsonb_object_agg(n.name, NULL) || '{"event_type": "t", "message": "m"}')),
 	'append_events() knows the same names')
 FROM actual AS a, unnest(a.names) AS n (name)
-WHERE a.function_name = 'append_event' AND n.name <> 'workflow_id';
+WHERE a.function_name = 'append_event' AND n.name NOT IN ('workflow_id', 'lease_token');
 SELECT throws_ok(format('SELECT amelia.append_events(%L, %L)', :'workflow',
 		'[{"event_type": "t", "message": "m", "sequence": 1}]'), '22023', NULL, '… and no others');
 
@@ -328,6 +346,11 @@ SELECT is_empty($$
 	SELECT a.signature FROM actual AS a
 	WHERE NOT a.is_trigger AND a.kind = 'f' AND a.function_name <> 'migrate'
 		AND a.function_name NOT IN (SELECT c.function_name FROM calls AS c)
+		-- these need a lease: test/sql has them
+		AND a.function_name <> ALL (ARRAY['claim_workflow', 'heartbeat', 'check_lease', 'give_back', 'set_worker',
+			'release_workflow', 'request_cancel', 'requeue_workflow', 'dead_workflows', 'queue_status',
+			'retry_delay', 'request_approval', 'decide', 'send_to_workflow', 'take_inbox',
+			'fence_checkpoints', 'feed_after', 'feed_identity', 'prune_feed'])
 $$, 'every function was called');
 SELECT matches(amelia.migrate(), 'nothing to do', 'migrate() finds a complete schema');
 

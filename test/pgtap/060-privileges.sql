@@ -95,6 +95,7 @@ $$, $$
 	VALUES ('workflows', 'INSERT'), ('workflows', 'UPDATE'), ('workflow_log', 'INSERT'), ('token_usage', 'INSERT'),
 		('unpriced_usage', 'INSERT'),
 		('workflow_threads', 'INSERT'), ('workflow_threads', 'UPDATE'),
+		('workflow_inbox', 'INSERT'), ('workflow_inbox', 'UPDATE'),
 		('workflow_prompt_versions', 'INSERT'), ('workflow_prompt_versions', 'UPDATE'),
 		('brainstorm_sessions', 'INSERT'), ('brainstorm_sessions', 'UPDATE'),
 		('brainstorm_messages', 'INSERT'), ('brainstorm_artifacts', 'INSERT'), ('brainstorm_artifacts', 'UPDATE')
@@ -159,7 +160,8 @@ FROM contract AS c LEFT JOIN functions AS f ON f.name = c.function_name;
 SELECT set_eq($$
 	SELECT f.name FROM functions AS f
 	WHERE f.volatility = 'v' AND has_function_privilege('contract_reader', f.oid, 'EXECUTE')
-$$, ARRAY['retention_preview', 'checkpoint_stats', 'maintenance_status', 'maintenance_state', 'vacuum_holders'],
+$$, ARRAY['retention_preview', 'checkpoint_stats', 'maintenance_status', 'maintenance_state', 'vacuum_holders',
+		'feed_after', 'wait_events'],
 	'a reader calls nothing that writes');
 
 -- Twice is no error and changes nothing.

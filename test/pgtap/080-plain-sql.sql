@@ -47,8 +47,12 @@ INSERT INTO workflow_log (workflow_id, sequence, "timestamp", event_type, messag
 VALUES ('00000000-0000-0000-0000-000000000001', 1, 'infinity', 't', 'm');
 INSERT INTO token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
 VALUES ('00000000-0000-0000-0000-000000000001', 'a', 'm', 1, 1, 1, '-infinity');
-INSERT INTO workflow_leases (workflow_id, worker, lease_token, claimed_at, expires_at)
-VALUES ('00000000-0000-0000-0000-000000000001', 'w', 1, '-infinity', 'infinity');
+INSERT INTO workflow_leases (workflow_id, worker, lease_token, claimed_at, expires_at, seen_at, starts_until)
+VALUES ('00000000-0000-0000-0000-000000000001', 'w', 1, '-infinity', 'infinity', '-infinity', 'infinity');
+INSERT INTO workflow_inbox (workflow_id, kind, sent_at, taken_at)
+VALUES ('00000000-0000-0000-0000-000000000001', 'k', '-infinity', 'infinity');
+INSERT INTO workflow_feed (xid, workflow_id, written_at)
+VALUES ('1', '00000000-0000-0000-0000-000000000001', '-infinity');
 INSERT INTO checkpoint_schemas (schema_name, registered_at) VALUES ('s', 'infinity');
 INSERT INTO retention_runs (requested_by, pid, thorough, started_at, finished_at) VALUES ('r', 1, false, '-infinity', 'infinity');
 INSERT INTO workflow_history (workflow_id, workflow_type, status, started_at, completed_at, deleted_at)

@@ -108,12 +108,13 @@ sub signature
 	  if $function->{kind} eq 'p';
 	my ($arguments, $result) = map {
 		s/timestamp with time zone/timestamptz/gr =~ s/(DEFAULT (?:NULL|'[^']*'))::[a-z ]+/$1/gr
-	} @{$function}{qw(arguments result)};
+	} map { $_ // '' } @{$function}{qw(arguments result)};
 	my @out = $arguments =~ /OUT ([^,]*)/g;
 
 	$result = ($result =~ /^SETOF/ ? 'SETOF ' : '') . 'record(' . join(', ', @out) . ')' if @out;
 	$arguments =~ s/(, )?OUT [^,]*//g;
-	return "amelia.$function->{name}($arguments) → $result";
+	# A procedure has none.
+	return "amelia.$function->{name}($arguments)" . ($result ne '' ? " → $result" : '');
 }
 
 # A long signature stands on several lines.

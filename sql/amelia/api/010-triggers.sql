@@ -12,6 +12,52 @@ CREATE OR REPLACE TRIGGER zzz_workflow_update
 	BEFORE UPDATE ON amelia.workflows
 	FOR EACH ROW EXECUTE FUNCTION amelia.enforce_workflow_update();
 
+-- Whoever moves a workflow away from in_progress ends its lease, and the next
+-- one of its worktree may come.
+CREATE OR REPLACE TRIGGER zzz_end_lease
+	AFTER UPDATE ON amelia.workflows
+	FOR EACH ROW
+	WHEN (OLD.status = 'in_progress' AND NEW.status <> 'in_progress')
+	EXECUTE FUNCTION amelia.end_lease();
+CREATE OR REPLACE TRIGGER zzz_unpark_next
+	AFTER UPDATE ON amelia.workflows
+	FOR EACH ROW
+	WHEN ((OLD.status IN ('pending', 'in_progress', 'blocked')
+			AND NEW.status IN ('pending', 'completed', 'failed', 'cancelled')
+			AND OLD.status <> NEW.status)
+		OR OLD.worktree_path <> NEW.worktree_path)
+	EXECUTE FUNCTION amelia.unpark_next();
+CREATE OR REPLACE TRIGGER zzz_unpark_next_deleted
+	AFTER DELETE ON amelia.workflows
+	FOR EACH ROW
+	WHEN (OLD.status IN ('pending', 'in_progress', 'blocked'))
+	EXECUTE FUNCTION amelia.unpark_next();
+CREATE OR REPLACE TRIGGER zzz_free_slots
+	AFTER DELETE ON amelia.workflow_leases
+	FOR EACH ROW
+	WHEN (OLD.slot IS NOT NULL OR OLD.profile_slot IS NOT NULL)
+	EXECUTE FUNCTION amelia.free_slots();
+CREATE OR REPLACE TRIGGER zzz_free_all_slots
+	BEFORE TRUNCATE ON amelia.workflow_leases
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia.free_all_slots();
+CREATE OR REPLACE TRIGGER zzz_fence
+	BEFORE INSERT OR UPDATE ON amelia.token_usage
+	FOR EACH ROW EXECUTE FUNCTION amelia.fence_workflow();
+CREATE OR REPLACE TRIGGER zzz_fence
+	AFTER UPDATE ON amelia.workflow_log
+	FOR EACH ROW EXECUTE FUNCTION amelia.fence_workflow();
+CREATE OR REPLACE TRIGGER zzz_note_event
+	AFTER INSERT ON amelia.workflow_log
+	FOR EACH ROW EXECUTE FUNCTION amelia.note_event();
+CREATE OR REPLACE TRIGGER zzz_note_status
+	AFTER UPDATE ON amelia.workflows
+	FOR EACH ROW
+	WHEN (OLD.status IS DISTINCT FROM NEW.status)
+	EXECUTE FUNCTION amelia.note_status();
+CREATE OR REPLACE TRIGGER zzz_note_created
+	AFTER INSERT ON amelia.workflows
+	FOR EACH ROW EXECUTE FUNCTION amelia.note_status();
+
 CREATE OR REPLACE TRIGGER zzz_allocate_sequence
 	BEFORE INSERT ON amelia.workflow_log
 	FOR EACH ROW EXECUTE FUNCTION amelia.allocate_sequence();

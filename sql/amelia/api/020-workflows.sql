@@ -57,7 +57,8 @@ COMMENT ON FUNCTION amelia.create_workflow(text, text, text, text, jsonb, uuid) 
 CREATE OR REPLACE FUNCTION amelia.set_workflow_status(
 	id uuid,
 	status text,
-	failure_reason text DEFAULT NULL)
+	failure_reason text DEFAULT NULL,
+	lease_token bigint DEFAULT NULL)
 RETURNS amelia.workflows
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -85,6 +86,9 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
 			MESSAGE = format('no workflow %s', set_workflow_status.id);
 	END IF;
+	IF lease_token IS NOT NULL THEN
+		PERFORM amelia.check_lease(set_workflow_status.id, lease_token);
+	END IF;
 	PERFORM amelia.check_transition(set_workflow_status.id, old_status, set_workflow_status.status);
 
 	UPDATE amelia.workflows AS w
@@ -99,8 +103,8 @@ BEGIN
 	RETURN moved;
 END
 $$;
-COMMENT ON FUNCTION amelia.set_workflow_status(uuid, text, text) IS
-'Moves a workflow along the state machine, writes the lifecycle event, and returns the workflow. failure_reason goes with failed and cancelled and is the event''s message. Errors: P0002 no such workflow, 55000 not a transition (to the status that is already there is none), 23505 another workflow is in_progress or blocked in its worktree, 53400 a budget is spent (to in_progress), 22023 a NULL, an unknown status, a reason where none belongs.';
+COMMENT ON FUNCTION amelia.set_workflow_status(uuid, text, text, bigint) IS
+'Moves a workflow along the state machine, writes the lifecycle event, and returns the workflow. failure_reason goes with failed and cancelled and is the event''s message. Errors: P0002 no such workflow, 55000 not a transition (to the status that is already there is none), 23505 another workflow is in_progress or blocked in its worktree, 53400 a budget is spent (to in_progress), 22023 a NULL, an unknown status, a reason where none belongs. With a lease_token, 55000 when that lease is lost.';
 
 CREATE OR REPLACE FUNCTION amelia.transition_event(old_status text, new_status text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -139,7 +143,7 @@ COMMENT ON FUNCTION amelia.set_plan_cache(uuid, jsonb) IS
 
 REVOKE ALL ON FUNCTION
 	amelia.create_workflow(text, text, text, text, jsonb, uuid),
-	amelia.set_workflow_status(uuid, text, text),
+	amelia.set_workflow_status(uuid, text, text, bigint),
 	amelia.transition_event(text, text),
 	amelia.set_plan_cache(uuid, jsonb)
 FROM PUBLIC;

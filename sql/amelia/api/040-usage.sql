@@ -12,7 +12,8 @@ CREATE OR REPLACE FUNCTION amelia.record_usage(
 	duration_ms integer DEFAULT 0,
 	num_turns integer DEFAULT 1,
 	"timestamp" timestamptz DEFAULT NULL,
-	id uuid DEFAULT NULL)
+	id uuid DEFAULT NULL,
+	lease_token bigint DEFAULT NULL)
 RETURNS uuid
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -41,6 +42,9 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
 			MESSAGE = format('no workflow %s', record_usage.workflow_id);
+	END IF;
+	IF lease_token IS NOT NULL THEN
+		PERFORM amelia.check_lease(record_usage.workflow_id, lease_token);
 	END IF;
 	IF cost IS NULL THEN
 		cost := amelia.check_cost('cost_usd', amelia.price_usage(record_usage.model,
@@ -94,8 +98,8 @@ BEGIN
 	RETURN record_usage.id;
 END
 $$;
-COMMENT ON FUNCTION amelia.record_usage(uuid, text, text, integer, integer, integer, integer, numeric, integer, integer, timestamptz, uuid) IS
-'Books what an agent used, and returns the row''s id. cost_usd in US dollars, rounded to six decimals, NULL: by the price of the model at the timestamp; duration_ms in milliseconds; timestamp NULL: now. Sent again with the same id and content it stores nothing; with other content 23505. Errors: P0002 no such workflow, no price for the model (unless the setting record_unpriced_usage books it with cost 0), 22023 a required argument is NULL, a negative number or NaN, 22003 a cost of 10000 or more.';
+COMMENT ON FUNCTION amelia.record_usage(uuid, text, text, integer, integer, integer, integer, numeric, integer, integer, timestamptz, uuid, bigint) IS
+'Books what an agent used, and returns the row''s id. cost_usd in US dollars, rounded to six decimals, NULL: by the price of the model at the timestamp; duration_ms in milliseconds; timestamp NULL: now. Sent again with the same id and content it stores nothing; with other content 23505. Errors: P0002 no such workflow, no price for the model (unless the setting record_unpriced_usage books it with cost 0), 22023 a required argument is NULL, a negative number or NaN, 22003 a cost of 10000 or more, 55000 the lease of lease_token is lost.';
 
 CREATE OR REPLACE FUNCTION amelia.token_summaries(workflow_ids uuid[])
 RETURNS TABLE (
@@ -143,7 +147,7 @@ COMMENT ON FUNCTION amelia.token_summary(uuid) IS
 'The totals of one workflow; NULLs when it used nothing. Cost in US dollars, duration in milliseconds.';
 
 REVOKE ALL ON FUNCTION
-	amelia.record_usage(uuid, text, text, integer, integer, integer, integer, numeric, integer, integer, timestamptz, uuid),
+	amelia.record_usage(uuid, text, text, integer, integer, integer, integer, numeric, integer, integer, timestamptz, uuid, bigint),
 	amelia.token_summaries(uuid[]),
 	amelia.token_summary(uuid)
 FROM PUBLIC;

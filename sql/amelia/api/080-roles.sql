@@ -7,6 +7,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 VALUES
 	('reader', ARRAY['schema_migrations', 'event_types', 'workflows', 'workflow_leases',
+			'workflow_slots', 'workflow_inbox', 'workflow_feed', 'feed_state',
 			'workflow_threads', 'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 			'workflow_prompt_versions', 'profiles', 'server_settings',
 			'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts',
@@ -21,7 +22,8 @@ VALUES
 			'recent_events', 'event_exists', 'token_summary', 'token_summaries',
 			'prompt_history', 'current_prompt', 'workflow_prompts', 'active_profile',
 			'settings', 'brainstorm_messages_after', 'list_brainstorm_sessions',
-			'brainstorm_usage', 'verify', 'verify_schema', 'verify_sequences',
+			'brainstorm_usage', 'queue_status', 'dead_workflows', 'feed_after', 'feed_identity',
+			'wait_events', 'verify', 'verify_schema', 'verify_sequences',
 			'verify_references', 'verify_workflows', 'api_objects', 'scripts',
 			'retention_preview', 'checkpoint_stats', 'checkpoint_sources', 'checkpoint_columns_problem',
 			'maintenance_status', 'maintenance_state', 'vacuum_holders',
@@ -34,9 +36,14 @@ VALUES
 			'create_workflow', 'set_workflow_status', 'transition_event', 'set_plan_cache',
 			'append_event', 'append_events', 'next_sequence', 'record_usage',
 			'check_prompt_version', 'record_workflow_prompt', 'add_brainstorm_message',
-			'link_thread', 'register_checkpoints', 'unregister_checkpoints']),
+			'link_thread', 'register_checkpoints', 'unregister_checkpoints',
+			'claim_workflow', 'heartbeat', 'check_lease', 'give_back', 'set_worker',
+			'retry_delay', 'release_workflow', 'request_approval', 'take_inbox',
+			'request_cancel', 'decide', 'send_to_workflow']),
 	('worker', ARRAY['workflow_log', 'token_usage', 'brainstorm_messages', 'unpriced_usage'], 'INSERT', '{}'),
-	('admin', ARRAY['event_types', 'workflows', 'workflow_leases', 'workflow_threads',
+	('worker', ARRAY['workflow_inbox'], 'INSERT, UPDATE', '{}'),
+	('admin', ARRAY['event_types', 'workflows', 'workflow_leases', 'workflow_slots',
+			'workflow_inbox', 'workflow_feed', 'feed_state', 'workflow_threads',
 			'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 			'workflow_prompt_versions', 'profiles', 'server_settings',
 			'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts'],
@@ -45,7 +52,7 @@ VALUES
 			'set_prompt_version', 'reset_prompt', 'set_active_profile',
 			'update_settings', 'check_settings', 'run_retention', 'delete_thread',
 			'unlink_thread', 'forget_workflow', 'close_days', 'load_prices', 'store_price',
-			'compact_budgets']),
+			'compact_budgets', 'requeue_workflow', 'fence_checkpoints', 'prune_feed']),
 	('admin', ARRAY['model_prices', 'unpriced_usage', 'budgets'], 'INSERT, UPDATE, DELETE', '{}'),
 	('admin', ARRAY['usage_history', 'workflow_history'], 'DELETE', '{}')
 $$;

@@ -15,18 +15,19 @@ CREATE FUNCTION amelia.append_event(
 	tool_name text DEFAULT NULL,
 	tool_input jsonb DEFAULT NULL,
 	trace_id text DEFAULT NULL,
-	parent_id uuid DEFAULT NULL)
+	parent_id uuid DEFAULT NULL,
+	lease_token bigint DEFAULT NULL)
 RETURNS integer
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'amelia_append_event';
-COMMENT ON FUNCTION amelia.append_event(uuid, text, text, text, text, jsonb, boolean, timestamptz, uuid, text, text, jsonb, text, uuid) IS
-'Appends an event and returns its sequence; NULL and nothing stored when the operator switched its type off in event_types. level NULL: from event_types; is_error NULL: whether the level is error; timestamp NULL: now. Sent again with the same id and content it returns the first sequence and stores nothing; with other content 23505. Errors: P0002 no such workflow or no event with that parent_id, 22023 a required argument is NULL, the level unknown, data or tool_input a JSON scalar, 22003 no number left.';
+COMMENT ON FUNCTION amelia.append_event(uuid, text, text, text, text, jsonb, boolean, timestamptz, uuid, text, text, jsonb, text, uuid, bigint) IS
+'Appends an event and returns its sequence; NULL and nothing stored when the operator switched its type off in event_types. level NULL: from event_types; is_error NULL: whether the level is error; timestamp NULL: now. Sent again with the same id and content it returns the first sequence and stores nothing; with other content 23505. Errors: P0002 no such workflow or no event with that parent_id, 22023 a required argument is NULL, the level unknown, data or tool_input a JSON scalar, 22003 no number left, 55000 the lease of lease_token is lost.';
 
-CREATE FUNCTION amelia.append_events(workflow_id uuid, events jsonb)
+CREATE FUNCTION amelia.append_events(workflow_id uuid, events jsonb, lease_token bigint DEFAULT NULL)
 RETURNS int4range
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'amelia_append_events';
-COMMENT ON FUNCTION amelia.append_events(uuid, jsonb) IS
+COMMENT ON FUNCTION amelia.append_events(uuid, jsonb, bigint) IS
 'Appends the events of an array of objects whose keys are append_event()''s arguments, all or none, and returns the range of their sequences, empty when nothing was stored. JSON null stands for an argument that is not given. Types that the operator switched off are left out. A batch in which every event has an id can be sent again. Errors as append_event(), 22023 for anything that is not such an array, and 22P02, 22007 or 22008 for a malformed id or time, each with the event and the key in its context.';
 
 CREATE FUNCTION amelia.next_sequence(workflow_id uuid, count integer DEFAULT 1)

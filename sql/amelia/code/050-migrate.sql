@@ -31,8 +31,8 @@ REVOKE ALL ON FUNCTION
 	amelia.keep_sequence(),
 	amelia.keep_sequence_floor(),
 	amelia.raise_sequence_floor(),
-	amelia.append_event(uuid, text, text, text, text, jsonb, boolean, timestamptz, uuid, text, text, jsonb, text, uuid),
-	amelia.append_events(uuid, jsonb),
+	amelia.append_event(uuid, text, text, text, text, jsonb, boolean, timestamptz, uuid, text, text, jsonb, text, uuid, bigint),
+	amelia.append_events(uuid, jsonb, bigint),
 	amelia.next_sequence(uuid, integer),
 	amelia.api_objects(),
 	amelia.migrate()

@@ -23,7 +23,8 @@ CREATE TABLE amelia.workflows (
 	max_failures integer NOT NULL DEFAULT 3 CHECK (max_failures >= 0),
 	retry_at timestamptz,
 	cancel_requested boolean NOT NULL DEFAULT false,
-	traces_removed_to integer
+	traces_removed_to integer,
+	parked boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE amelia.workflows IS
 'One run on one issue in one git worktree. The status moves only along the state machine, for a plain UPDATE too; an INSERT may bring any status and any timestamps.';
@@ -48,6 +49,8 @@ COMMENT ON COLUMN amelia.workflows.cancel_requested IS
 'Somebody asked for the end of it; the worker learns of it with its next heartbeat.';
 COMMENT ON COLUMN amelia.workflows.traces_removed_to IS
 'The last sequence when retention had deleted all trace events; NULL: it has not, or the workflow was resumed since. No index tells which workflows have trace events.';
+COMMENT ON COLUMN amelia.workflows.parked IS
+'Set by claims that met it while another workflow was active in its worktree, so that the next ones need not look at it again; cleared when its turn may have come. Nobody else needs to write it.';
 
 CREATE INDEX idx_workflows_issue_id ON amelia.workflows (issue_id);
 CREATE INDEX idx_workflows_status ON amelia.workflows (status);
@@ -58,18 +61,6 @@ CREATE UNIQUE INDEX idx_workflows_active_worktree ON amelia.workflows (worktree_
 	WHERE status IN ('in_progress', 'blocked');
 COMMENT ON INDEX amelia.idx_workflows_active_worktree IS
 'At most one workflow in a worktree is in_progress or blocked; any number may be pending.';
-
-CREATE TABLE amelia.workflow_leases (
-	workflow_id uuid PRIMARY KEY REFERENCES amelia.workflows (id) ON DELETE CASCADE,
-	worker text NOT NULL,
-	lease_token bigint NOT NULL,
-	claimed_at timestamptz NOT NULL DEFAULT now(),
-	expires_at timestamptz NOT NULL
-);
-COMMENT ON TABLE amelia.workflow_leases IS
-'A worker''s right to a workflow until a time. Narrow and apart, so that heartbeats neither rewrite workflows nor wait behind appends.';
-COMMENT ON COLUMN amelia.workflow_leases.lease_token IS
-'The fencing token: greater with every claim of that workflow.';
 
 CREATE TABLE amelia.workflow_threads (
 	thread_id text PRIMARY KEY,

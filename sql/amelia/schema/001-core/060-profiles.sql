@@ -7,6 +7,7 @@ CREATE TABLE amelia.profiles (
 	plan_output_dir text NOT NULL DEFAULT 'docs/plans',
 	plan_path_pattern text NOT NULL DEFAULT 'docs/plans/{date}-{issue_key}.md',
 	agents jsonb NOT NULL CHECK (jsonb_typeof(agents) = 'object'),
+	max_concurrent integer CHECK (max_concurrent >= 1),
 	is_active boolean NOT NULL DEFAULT false,
 	created_at timestamptz NOT NULL DEFAULT now(),
 	updated_at timestamptz NOT NULL DEFAULT now()
@@ -15,6 +16,8 @@ COMMENT ON TABLE amelia.profiles IS
 'How an orchestrator runs: tracker, directories, models per agent. At most one is active.';
 COMMENT ON COLUMN amelia.profiles.agents IS
 'An object: agent name → {driver, model, options}.';
+COMMENT ON COLUMN amelia.profiles.max_concurrent IS
+'How many workflows of this profile claims let run at the same time; NULL: no limit of its own. Providers limit rates per key.';
 CREATE UNIQUE INDEX idx_profiles_active ON amelia.profiles (is_active) WHERE is_active;
 
 CREATE TABLE amelia.server_settings (

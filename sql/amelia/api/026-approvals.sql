@@ -1,0 +1,170 @@
+-- Waiting for a person, the inbox, and the fence on LangGraph's tables.
+
+CREATE OR REPLACE FUNCTION amelia.request_approval(
+	workflow_id uuid,
+	lease_token bigint,
+	question text,
+	data jsonb DEFAULT NULL)
+RETURNS amelia.workflows
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	blocked amelia.workflows;
+BEGIN
+	PERFORM amelia.check_given('workflow_id', request_approval.workflow_id),
+		amelia.check_given('lease_token', request_approval.lease_token),
+		amelia.check_given('question', question),
+		amelia.check_container('data', data);
+	PERFORM amelia.check_lease(request_approval.workflow_id, request_approval.lease_token);
+	UPDATE amelia.workflows AS w SET status = 'blocked'
+	WHERE w.id = request_approval.workflow_id
+	RETURNING w.* INTO blocked;
+	PERFORM amelia.append_event(blocked.id, 'approval_required', question, data => data);
+	RETURN blocked;
+END
+$$;
+COMMENT ON FUNCTION amelia.request_approval(uuid, bigint, text, jsonb) IS
+'Asks a person: blocks the workflow with an approval_required event whose message is the question, ends the lease, and returns the workflow. decide() goes on from there. Errors: 55000 the lease is lost, P0002 no such workflow, 22023 a NULL, data that is a JSON scalar.';
+
+CREATE OR REPLACE FUNCTION amelia.decide(
+	workflow_id uuid,
+	approved boolean,
+	comment text DEFAULT NULL)
+RETURNS amelia.workflows
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	old_status text;
+	decided amelia.workflows;
+BEGIN
+	PERFORM amelia.check_given('workflow_id', decide.workflow_id),
+		amelia.check_given('approved', approved);
+	SELECT w.status INTO old_status
+	FROM amelia.workflows AS w
+	WHERE w.id = decide.workflow_id
+	FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'P0002',
+			MESSAGE = format('no workflow %s', decide.workflow_id);
+	END IF;
+	IF old_status <> 'blocked' THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = format('workflow %s waits for no decision, it is %s', decide.workflow_id, old_status);
+	END IF;
+	UPDATE amelia.workflows AS w SET status = 'pending'
+	WHERE w.id = decide.workflow_id
+	RETURNING w.* INTO decided;
+	PERFORM amelia.append_event(decided.id,
+		CASE WHEN approved THEN 'approval_granted' ELSE 'approval_rejected' END,
+		COALESCE(comment, CASE WHEN approved THEN 'approved' ELSE 'rejected' END),
+		data => jsonb_build_object('from', 'blocked', 'to', 'pending', 'approved', approved));
+	RETURN decided;
+END
+$$;
+COMMENT ON FUNCTION amelia.decide(uuid, boolean, text) IS
+'A person''s answer: writes approval_granted or approval_rejected, with the comment as message, makes the blocked workflow claimable again, and returns it. What follows from a rejection is the worker''s to know. Errors: P0002 no such workflow, 55000 it is not blocked, 22023 a NULL.';
+
+CREATE OR REPLACE FUNCTION amelia.send_to_workflow(
+	workflow_id uuid,
+	kind text,
+	data jsonb DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	sent bigint;
+BEGIN
+	PERFORM amelia.check_given('workflow_id', send_to_workflow.workflow_id),
+		amelia.check_given('kind', send_to_workflow.kind),
+		amelia.check_container('data', send_to_workflow.data);
+	IF NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = send_to_workflow.workflow_id) THEN
+		RAISE EXCEPTION USING ERRCODE = 'P0002',
+			MESSAGE = format('no workflow %s', send_to_workflow.workflow_id);
+	END IF;
+	INSERT INTO amelia.workflow_inbox (workflow_id, kind, data)
+	VALUES (send_to_workflow.workflow_id, send_to_workflow.kind, send_to_workflow.data)
+	RETURNING id INTO sent;
+	RETURN sent;
+END
+$$;
+COMMENT ON FUNCTION amelia.send_to_workflow(uuid, text, jsonb) IS
+'Puts a message into a workflow''s inbox, where it stays until a worker takes it, and returns its id. Errors: P0002 no such workflow, 22023 a NULL, data that is a JSON scalar.';
+
+CREATE OR REPLACE FUNCTION amelia.take_inbox(workflow_id uuid, lease_token bigint)
+RETURNS TABLE (id bigint, kind text, data jsonb, sent_at timestamptz)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM amelia.check_lease(take_inbox.workflow_id, take_inbox.lease_token);
+	RETURN QUERY
+	WITH taken AS (
+		UPDATE amelia.workflow_inbox AS i
+		SET taken_at = clock_timestamp(), lease_token = take_inbox.lease_token
+		WHERE i.workflow_id = take_inbox.workflow_id AND i.taken_at IS NULL
+		RETURNING i.id, i.kind, i.data, i.sent_at)
+	SELECT t.id, t.kind, t.data, t.sent_at FROM taken AS t ORDER BY t.id;
+END
+$$;
+COMMENT ON FUNCTION amelia.take_inbox(uuid, bigint) IS
+'The messages in a workflow''s inbox that no worker has had yet, in the order in which they were sent; each is given out once. Errors: 55000 the lease is lost, P0002 no such workflow, 22023 a NULL.';
+
+CREATE OR REPLACE FUNCTION amelia.fence_checkpoints(schema name, enable boolean DEFAULT true)
+RETURNS integer
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation record;
+	fenced integer := 0;
+BEGIN
+	PERFORM amelia.check_given('schema', schema), amelia.check_given('enable', enable);
+	FOR relation IN
+		SELECT c.oid::regclass AS name, c.relowner
+		FROM pg_class AS c
+		JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		JOIN pg_attribute AS a ON a.attrelid = c.oid
+		WHERE n.nspname = fence_checkpoints.schema
+			AND c.relname IN ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes')
+			AND c.relkind = 'r'
+			AND a.attname = 'thread_id' AND a.atttypid = 'text'::regtype AND NOT a.attisdropped
+		ORDER BY c.relname
+	LOOP
+		IF NOT pg_has_role(relation.relowner, 'USAGE') THEN
+			RAISE EXCEPTION USING ERRCODE = '42501',
+				MESSAGE = format('must be owner of %s to fence it', relation.name);
+		END IF;
+		IF EXISTS (SELECT FROM pg_trigger AS t
+				WHERE t.tgrelid = relation.name AND t.tgname = 'zzz_amelia_fence') THEN
+			EXECUTE format('DROP TRIGGER zzz_amelia_fence ON %s', relation.name);
+		END IF;
+		IF enable THEN
+			EXECUTE format('CREATE TRIGGER zzz_amelia_fence BEFORE INSERT OR UPDATE OR DELETE ON %s'
+				' FOR EACH ROW EXECUTE FUNCTION amelia.fence_thread()', relation.name);
+		END IF;
+		fenced := fenced + 1;
+	END LOOP;
+	IF fenced = 0 THEN
+		RAISE EXCEPTION USING ERRCODE = 'P0002',
+			MESSAGE = format('schema "%s" has no checkpoint tables of LangGraph', schema);
+	END IF;
+	RETURN fenced;
+END
+$$;
+COMMENT ON FUNCTION amelia.fence_checkpoints(name, boolean) IS
+'Puts the fence on LangGraph''s tables in a schema, or takes it away, and returns how many there are: what is written to a thread under a lease that is lost is refused. Their owner calls it, who also needs EXECUTE on fence_thread(). Errors: P0002 no such tables, 42501 not the owner, 22023 NULL.';
+
+REVOKE ALL ON FUNCTION
+	amelia.request_approval(uuid, bigint, text, jsonb),
+	amelia.decide(uuid, boolean, text),
+	amelia.send_to_workflow(uuid, text, jsonb),
+	amelia.take_inbox(uuid, bigint),
+	amelia.fence_checkpoints(name, boolean)
+FROM PUBLIC;

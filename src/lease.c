@@ -1,0 +1,535 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease.c
+ *	  Leases: a worker's right to a workflow until a time.
+ *
+ *	  A lease is in force when its row says so: the token is the current one
+ *	  and expires_at is to come. One that has run out is lost at once,
+ *	  whether or not anybody has taken the workflow over yet, so that the
+ *	  slot that it held can be given away. The time is the server's clock,
+ *	  not the transaction's begin.
+ *
+ *	  Lock order: the workflow's row, its lease, its slots. A claim locks the
+ *	  workflow's row, as every writer who says a token does, so that what a
+ *	  writer found to be true holds until he commits. A heartbeat locks the
+ *	  lease only, and waits for no append.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "lease.h"
+#include "worker.h"
+
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(amelia_check_lease);
+PG_FUNCTION_INFO_V1(amelia_heartbeat);
+PG_FUNCTION_INFO_V1(amelia_give_back);
+PG_FUNCTION_INFO_V1(amelia_end_lease);
+PG_FUNCTION_INFO_V1(amelia_free_slots);
+PG_FUNCTION_INFO_V1(amelia_free_all_slots);
+
+/*
+ * Keys of the index on expires_at, for the leases that have run out or were
+ * given back; those that have ended stand at -infinity.
+ */
+void
+InitExpiredKeys(ScanKey keys, TimestampTz now)
+{
+	InitKey(&keys[0], 1, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT, TimestampTzGetDatum(DT_NOBEGIN));
+	InitKey(&keys[1], 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE, TimestampTzGetDatum(now));
+}
+
+void
+OpenLeases(Leases *leases)
+{
+	leases->table = OpenTable("workflow_leases", RowExclusiveLock);
+	leases->index = OpenIndex("workflow_leases_pkey", RowExclusiveLock);
+	leases->slot = table_slot_create(leases->table, NULL);
+}
+
+void
+CloseLeases(Leases *leases)
+{
+	ExecDropSingleTupleTableSlot(leases->slot);
+	index_close(leases->index, NoLock);
+	table_close(leases->table, NoLock);
+}
+
+/* The lease in the slot. */
+static void
+ReadLease(Leases *leases, Lease *lease)
+{
+	bool		is_null;
+	Datum		value;
+
+	lease->token = DatumGetInt64(RowColumn(leases->table, leases->slot, "lease_token", &is_null));
+	lease->expires_at = DatumGetTimestampTz(RowColumn(leases->table, leases->slot, "expires_at", &is_null));
+	value = RowColumn(leases->table, leases->slot, "starts_until", &is_null);
+	lease->starts_until = is_null ? DT_NOBEGIN : DatumGetTimestampTz(value);
+	lease->given_back = DatumGetBool(RowColumn(leases->table, leases->slot, "given_back", &is_null));
+	value = RowColumn(leases->table, leases->slot, "slot", &is_null);
+	lease->slot = is_null ? 0 : DatumGetInt32(value);
+	value = RowColumn(leases->table, leases->slot, "profile_slot", &is_null);
+	lease->profile_slot = is_null ? 0 : DatumGetInt32(value);
+	value = RowColumn(leases->table, leases->slot, "profile_id", &is_null);
+	lease->profile = is_null ? NULL : TextDatumGetCString(value);
+	value = RowColumn(leases->table, leases->slot, "worker", &is_null);
+	lease->worker = TextDatumGetCString(value);
+}
+
+/*
+ * Read a workflow's lease, whatever has become of it; false when it never had
+ * one.
+ */
+bool
+FindLease(Leases *leases, const pg_uuid_t *workflow, Lease *lease)
+{
+	ScanKeyData key;
+
+	InitKey(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workflow));
+	if (!FindLatestRow(leases->table, leases->index, &key, 1, leases->slot))
+		return false;
+	ReadLease(leases, lease);
+	return true;
+}
+
+/*
+ * The same, and lock it; not waiting, false also when somebody else has.
+ */
+bool
+LockLease(Leases *leases, const pg_uuid_t *workflow, bool wait, Lease *lease)
+{
+	if (!FindLease(leases, workflow, lease) ||
+		LockRow(leases->table, leases->slot, GetActiveSnapshot(), wait) != TM_Ok)
+		return false;
+	ReadLease(leases, lease);
+	return true;
+}
+
+/*
+ * The time at which a lease that is given or prolonged now ends.
+ */
+TimestampTz
+LeaseEnd(TimestampTz from, const Interval *lease)
+{
+	TimestampTz end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+															  TimestampTzGetDatum(from),
+															  IntervalPGetDatum(lease)));
+
+	if (end <= from)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("lease must be longer than nothing: %s",
+						DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(lease))))));
+	return end;
+}
+
+/*
+ * Raise 55000 because a token gives no right any more.
+ */
+static void
+RefuseLostLease(const pg_uuid_t *workflow, int64 token, bool found, const Lease *lease)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("lease " INT64_FORMAT " of workflow %s is lost", token, UuidText(workflow)),
+			 !found ? errdetail("The workflow was never claimed.") :
+			 lease->token != token ?
+			 errdetail("The current one is " INT64_FORMAT ", of worker \"%s\".",
+					   lease->token, lease->worker) :
+			 lease->given_back ? errdetail("The worker has given it back.") :
+			 TIMESTAMP_IS_NOBEGIN(lease->expires_at) ?
+			 errdetail("The attempt that it was for has ended.") :
+			 errdetail("It ran out at %s.", timestamptz_to_str(lease->expires_at)),
+			 errhint("Stop working on it; claim_workflow() gives a new lease.")));
+}
+
+/* Whether a lease is in force under a token. */
+static bool
+InForce(const Lease *lease, int64 token, TimestampTz now)
+{
+	return lease->token == token && lease->expires_at > now;
+}
+
+/*
+ * Note that the worker was seen: from now on the lease lasts as long as it
+ * asked for.
+ */
+static void
+NoteSeen(Leases *leases, Lease *lease, TimestampTz now, TimestampTz expires_at)
+{
+	RowEdit		edit = {0};
+
+	EditColumn(&edit, leases->table, "expires_at", TimestampTzGetDatum(expires_at), false);
+	EditColumn(&edit, leases->table, "seen_at", TimestampTzGetDatum(now), false);
+	EditColumn(&edit, leases->table, "starts_until", (Datum) 0, true);
+	UpdateRow(leases->table, leases->slot, &edit);
+	lease->expires_at = expires_at;
+	lease->starts_until = DT_NOBEGIN;
+}
+
+/*
+ * Raise 55000 unless the token is the workflow's current one and its lease is
+ * in force. The workflow's row must be locked: then this stays true to the
+ * end of the transaction.
+ */
+void
+CheckLease(const pg_uuid_t *workflow, int64 token)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Leases		leases;
+	Lease		lease;
+	bool		found;
+
+	OpenLeases(&leases);
+	found = FindLease(&leases, workflow, &lease);
+	if (!found || !InForce(&lease, token, now))
+		RefuseLostLease(workflow, token, found, &lease);
+	if (!TIMESTAMP_IS_NOBEGIN(lease.starts_until) &&
+		LockLease(&leases, workflow, true, &lease) && !TIMESTAMP_IS_NOBEGIN(lease.starts_until))
+		NoteSeen(&leases, &lease, now, Max(lease.starts_until, lease.expires_at));
+	CloseLeases(&leases);
+}
+
+/*
+ * Check a lease, and say that this transaction works under it.
+ */
+void
+UseLease(const pg_uuid_t *workflow, int64 token)
+{
+	CheckLease(workflow, token);
+	SayLease(workflow, token);
+}
+
+/*
+ * Whether a worker holds the workflow, or held it and it may be taken over.
+ */
+bool
+HasLease(const pg_uuid_t *workflow)
+{
+	Leases		leases;
+	Lease		lease;
+	bool		found;
+
+	OpenLeases(&leases);
+	found = FindLease(&leases, workflow, &lease) && !TIMESTAMP_IS_NOBEGIN(lease.expires_at);
+	CloseLeases(&leases);
+	return found;
+}
+
+/*
+ * When the workflow's lease runs out.
+ */
+TimestampTz
+LeaseExpiry(const pg_uuid_t *workflow)
+{
+	Leases		leases;
+	Lease		lease;
+	TimestampTz expires_at = DT_NOBEGIN;
+
+	OpenLeases(&leases);
+	if (FindLease(&leases, workflow, &lease))
+		expires_at = lease.expires_at;
+	CloseLeases(&leases);
+	return expires_at;
+}
+
+/*
+ * Give a new lease. before is the one that the workflow had, locked and in
+ * the slot, NULL when it never had one; its token grows. Nobody can delete
+ * the workflow meanwhile, whose row is locked, so no foreign key is checked.
+ */
+void
+GiveLease(Leases *leases, const pg_uuid_t *workflow, const Lease *before, Lease *lease,
+		  TimestampTz now)
+{
+	bool		is_confirmed = TIMESTAMP_IS_NOBEGIN(lease->starts_until);
+	RowEdit		row = {0};
+
+	lease->token = before != NULL ? before->token + 1 : 1;
+	EditColumn(&row, leases->table, "workflow_id", UUIDPGetDatum(workflow), false);
+	EditColumn(&row, leases->table, "worker", CStringGetTextDatum(lease->worker), false);
+	EditColumn(&row, leases->table, "lease_token", Int64GetDatum(lease->token), false);
+	EditColumn(&row, leases->table, "claimed_at", TimestampTzGetDatum(now), false);
+	EditColumn(&row, leases->table, "expires_at", TimestampTzGetDatum(lease->expires_at), false);
+	EditColumn(&row, leases->table, "seen_at", TimestampTzGetDatum(now), false);
+	EditColumn(&row, leases->table, "starts_until", TimestampTzGetDatum(lease->starts_until), is_confirmed);
+	EditColumn(&row, leases->table, "given_back", BoolGetDatum(false), false);
+	EditColumn(&row, leases->table, "slot", Int32GetDatum(lease->slot), lease->slot == 0);
+	EditColumn(&row, leases->table, "profile_id",
+			   lease->profile_slot == 0 ? (Datum) 0 : CStringGetTextDatum(lease->profile),
+			   lease->profile_slot == 0);
+	EditColumn(&row, leases->table, "profile_slot", Int32GetDatum(lease->profile_slot),
+			   lease->profile_slot == 0);
+	if (before != NULL)
+		UpdateRow(leases->table, leases->slot, &row);
+	else
+		InsertRow(leases->table, &row);
+}
+
+/*
+ * Change a locked lease's end, and free the slots that it holds.
+ */
+static void
+StopLease(Leases *leases, const pg_uuid_t *workflow, const Lease *lease,
+		  TimestampTz expires_at, bool given_back)
+{
+	RowEdit		edit = {0};
+
+	EditColumn(&edit, leases->table, "expires_at", TimestampTzGetDatum(expires_at), false);
+	EditColumn(&edit, leases->table, "given_back", BoolGetDatum(given_back), false);
+	EditColumn(&edit, leases->table, "starts_until", (Datum) 0, true);
+	EditColumn(&edit, leases->table, "slot", (Datum) 0, true);
+	EditColumn(&edit, leases->table, "profile_id", (Datum) 0, true);
+	EditColumn(&edit, leases->table, "profile_slot", (Datum) 0, true);
+	UpdateRow(leases->table, leases->slot, &edit);
+	SayUnfenced(workflow);
+	if (lease->slot > 0)
+		FreeSlot(ALL_SLOTS, lease->slot, workflow);
+	if (lease->profile_slot > 0)
+		FreeSlot(ProfileScope(lease->profile), lease->profile_slot, workflow);
+}
+
+/*
+ * Free the slots of the leases that have run out, whoever has them: a lost
+ * lease counts against no limit. Those that somebody looks at stay, and that
+ * of the workflow in except, unless that is NULL.
+ */
+bool
+FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except)
+{
+	Relation	index = OpenIndex("idx_workflow_leases_expires_at", RowExclusiveLock);
+	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
+	bool		any = false;
+	IndexScanDesc scan;
+	ScanKeyData keys[2];
+	Leases		leases;
+
+	OpenLeases(&leases);
+	scan = CompatBeginIndexScan(leases.table, index, latest, lengthof(keys));
+	InitExpiredKeys(keys, now);
+	index_rescan(scan, keys, lengthof(keys), NULL, 0);
+	while (index_getnext_slot(scan, ForwardScanDirection, leases.slot))
+	{
+		Lease		lease;
+		bool		is_null;
+		pg_uuid_t	workflow = *DatumGetUUIDP(RowColumn(leases.table, leases.slot, "workflow_id", &is_null));
+
+		ReadLease(&leases, &lease);
+		if ((lease.slot == 0 && lease.profile_slot == 0) ||
+			(except != NULL && memcmp(&workflow, except, sizeof(pg_uuid_t)) == 0))
+			continue;
+		ExecMaterializeSlot(leases.slot);
+		if (LockRow(leases.table, leases.slot, latest, false) != TM_Ok)
+			continue;
+		StopLease(&leases, &workflow, &lease, lease.expires_at, lease.given_back);
+		any = true;
+	}
+	index_endscan(scan);
+	CloseLeases(&leases);
+	UnregisterSnapshot(latest);
+	index_close(index, NoLock);
+	return any;
+}
+
+/*
+ * End the workflow's lease with its attempt, if it has one. The workflow's
+ * row must be locked.
+ */
+void
+EndLease(const pg_uuid_t *workflow)
+{
+	Leases		leases;
+	Lease		lease;
+
+	OpenLeases(&leases);
+	if (FindLease(&leases, workflow, &lease) && !TIMESTAMP_IS_NOBEGIN(lease.expires_at) &&
+		LockLease(&leases, workflow, true, &lease))
+		StopLease(&leases, workflow, &lease, DT_NOBEGIN, false);
+	CloseLeases(&leases);
+}
+
+/* The arguments that all functions of a lease begin with; NULL is refused. */
+static void
+GetLeaseArguments(FunctionCallInfo fcinfo, pg_uuid_t **workflow, int64 *token)
+{
+	if (PG_ARGISNULL(0))
+		RefuseMissing("workflow_id");
+	if (PG_ARGISNULL(1))
+		RefuseMissing("lease_token");
+	*workflow = PG_GETARG_UUID_P(0);
+	*token = PG_GETARG_INT64(1);
+}
+
+/*
+ * check_lease(workflow_id uuid, lease_token bigint) returns void
+ */
+Datum
+amelia_check_lease(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t  *workflow;
+	int64		token;
+
+	GetLeaseArguments(fcinfo, &workflow, &token);
+	PreventCommandIfReadOnly("check_lease()");
+	if (!LockSequence(EVENT_SEQUENCE, UUIDPGetDatum(workflow)))
+		RefuseNoWorkflow(workflow);
+	UseLease(workflow, token);
+	PG_RETURN_VOID();
+}
+
+/*
+ * heartbeat(workflow_id uuid, lease_token bigint, lease interval)
+ * returns expires_at timestamptz, cancel_requested boolean
+ *
+ * Waits for no append, and for a claim only if that takes this very workflow
+ * over.
+ */
+Datum
+amelia_heartbeat(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	pg_uuid_t  *workflow;
+	int64		token;
+	Leases		leases;
+	Lease		lease;
+	bool		found;
+	Relation	table;
+	Relation	index;
+	TupleTableSlot *slot;
+	ScanKeyData key;
+	TupleDesc	tupdesc;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
+
+	GetLeaseArguments(fcinfo, &workflow, &token);
+	if (PG_ARGISNULL(2))
+		RefuseMissing("lease");
+	PreventCommandIfReadOnly("heartbeat()");
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "heartbeat() must return a row");
+
+	table = OpenTable("workflows", AccessShareLock);
+	index = OpenIndex("workflows_pkey", AccessShareLock);
+	slot = table_slot_create(table, NULL);
+	InitKey(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workflow));
+	if (!FindLatestRow(table, index, &key, 1, slot))
+		RefuseNoWorkflow(workflow);
+
+	OpenLeases(&leases);
+	found = LockLease(&leases, workflow, true, &lease);
+	if (!found || !InForce(&lease, token, now))
+		RefuseLostLease(workflow, token, found, &lease);
+	NoteSeen(&leases, &lease, now, LeaseEnd(now, PG_GETARG_INTERVAL_P(2)));
+	CloseLeases(&leases);
+
+	values[0] = TimestampTzGetDatum(lease.expires_at);
+	values[1] = RowColumn(table, slot, "cancel_requested", &nulls[1]);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	table_close(table, NoLock);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
+}
+
+/*
+ * give_back(workflow_id uuid, lease_token bigint) returns void
+ */
+Datum
+amelia_give_back(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t  *workflow;
+	int64		token;
+	Leases		leases;
+	Lease		lease;
+
+	GetLeaseArguments(fcinfo, &workflow, &token);
+	PreventCommandIfReadOnly("give_back()");
+	if (!LockSequence(EVENT_SEQUENCE, UUIDPGetDatum(workflow)))
+		RefuseNoWorkflow(workflow);
+	CheckLease(workflow, token);
+	OpenLeases(&leases);
+	if (LockLease(&leases, workflow, true, &lease))
+		StopLease(&leases, workflow, &lease, GetCurrentTimestamp(), true);
+	CloseLeases(&leases);
+	PG_RETURN_VOID();
+}
+
+/*
+ * end_lease() returns trigger
+ *
+ * A workflow that leaves in_progress, whoever moves it, has no worker.
+ */
+Datum
+amelia_end_lease(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = GetTriggerData(fcinfo, "end_lease",
+									   TRIGGER_EVENT_AFTER, TRIGGER_EVENT_UPDATE, true);
+	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
+	bool		is_null;
+	Datum		id = heap_getattr(data->tg_trigtuple, ColumnNumber(tupdesc, "id"), tupdesc, &is_null);
+
+	EndLease(DatumGetUUIDP(id));
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * free_slots() returns trigger
+ *
+ * A lease whose row goes, with its workflow or without, holds no slot.
+ */
+Datum
+amelia_free_slots(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = GetTriggerData(fcinfo, "free_slots",
+									   TRIGGER_EVENT_AFTER, TRIGGER_EVENT_DELETE, true);
+	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
+	HeapTuple	row = data->tg_trigtuple;
+	bool		is_null;
+	pg_uuid_t  *workflow = DatumGetUUIDP(heap_getattr(row, ColumnNumber(tupdesc, "workflow_id"),
+													  tupdesc, &is_null));
+	Datum		slot = heap_getattr(row, ColumnNumber(tupdesc, "slot"), tupdesc, &is_null);
+
+	if (!is_null)
+		FreeSlot(ALL_SLOTS, DatumGetInt32(slot), workflow);
+	slot = heap_getattr(row, ColumnNumber(tupdesc, "profile_slot"), tupdesc, &is_null);
+	if (!is_null)
+	{
+		Datum		profile = heap_getattr(row, ColumnNumber(tupdesc, "profile_id"), tupdesc, &is_null);
+
+		FreeSlot(ProfileScope(TextDatumGetCString(profile)), DatumGetInt32(slot), workflow);
+	}
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * free_all_slots() returns trigger
+ *
+ * Done with the rights of the tables' owner: whoever may truncate workflows
+ * need not be able to write slots.
+ */
+Datum
+amelia_free_all_slots(PG_FUNCTION_ARGS)
+{
+	OwnerContext before;
+	TriggerData *data = GetTriggerData(fcinfo, "free_all_slots", TRIGGER_EVENT_BEFORE,
+									   TRIGGER_EVENT_TRUNCATE, false);
+
+	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
+	SPI_connect();
+	if (SPI_execute("DELETE FROM amelia.workflow_slots", false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not free the slots");
+	SPI_finish();
+	BecomeSelf(&before);
+	return PointerGetDatum(NULL);
+}

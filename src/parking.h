@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * parking.h
+ *	  Workflows that wait for their worktree stand aside.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_PARKING_H
+#define AMELIA_PARKING_H
+
+#include "row.h"
+
+#include "datatype/timestamp.h"
+
+extern void Park(Relation workflows, TupleTableSlot *slot, Snapshot snapshot);
+extern bool WorktreeIsBusy(Relation workflows, Relation active, Datum worktree,
+						   TupleTableSlot *slot, bool *certain);
+extern bool LookAfterParked(Relation workflows, Relation active, TimestampTz now, bool at_once);
+
+#endif							/* AMELIA_PARKING_H */

@@ -1,0 +1,250 @@
+/*-------------------------------------------------------------------------
+ *
+ * row.c
+ *	  Single rows of our own tables, found, locked and written without SQL.
+ *
+ *	  A claim looks at an index in its order, skips what others look at, and
+ *	  writes some narrow rows; each query would cost more than all of that,
+ *	  and a plan could choose another way. The rows that are written here
+ *	  are the library's own (leases, slots, the feed): whoever may claim need
+ *	  not be able to write them. No trigger fires for them but the deletes'.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "row.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "common/hashfn.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "storage/lock.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/*
+ * The relation of a name in our schema; 55000 when it is not there.
+ */
+static Oid
+OurRelation(const char *name)
+{
+	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, true);
+	Oid			relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+
+	if (!OidIsValid(relation))
+		RefuseOlderSchema(name);
+	return relation;
+}
+
+/* The lock's tag, in static memory. */
+static const LOCKTAG *
+TextLock(LockKind kind, const char *text)
+{
+	static LOCKTAG tag;
+	uint64		hash = hash_bytes_extended((const unsigned char *) text, strlen(text), 0);
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32), (uint32) hash, kind);
+	return &tag;
+}
+
+/*
+ * Open an index of ours by name; 55000 when it is not there.
+ */
+Relation
+OpenIndex(const char *name, LOCKMODE lock)
+{
+	return index_open(OurRelation(name), lock);
+}
+
+/*
+ * Take a lock on a text to the end of the transaction, unless somebody else
+ * has it. The kind keeps those of different things apart; applications'
+ * advisory locks have 1 and 2 in its place.
+ */
+bool
+TryLockText(LockKind kind, const char *text)
+{
+	return LockAcquire(TextLock(kind, text), ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
+ * Give such a lock back before the transaction's end.
+ */
+void
+UnlockText(LockKind kind, const char *text)
+{
+	LockRelease(TextLock(kind, text), ExclusiveLock, false);
+}
+
+/*
+ * A scan key on a column of text, compared as the index does.
+ */
+void
+InitTextKey(ScanKey key, AttrNumber column, Relation index, int strategy,
+			RegProcedure function, Datum value)
+{
+	ScanKeyEntryInitialize(key, 0, column, strategy, InvalidOid,
+						   index->rd_indcollation[column - 1], function, value);
+}
+
+void
+InitKey(ScanKey key, AttrNumber column, int strategy, RegProcedure function, Datum value)
+{
+	ScanKeyInit(key, column, strategy, function, value);
+}
+
+/*
+ * The first row in an index that the keys match; false when there is none.
+ */
+bool
+FindRow(Relation table, Relation index, ScanKey keys, int nkeys,
+		Snapshot snapshot, TupleTableSlot *slot)
+{
+	IndexScanDesc scan = CompatBeginIndexScan(table, index, snapshot, nkeys);
+	bool		found;
+
+	index_rescan(scan, keys, nkeys, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	return found;
+}
+
+/*
+ * The same, as a snapshot that is taken now shows it.
+ */
+bool
+FindLatestRow(Relation table, Relation index, ScanKey keys, int nkeys, TupleTableSlot *slot)
+{
+	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
+	bool		found = FindRow(table, index, keys, nkeys, latest, slot);
+
+	if (found)
+		ExecMaterializeSlot(slot);
+	UnregisterSnapshot(latest);
+	return found;
+}
+
+/*
+ * Lock the row that a slot holds FOR NO KEY UPDATE. Waiting, its latest
+ * version is locked and fills the slot; not waiting, what is locked or has
+ * changed since the snapshot is left alone.
+ */
+TM_Result
+LockRow(Relation table, TupleTableSlot *slot, Snapshot snapshot, bool wait)
+{
+	ItemPointerData place = slot->tts_tid;
+	TM_FailureData failure;
+
+	return table_tuple_lock(table, &place, wait ? SnapshotAny : snapshot, slot,
+							GetCurrentCommandId(false), LockTupleNoKeyExclusive,
+							wait ? LockWaitBlock : LockWaitSkip,
+							wait ? TUPLE_LOCK_FLAG_FIND_LAST_VERSION : 0, &failure);
+}
+
+/*
+ * A column of a row, by name.
+ */
+Datum
+RowColumn(Relation table, TupleTableSlot *slot, const char *name, bool *is_null)
+{
+	return slot_getattr(slot, ColumnNumber(RelationGetDescr(table), name), is_null);
+}
+
+/*
+ * Note a column's value.
+ */
+void
+EditColumn(RowEdit *edit, Relation table, const char *name, Datum value, bool is_null)
+{
+	Assert(edit->count < (int) lengthof(edit->columns));
+	edit->columns[edit->count] = ColumnNumber(RelationGetDescr(table), name);
+	edit->values[edit->count] = value;
+	edit->nulls[edit->count] = is_null;
+	edit->count++;
+}
+
+/*
+ * Put a row that was written into the table's indexes, an operator's too.
+ */
+static void
+InsertIndexEntries(Relation table, TupleTableSlot *slot)
+{
+	EState	   *estate = CreateExecutorState();
+	ResultRelInfo *result = makeNode(ResultRelInfo);
+
+	InitResultRelInfo(result, table, 0, NULL, 0);
+	ExecOpenIndices(result, false);
+	if (result->ri_NumIndices > 0)
+		list_free(CompatInsertIndexTuples(result, slot, estate));
+	ExecCloseIndices(result);
+	FreeExecutorState(estate);
+}
+
+/*
+ * Insert a row. Columns that it does not name are NULL: defaults are the
+ * caller's to give.
+ */
+void
+InsertRow(Relation table, const RowEdit *row)
+{
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, RelationGetDescr(table)->natts * sizeof(bool));
+	memset(slot->tts_values, 0, RelationGetDescr(table)->natts * sizeof(Datum));
+	for (int i = 0; i < row->count; i++)
+	{
+		slot->tts_values[row->columns[i] - 1] = row->values[i];
+		slot->tts_isnull[row->columns[i] - 1] = row->nulls[i];
+	}
+	ExecStoreVirtualTuple(slot);
+	simple_table_tuple_insert(table, slot);
+	InsertIndexEntries(table, slot);
+	ExecDropSingleTupleTableSlot(slot);
+	CommandCounterIncrement();
+}
+
+/*
+ * Change a row that is locked, in its latest version.
+ */
+void
+UpdateRow(Relation table, TupleTableSlot *slot, const RowEdit *edit)
+{
+	TupleTableSlot *changed = table_slot_create(table, NULL);
+	ItemPointerData place = slot->tts_tid;
+	CompatUpdateIndexes update_indexes = COMPAT_NO_INDEXES;
+
+	slot_getallattrs(slot);
+	ExecClearTuple(changed);
+	memcpy(changed->tts_values, slot->tts_values, slot->tts_tupleDescriptor->natts * sizeof(Datum));
+	memcpy(changed->tts_isnull, slot->tts_isnull, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	for (int i = 0; i < edit->count; i++)
+	{
+		changed->tts_values[edit->columns[i] - 1] = edit->values[i];
+		changed->tts_isnull[edit->columns[i] - 1] = edit->nulls[i];
+	}
+	ExecStoreVirtualTuple(changed);
+	simple_table_tuple_update(table, &place, changed, SnapshotAny, &update_indexes);
+	if (update_indexes != COMPAT_NO_INDEXES)
+		InsertIndexEntries(table, changed);
+	ExecDropSingleTupleTableSlot(changed);
+	CommandCounterIncrement();
+}
+
+/*
+ * Delete a row, unless somebody else has deleted it meanwhile.
+ */
+void
+DeleteRow(Relation table, TupleTableSlot *slot)
+{
+	ItemPointerData place = slot->tts_tid;
+	TM_FailureData failure;
+
+	(void) table_tuple_delete(table, &place, GetCurrentCommandId(true), SnapshotAny,
+							  InvalidSnapshot, true, &failure, false);
+	CommandCounterIncrement();
+}

@@ -1,0 +1,282 @@
+/*-------------------------------------------------------------------------
+ *
+ * slot.c
+ *	  The slots that limit how many workflows are held at the same time.
+ *
+ *	  A slot is a number from 1 to the limit, and taken while there is a row
+ *	  of it. A claim looks for a number that has none, from a random one on,
+ *	  and takes it under a lock on that number which nobody waits for: so the
+ *	  limit holds exactly, and no claim waits for another. Far from the limit
+ *	  the first number that it tries is free. Numbers are drawn from a range
+ *	  a little wider than what is taken, which keeps the index narrow.
+ *
+ *	  When the limit has been lowered, numbers above it may still be taken.
+ *	  As long as any is, claims come one after the other, and count.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "lease.h"
+
+#include "access/genam.h"
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* Free numbers that there are at least in the range that is drawn from. */
+#define SPARE_SLOTS 32
+
+typedef struct Slots
+{
+	Relation	table;
+	Relation	index;
+	TupleTableSlot *row;
+	const char *scope_text;
+	Datum		scope;
+	int32		limit;
+} Slots;
+
+static void
+OpenSlots(Slots *slots, const char *scope, int32 limit)
+{
+	slots->table = OpenTable("workflow_slots", RowExclusiveLock);
+	slots->index = OpenIndex("workflow_slots_pkey", RowExclusiveLock);
+	slots->row = table_slot_create(slots->table, NULL);
+	slots->scope_text = scope;
+	slots->scope = CStringGetTextDatum(scope);
+	slots->limit = limit;
+}
+
+static void
+CloseSlots(Slots *slots)
+{
+	ExecDropSingleTupleTableSlot(slots->row);
+	index_close(slots->index, NoLock);
+	table_close(slots->table, NoLock);
+}
+
+/*
+ * The scope of a profile's slots.
+ */
+char *
+ProfileScope(const char *profile)
+{
+	return psprintf(PROFILE_SLOTS "%s", profile);
+}
+
+/* The number of the row. */
+static int32
+SlotNumber(Slots *slots)
+{
+	bool		is_null;
+
+	return DatumGetInt32(RowColumn(slots->table, slots->row, "slot", &is_null));
+}
+
+/* What a lock on a number is on. */
+static char *
+SlotLock(Slots *slots, int32 number)
+{
+	return psprintf("%d %s", number, slots->scope_text);
+}
+
+/* Begin to read the numbers from one to another. */
+static IndexScanDesc
+ScanSlots(Slots *slots, int32 from, int32 to, Snapshot snapshot)
+{
+	IndexScanDesc scan = CompatBeginIndexScan(slots->table, slots->index, snapshot, 3);
+	ScanKeyData keys[3];
+
+	InitTextKey(&keys[0], 1, slots->index, BTEqualStrategyNumber, F_TEXTEQ, slots->scope);
+	InitKey(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT4GE, Int32GetDatum(from));
+	InitKey(&keys[2], 2, BTLessEqualStrategyNumber, F_INT4LE, Int32GetDatum(to));
+	index_rescan(scan, keys, lengthof(keys), NULL, 0);
+	return scan;
+}
+
+/*
+ * The highest number that is taken; 0 when none is.
+ */
+static int32
+HighestSlot(Slots *slots)
+{
+	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
+	IndexScanDesc scan = ScanSlots(slots, 1, PG_INT32_MAX, latest);
+	int32		highest = 0;
+
+	if (index_getnext_slot(scan, BackwardScanDirection, slots->row))
+		highest = SlotNumber(slots);
+	index_endscan(scan);
+	UnregisterSnapshot(latest);
+	return highest;
+}
+
+/*
+ * Whether a number is taken: those that somebody takes or frees and has not
+ * committed are.
+ */
+static bool
+IsTaken(Slots *slots, int32 number)
+{
+	SnapshotData dirty;
+	IndexScanDesc scan;
+	bool		found;
+
+	InitDirtySnapshot(dirty);
+	scan = ScanSlots(slots, number, number, &dirty);
+	found = index_getnext_slot(scan, ForwardScanDirection, slots->row);
+	index_endscan(scan);
+	return found;
+}
+
+/*
+ * How many numbers are taken, all that somebody takes included.
+ */
+static int64
+CountTaken(Slots *slots)
+{
+	SnapshotData dirty;
+	IndexScanDesc scan;
+	int64		count = 0;
+
+	InitDirtySnapshot(dirty);
+	scan = ScanSlots(slots, 1, PG_INT32_MAX, &dirty);
+	while (index_getnext_slot(scan, ForwardScanDirection, slots->row))
+		count++;
+	index_endscan(scan);
+	return count;
+}
+
+/*
+ * The first free number from one to another, 0 when there is none; with lock,
+ * one that nobody else has locked, and it is.
+ */
+static int32
+FindFree(Slots *slots, int32 from, int32 to, bool lock)
+{
+	SnapshotData dirty;
+	IndexScanDesc scan;
+	int32		number = from;
+	int32		found = 0;
+
+	if (from > to)
+		return 0;
+	InitDirtySnapshot(dirty);
+	scan = ScanSlots(slots, from, to, &dirty);
+	while (found == 0 && number <= to)
+	{
+		bool		has_row = index_getnext_slot(scan, ForwardScanDirection, slots->row);
+		int32		taken = has_row ? SlotNumber(slots) : to + 1;
+
+		for (; number < taken && found == 0; number++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (!lock)
+				found = number;
+			else if (TryLockText(LOCK_SLOT, SlotLock(slots, number)))
+			{
+				if (!IsTaken(slots, number))
+					found = number;
+				else
+					UnlockText(LOCK_SLOT, SlotLock(slots, number));
+			}
+		}
+		number = Max(number, taken + 1);
+	}
+	index_endscan(scan);
+	return found;
+}
+
+/*
+ * Find a free number, and lock it if it is to be taken. Returns 0 when there
+ * is none.
+ */
+static int32
+SearchSlots(Slots *slots, bool lock)
+{
+	int64		highest = HighestSlot(slots);
+	int32		top = Min(slots->limit, highest + highest / 4 + SPARE_SLOTS);
+	int32		start = 1 + (int32) pg_prng_uint64_range(&pg_global_prng_state, 0, top - 1);
+	int32		found;
+
+	if (highest > slots->limit)
+	{
+		if (lock && !TryLockText(LOCK_SLOT, SlotLock(slots, 0)))
+			return 0;
+		if (CountTaken(slots) >= slots->limit)
+			return 0;
+	}
+	found = FindFree(slots, start, top, lock);
+	if (found == 0)
+		found = FindFree(slots, 1, start - 1, lock);
+	if (found == 0)
+		found = FindFree(slots, top + 1, slots->limit, lock);
+	return found;
+}
+
+/*
+ * Whether a slot is free; without locking anything.
+ */
+bool
+HasFreeSlot(const char *scope, int32 limit)
+{
+	Slots		slots;
+	bool		found;
+
+	OpenSlots(&slots, scope, limit);
+	found = SearchSlots(&slots, false) > 0;
+	CloseSlots(&slots);
+	return found;
+}
+
+/*
+ * Take a slot for a workflow. Returns its number, 0 when all are taken or
+ * looked at by others.
+ */
+int32
+TakeSlot(const char *scope, int32 limit, const pg_uuid_t *workflow)
+{
+	Slots		slots;
+	int32		found;
+
+	OpenSlots(&slots, scope, limit);
+	found = SearchSlots(&slots, true);
+	if (found > 0)
+	{
+		RowEdit		row = {0};
+
+		EditColumn(&row, slots.table, "scope", slots.scope, false);
+		EditColumn(&row, slots.table, "slot", Int32GetDatum(found), false);
+		EditColumn(&row, slots.table, "workflow_id", UUIDPGetDatum(workflow), false);
+		InsertRow(slots.table, &row);
+	}
+	CloseSlots(&slots);
+	return found;
+}
+
+/*
+ * Free a slot, if the workflow still holds it.
+ */
+void
+FreeSlot(const char *scope, int32 slot, const pg_uuid_t *workflow)
+{
+	Slots		slots;
+	ScanKeyData keys[2];
+
+	OpenSlots(&slots, scope, slot);
+	InitTextKey(&keys[0], 1, slots.index, BTEqualStrategyNumber, F_TEXTEQ, slots.scope);
+	InitKey(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(slot));
+	if (FindLatestRow(slots.table, slots.index, keys, lengthof(keys), slots.row))
+	{
+		bool		is_null;
+		Datum		holder = RowColumn(slots.table, slots.row, "workflow_id", &is_null);
+
+		if (memcmp(DatumGetUUIDP(holder), workflow, sizeof(pg_uuid_t)) == 0)
+			DeleteRow(slots.table, slots.row);
+	}
+	CloseSlots(&slots);
+}

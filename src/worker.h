@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.h
+ *	  Which leases a transaction says that it works under.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_WORKER_H
+#define AMELIA_WORKER_H
+
+#include "amelia.h"
+
+typedef enum LeaseWord
+{
+	LEASE_NOT_SAID,
+	LEASE_SAID,
+	LEASE_NOT_NEEDED			/* this transaction gave or ended it itself */
+} LeaseWord;
+
+extern bool amelia_require_lease;
+
+extern void InitWorker(void);
+extern void SayLease(const pg_uuid_t *workflow, int64 token);
+extern void SayUnfenced(const pg_uuid_t *workflow);
+extern LeaseWord SaidLeaseOf(const pg_uuid_t *workflow, int64 *token);
+extern bool MayBeFenced(void);
+
+#endif							/* AMELIA_WORKER_H */
