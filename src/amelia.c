@@ -9,6 +9,7 @@
 #include "amelia.h"
 
 #include "miscadmin.h"
+#include "utils/guc.h"
 
 #include "event.h"
 #include "feed.h"
@@ -28,6 +29,8 @@ _PG_init(void)
 	InitWorker();
 	InitFeed();
 	InitWait();
+	/* When all are known: what was set before and is not would be dropped. */
+	MarkGUCPrefixReserved("amelia");
 
 	/* Nothing may happen by itself while pg_upgrade is at work. */
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
