@@ -482,7 +482,7 @@ TryRange(ClaimSearch *search, Range *range, Candidate *candidate)
 		range->limit = ProfileLimit(range->profile);
 		range->limit_known = true;
 		if (range->limit > 0 &&
-			!HasFreeSlot(ProfileScope(text_to_cstring(range->profile)), range->limit))
+			!HasFreeSlot(text_to_cstring(range->profile), range->limit))
 		{
 			EndRange(range);
 			return false;

@@ -102,36 +102,32 @@ TellClaim(Claim *claim, const Candidate *candidate, const char *event_type,
 }
 
 /*
- * Take the slots that the claim needs. Those of a lease that was lost are
- * kept, unless they were given away. Returns whether there were any left.
+ * Find the slots that the claim needs, for its lease to take. Those of a lease
+ * that was lost are kept, unless they were given away. Returns whether there
+ * were any left.
  */
 static bool
-TakeSlots(Claim *claim, const Candidate *candidate)
+FindSlots(Claim *claim, const Candidate *candidate)
 {
 	char	   *profile = candidate->profile == NULL ? "" : candidate->profile;
+	bool		was_held = claim->was_held;
 
-	claim->lease.slot = claim->was_held ? claim->before.slot : 0;
+	claim->lease.slot = was_held ? claim->before.slot : 0;
 	claim->lease.profile = profile;
-	claim->lease.profile_slot = 0;
-	if (claim->was_held && claim->before.profile_slot > 0)
-	{
-		if (candidate->profile_limit > 0 && strcmp(claim->before.profile, profile) == 0)
-			claim->lease.profile_slot = claim->before.profile_slot;
-		else
-			FreeSlot(ProfileScope(claim->before.profile), claim->before.profile_slot, &candidate->id);
-	}
+	claim->lease.profile_slot = was_held && candidate->profile_limit > 0 &&
+		claim->before.profile_slot > 0 && strcmp(claim->before.profile, profile) == 0 ?
+		claim->before.profile_slot : 0;
 	if (claim->lease.slot == 0)
-		claim->lease.slot = TakeSlot(ALL_SLOTS, claim->max_concurrent, &candidate->id);
+		claim->lease.slot = LockFreeSlot(NULL, claim->max_concurrent);
 	if (claim->lease.slot == 0)
 		return false;
 	if (candidate->profile_limit > 0 && claim->lease.profile_slot == 0)
 	{
-		claim->lease.profile_slot = TakeSlot(ProfileScope(profile), candidate->profile_limit,
-											 &candidate->id);
+		claim->lease.profile_slot = LockFreeSlot(profile, candidate->profile_limit);
 		if (claim->lease.profile_slot == 0)
 		{
-			if (!claim->was_held || claim->before.slot == 0)
-				FreeSlot(ALL_SLOTS, claim->lease.slot, &candidate->id);
+			if (!was_held || claim->before.slot == 0)
+				UnlockSlot(NULL, claim->lease.slot);
 			return false;
 		}
 	}
@@ -261,8 +257,8 @@ ClaimNext(Claim *claim, ClaimSearch *search)
 		OpenLeases(&leases);
 		ReadBefore(claim, &leases, &candidate);
 		take = !PutToRest(claim, &candidate);
-		if (take && !TakeSlots(claim, &candidate) &&
-			!(FreeExpiredSlots(claim->now, &candidate.id) && TakeSlots(claim, &candidate)))
+		if (take && !FindSlots(claim, &candidate) &&
+			!(FreeExpiredSlots(claim->now, &candidate.id) && FindSlots(claim, &candidate)))
 		{
 			CloseLeases(&leases);
 			return false;
@@ -329,8 +325,8 @@ amelia_claim_workflow(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	ReadLimits(&claim.max_concurrent, &claim.start_timeout);
 	/* A session that met the limit asks first, and locks nothing for nothing. */
-	if (met_limit && !HasFreeSlot(ALL_SLOTS, claim.max_concurrent) &&
-		!(FreeExpiredSlots(claim.now, NULL) && HasFreeSlot(ALL_SLOTS, claim.max_concurrent)))
+	if (met_limit && !HasFreeSlot(NULL, claim.max_concurrent) &&
+		!(FreeExpiredSlots(claim.now, NULL) && HasFreeSlot(NULL, claim.max_concurrent)))
 		return (Datum) 0;
 	met_limit = true;
 

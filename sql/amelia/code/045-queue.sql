@@ -83,19 +83,6 @@ AS 'MODULE_PATHNAME', 'amelia_unpark_next';
 COMMENT ON FUNCTION amelia.unpark_next() IS
 'AFTER UPDATE or DELETE row trigger of workflows, for those that make room in their worktree: lets claims see the first workflow that is parked there.';
 
-CREATE FUNCTION amelia.free_slots() RETURNS trigger
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'amelia_free_slots';
-COMMENT ON FUNCTION amelia.free_slots() IS
-'AFTER DELETE row trigger of workflow_leases: frees the slots of a lease that goes.';
-
-CREATE FUNCTION amelia.free_all_slots() RETURNS trigger
-LANGUAGE c
-SET search_path = pg_catalog, pg_temp
-AS 'MODULE_PATHNAME', 'amelia_free_all_slots';
-COMMENT ON FUNCTION amelia.free_all_slots() IS
-'BEFORE TRUNCATE statement trigger of workflow_leases: frees all slots, with the rights of the tables'' owner.';
-
 CREATE FUNCTION amelia.fence_workflow() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_fence_workflow';
@@ -148,8 +135,6 @@ REVOKE ALL ON FUNCTION
 	amelia.set_worker(uuid, bigint),
 	amelia.end_lease(),
 	amelia.unpark_next(),
-	amelia.free_slots(),
-	amelia.free_all_slots(),
 	amelia.fence_workflow(),
 	amelia.fence_thread()
 FROM PUBLIC;
