@@ -12,6 +12,7 @@
 
 #include "event.h"
 #include "feed.h"
+#include "move.h"
 #include "worker.h"
 
 COMPAT_MODULE_MAGIC;
@@ -28,6 +29,7 @@ _PG_init(void)
 	InitWorker();
 	InitFeed();
 	InitWait();
+	InitMove();
 
 	/* Nothing may happen by itself while pg_upgrade is at work. */
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)

@@ -507,7 +507,6 @@ TryRange(ClaimSearch *search, Range *range, Candidate *candidate)
 	}
 	ReadCandidate(search, search->other, candidate);
 	candidate->profile_limit = range->limit;
-	ExecClearTuple(search->other);
 	return true;
 }
 
@@ -555,10 +554,10 @@ SearchOnce(ClaimSearch *search, Candidate *candidate)
 }
 
 /*
- * Find and lock the workflow to claim; false when there is none.
+ * Open what FindCandidate() looks at.
  */
-bool
-FindCandidate(ClaimSearch *search, Candidate *candidate)
+void
+BeginSearch(ClaimSearch *search)
 {
 	static const char *const names[] = {
 		[COLUMN_ID] = "id", [COLUMN_STATUS] = "status", [COLUMN_TYPE] = "workflow_type",
@@ -567,8 +566,6 @@ FindCandidate(ClaimSearch *search, Candidate *candidate)
 		[COLUMN_RETRY_AT] = "retry_at", [COLUMN_FAILURES] = "failures",
 		[COLUMN_MAX_FAILURES] = "max_failures", [COLUMN_CANCEL_REQUESTED] = "cancel_requested",
 	};
-	bool		found = false;
-	bool		looked = false;
 
 	search->workflows = OpenTable("workflows", RowExclusiveLock);
 	search->index = OpenIndex("idx_workflows_claim", RowExclusiveLock);
@@ -576,8 +573,30 @@ FindCandidate(ClaimSearch *search, Candidate *candidate)
 	search->other = table_slot_create(search->workflows, NULL);
 	for (size_t i = 0; i < lengthof(names); i++)
 		search->columns[i] = ColumnNumber(RelationGetDescr(search->workflows), names[i]);
-
 	LookAfterParked(search->workflows, search->active, search->now, false);
+}
+
+/*
+ * Close it. The locks stay to the end of the transaction.
+ */
+void
+EndSearch(ClaimSearch *search)
+{
+	ExecDropSingleTupleTableSlot(search->other);
+	index_close(search->active, NoLock);
+	index_close(search->index, NoLock);
+	table_close(search->workflows, NoLock);
+}
+
+/*
+ * Find and lock the workflow to claim; false when there is none.
+ */
+bool
+FindCandidate(ClaimSearch *search, Candidate *candidate)
+{
+	bool		found = false;
+	bool		looked = false;
+
 	for (int retries = 0; !found; retries++)
 	{
 		search->changed = false;
@@ -591,9 +610,5 @@ FindCandidate(ClaimSearch *search, Candidate *candidate)
 			break;
 		looked = true;
 	}
-	ExecDropSingleTupleTableSlot(search->other);
-	index_close(search->active, NoLock);
-	index_close(search->index, NoLock);
-	table_close(search->workflows, NoLock);
 	return found;
 }

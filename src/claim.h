@@ -42,7 +42,7 @@ typedef struct LostLease
 	ClaimKey	key;
 } LostLease;
 
-/* What is claimed: its row is locked. */
+/* What is claimed: its row is locked, and stands in search->other. */
 typedef struct Candidate
 {
 	pg_uuid_t	id;
@@ -77,7 +77,9 @@ typedef struct ClaimSearch
 /* claim.c */
 extern void ReadClaimKey(ClaimSearch *search, TupleTableSlot *slot, ClaimKey *key);
 extern bool ClaimsBefore(const ClaimKey *a, const ClaimKey *b);
+extern void BeginSearch(ClaimSearch *search);
 extern bool FindCandidate(ClaimSearch *search, Candidate *candidate);
+extern void EndSearch(ClaimSearch *search);
 
 /* takeover.c */
 extern List *FindLostLeases(ClaimSearch *search);

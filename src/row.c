@@ -209,14 +209,28 @@ InsertRow(Relation table, const RowEdit *row)
 }
 
 /*
- * Change a row that is locked, in its latest version.
+ * Put what a slot holds in the place of a row that is locked, in its latest
+ * version.
+ */
+void
+ReplaceRow(Relation table, ItemPointer place, TupleTableSlot *changed)
+{
+	CompatUpdateIndexes update_indexes = COMPAT_NO_INDEXES;
+
+	simple_table_tuple_update(table, place, changed, SnapshotAny, &update_indexes);
+	if (update_indexes != COMPAT_NO_INDEXES)
+		InsertIndexEntries(table, changed);
+	CommandCounterIncrement();
+}
+
+/*
+ * Change some columns of a row that is locked, in its latest version.
  */
 void
 UpdateRow(Relation table, TupleTableSlot *slot, const RowEdit *edit)
 {
 	TupleTableSlot *changed = table_slot_create(table, NULL);
 	ItemPointerData place = slot->tts_tid;
-	CompatUpdateIndexes update_indexes = COMPAT_NO_INDEXES;
 
 	slot_getallattrs(slot);
 	ExecClearTuple(changed);
@@ -228,11 +242,8 @@ UpdateRow(Relation table, TupleTableSlot *slot, const RowEdit *edit)
 		changed->tts_isnull[edit->columns[i] - 1] = edit->nulls[i];
 	}
 	ExecStoreVirtualTuple(changed);
-	simple_table_tuple_update(table, &place, changed, SnapshotAny, &update_indexes);
-	if (update_indexes != COMPAT_NO_INDEXES)
-		InsertIndexEntries(table, changed);
+	ReplaceRow(table, &place, changed);
 	ExecDropSingleTupleTableSlot(changed);
-	CommandCounterIncrement();
 }
 
 /*

@@ -161,7 +161,8 @@ TryLostLease(ClaimSearch *search, const LostLease *lost, Candidate *candidate)
 		found = true;
 	}
 	CloseLeases(&leases);
-	ExecClearTuple(search->other);
+	if (!found)
+		ExecClearTuple(search->other);
 	return found;
 }
 

@@ -1,4 +1,5 @@
--- Claims, leases and fencing.
+-- Claims, leases and fencing. claim_workflow() sets the search_path itself where
+-- it runs SQL, as append_event() does.
 
 CREATE FUNCTION amelia.claim_workflow(
 	worker text,
@@ -31,7 +32,6 @@ RETURNS TABLE (
 	lease_token bigint,
 	expires_at timestamptz)
 LANGUAGE c VOLATILE ROWS 1
-SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_claim_workflow';
 COMMENT ON FUNCTION amelia.claim_workflow(text, interval, text, text[]) IS
 'Gives a worker a lease on the claimable workflow with the highest priority, then the earliest available_at, moves it to in_progress with its workflow_started event, and returns it with lease_token and expires_at; no row when there is none, or the limits of server_settings and profiles leave no room. At once: it waits for nobody. Until the worker is seen by a heartbeat or a write under the token, expires_at is no later than workflow_start_timeout_seconds allows. NULL for profile_id and workflow_types: any. Errors: 22023 no worker, a lease that is not longer than nothing, an unknown type.';
