@@ -136,6 +136,22 @@ IsTaken(Slots *slots, int32 number)
 }
 
 /*
+ * Lock a number and return it, if nobody else has; otherwise 0.
+ */
+static int32
+LockNumber(Slots *slots, int32 number)
+{
+	char	   *lock = SlotLock(slots->profile, number);
+
+	if (!TryLockText(LOCK_SLOT, lock))
+		return 0;
+	if (!IsTaken(slots, number))
+		return number;
+	UnlockText(LOCK_SLOT, lock);
+	return 0;
+}
+
+/*
  * How many numbers are taken, all that somebody takes included.
  */
 static int64
@@ -177,15 +193,7 @@ FindFree(Slots *slots, int32 from, int32 to, bool lock)
 		for (; number < taken && found == 0; number++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			if (!lock)
-				found = number;
-			else if (TryLockText(LOCK_SLOT, SlotLock(slots->profile, number)))
-			{
-				if (!IsTaken(slots, number))
-					found = number;
-				else
-					UnlockText(LOCK_SLOT, SlotLock(slots->profile, number));
-			}
+			found = lock ? LockNumber(slots, number) : number;
 		}
 		number = Max(number, taken + 1);
 	}
@@ -212,7 +220,9 @@ SearchSlots(Slots *slots, bool lock)
 		if (CountTaken(slots) >= slots->limit)
 			return 0;
 	}
-	found = FindFree(slots, start, top, lock);
+	found = lock ? LockNumber(slots, start) : 0;
+	if (found == 0)
+		found = FindFree(slots, start, top, lock);
 	if (found == 0)
 		found = FindFree(slots, 1, start - 1, lock);
 	if (found == 0)
