@@ -13,6 +13,7 @@
 
 #include "event.h"
 #include "feed.h"
+#include "move.h"
 #include "worker.h"
 
 COMPAT_MODULE_MAGIC;
@@ -29,6 +30,7 @@ _PG_init(void)
 	InitWorker();
 	InitFeed();
 	InitWait();
+	InitMove();
 	/* When all are known: what was set before and is not would be dropped. */
 	MarkGUCPrefixReserved("amelia");
 

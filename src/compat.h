@@ -62,14 +62,17 @@
 /* 16: some indexes only summarize, and an update may touch none but those. */
 #if PG_VERSION_NUM >= 160000
 #define CompatUpdateIndexes TU_UpdateIndexes
-#define CompatInsertIndexTuples(result, slot, estate) \
-	ExecInsertIndexTuples((result), (slot), (estate), false, false, NULL, NIL, false)
+#define CompatInsertIndexTuples(result, slot, estate, indexes) \
+	ExecInsertIndexTuples((result), (slot), (estate), false, false, NULL, NIL, \
+						  (indexes) == TU_Summarizing)
 #define COMPAT_NO_INDEXES TU_None
+#define COMPAT_ALL_INDEXES TU_All
 #else
 #define CompatUpdateIndexes bool
-#define CompatInsertIndexTuples(result, slot, estate) \
+#define CompatInsertIndexTuples(result, slot, estate, indexes) \
 	ExecInsertIndexTuples((result), (slot), (estate), false, false, NULL, NIL)
 #define COMPAT_NO_INDEXES false
+#define COMPAT_ALL_INDEXES true
 #endif
 
 /* 16: what a check hook leaves for the assign hook is in guc's own memory. */

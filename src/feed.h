@@ -13,6 +13,7 @@
 /* feed.c */
 extern void InitFeed(void);
 extern void NoteEvents(const pg_uuid_t *workflow, int32 first, int32 last);
+extern void NoteStatus(const pg_uuid_t *workflow, const char *status);
 
 /* wait.c */
 extern void InitWait(void);

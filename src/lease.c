@@ -36,8 +36,6 @@ PG_FUNCTION_INFO_V1(amelia_check_lease);
 PG_FUNCTION_INFO_V1(amelia_heartbeat);
 PG_FUNCTION_INFO_V1(amelia_give_back);
 PG_FUNCTION_INFO_V1(amelia_end_lease);
-PG_FUNCTION_INFO_V1(amelia_free_slots);
-PG_FUNCTION_INFO_V1(amelia_free_all_slots);
 
 /*
  * Keys of the index on expires_at, for the leases that have run out or were
@@ -282,8 +280,7 @@ GiveLease(Leases *leases, const pg_uuid_t *workflow, const Lease *before, Lease 
  * Change a locked lease's end, and free the slots that it holds.
  */
 static void
-StopLease(Leases *leases, const pg_uuid_t *workflow, const Lease *lease,
-		  TimestampTz expires_at, bool given_back)
+StopLease(Leases *leases, const pg_uuid_t *workflow, TimestampTz expires_at, bool given_back)
 {
 	RowEdit		edit = {0};
 
@@ -295,10 +292,6 @@ StopLease(Leases *leases, const pg_uuid_t *workflow, const Lease *lease,
 	EditColumn(&edit, leases->table, "profile_slot", (Datum) 0, true);
 	UpdateRow(leases->table, leases->slot, &edit);
 	SayUnfenced(workflow);
-	if (lease->slot > 0)
-		FreeSlot(ALL_SLOTS, lease->slot, workflow);
-	if (lease->profile_slot > 0)
-		FreeSlot(ProfileScope(lease->profile), lease->profile_slot, workflow);
 }
 
 /*
@@ -333,7 +326,7 @@ FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except)
 		ExecMaterializeSlot(leases.slot);
 		if (LockRow(leases.table, leases.slot, latest, false) != TM_Ok)
 			continue;
-		StopLease(&leases, &workflow, &lease, lease.expires_at, lease.given_back);
+		StopLease(&leases, &workflow, lease.expires_at, lease.given_back);
 		any = true;
 	}
 	index_endscan(scan);
@@ -356,7 +349,7 @@ EndLease(const pg_uuid_t *workflow)
 	OpenLeases(&leases);
 	if (FindLease(&leases, workflow, &lease) && !TIMESTAMP_IS_NOBEGIN(lease.expires_at) &&
 		LockLease(&leases, workflow, true, &lease))
-		StopLease(&leases, workflow, &lease, DT_NOBEGIN, false);
+		StopLease(&leases, workflow, DT_NOBEGIN, false);
 	CloseLeases(&leases);
 }
 
@@ -462,7 +455,7 @@ amelia_give_back(PG_FUNCTION_ARGS)
 	CheckLease(workflow, token);
 	OpenLeases(&leases);
 	if (LockLease(&leases, workflow, true, &lease))
-		StopLease(&leases, workflow, &lease, GetCurrentTimestamp(), true);
+		StopLease(&leases, workflow, GetCurrentTimestamp(), true);
 	CloseLeases(&leases);
 	PG_RETURN_VOID();
 }
@@ -482,56 +475,5 @@ amelia_end_lease(PG_FUNCTION_ARGS)
 	Datum		id = heap_getattr(data->tg_trigtuple, ColumnNumber(tupdesc, "id"), tupdesc, &is_null);
 
 	EndLease(DatumGetUUIDP(id));
-	return PointerGetDatum(NULL);
-}
-
-/*
- * free_slots() returns trigger
- *
- * A lease whose row goes, with its workflow or without, holds no slot.
- */
-Datum
-amelia_free_slots(PG_FUNCTION_ARGS)
-{
-	TriggerData *data = GetTriggerData(fcinfo, "free_slots",
-									   TRIGGER_EVENT_AFTER, TRIGGER_EVENT_DELETE, true);
-	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
-	HeapTuple	row = data->tg_trigtuple;
-	bool		is_null;
-	pg_uuid_t  *workflow = DatumGetUUIDP(heap_getattr(row, ColumnNumber(tupdesc, "workflow_id"),
-													  tupdesc, &is_null));
-	Datum		slot = heap_getattr(row, ColumnNumber(tupdesc, "slot"), tupdesc, &is_null);
-
-	if (!is_null)
-		FreeSlot(ALL_SLOTS, DatumGetInt32(slot), workflow);
-	slot = heap_getattr(row, ColumnNumber(tupdesc, "profile_slot"), tupdesc, &is_null);
-	if (!is_null)
-	{
-		Datum		profile = heap_getattr(row, ColumnNumber(tupdesc, "profile_id"), tupdesc, &is_null);
-
-		FreeSlot(ProfileScope(TextDatumGetCString(profile)), DatumGetInt32(slot), workflow);
-	}
-	return PointerGetDatum(NULL);
-}
-
-/*
- * free_all_slots() returns trigger
- *
- * Done with the rights of the tables' owner: whoever may truncate workflows
- * need not be able to write slots.
- */
-Datum
-amelia_free_all_slots(PG_FUNCTION_ARGS)
-{
-	OwnerContext before;
-	TriggerData *data = GetTriggerData(fcinfo, "free_all_slots", TRIGGER_EVENT_BEFORE,
-									   TRIGGER_EVENT_TRUNCATE, false);
-
-	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
-	SPI_connect();
-	if (SPI_execute("DELETE FROM amelia.workflow_slots", false, 0) != SPI_OK_DELETE)
-		elog(ERROR, "could not free the slots");
-	SPI_finish();
-	BecomeSelf(&before);
 	return PointerGetDatum(NULL);
 }

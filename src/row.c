@@ -171,7 +171,7 @@ EditColumn(RowEdit *edit, Relation table, const char *name, Datum value, bool is
  * Put a row that was written into the table's indexes, an operator's too.
  */
 static void
-InsertIndexEntries(Relation table, TupleTableSlot *slot)
+InsertIndexEntries(Relation table, TupleTableSlot *slot, CompatUpdateIndexes indexes)
 {
 	EState	   *estate = CreateExecutorState();
 	ResultRelInfo *result = makeNode(ResultRelInfo);
@@ -179,7 +179,7 @@ InsertIndexEntries(Relation table, TupleTableSlot *slot)
 	InitResultRelInfo(result, table, 0, NULL, 0);
 	ExecOpenIndices(result, false);
 	if (result->ri_NumIndices > 0)
-		list_free(CompatInsertIndexTuples(result, slot, estate));
+		list_free(CompatInsertIndexTuples(result, slot, estate, indexes));
 	ExecCloseIndices(result);
 	FreeExecutorState(estate);
 }
@@ -203,20 +203,34 @@ InsertRow(Relation table, const RowEdit *row)
 	}
 	ExecStoreVirtualTuple(slot);
 	simple_table_tuple_insert(table, slot);
-	InsertIndexEntries(table, slot);
+	InsertIndexEntries(table, slot, COMPAT_ALL_INDEXES);
 	ExecDropSingleTupleTableSlot(slot);
 	CommandCounterIncrement();
 }
 
 /*
- * Change a row that is locked, in its latest version.
+ * Put what a slot holds in the place of a row that is locked, in its latest
+ * version.
+ */
+void
+ReplaceRow(Relation table, ItemPointer place, TupleTableSlot *changed)
+{
+	CompatUpdateIndexes update_indexes = COMPAT_NO_INDEXES;
+
+	simple_table_tuple_update(table, place, changed, SnapshotAny, &update_indexes);
+	if (update_indexes != COMPAT_NO_INDEXES)
+		InsertIndexEntries(table, changed, update_indexes);
+	CommandCounterIncrement();
+}
+
+/*
+ * Change some columns of a row that is locked, in its latest version.
  */
 void
 UpdateRow(Relation table, TupleTableSlot *slot, const RowEdit *edit)
 {
 	TupleTableSlot *changed = table_slot_create(table, NULL);
 	ItemPointerData place = slot->tts_tid;
-	CompatUpdateIndexes update_indexes = COMPAT_NO_INDEXES;
 
 	slot_getallattrs(slot);
 	ExecClearTuple(changed);
@@ -228,11 +242,8 @@ UpdateRow(Relation table, TupleTableSlot *slot, const RowEdit *edit)
 		changed->tts_isnull[edit->columns[i] - 1] = edit->nulls[i];
 	}
 	ExecStoreVirtualTuple(changed);
-	simple_table_tuple_update(table, &place, changed, SnapshotAny, &update_indexes);
-	if (update_indexes != COMPAT_NO_INDEXES)
-		InsertIndexEntries(table, changed);
+	ReplaceRow(table, &place, changed);
 	ExecDropSingleTupleTableSlot(changed);
-	CommandCounterIncrement();
 }
 
 /*

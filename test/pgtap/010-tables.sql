@@ -156,9 +156,6 @@ INSERT INTO contract VALUES
 	('workflow_leases', 'profile_id', 'text'),
 	('workflow_leases', 'profile_slot', 'integer'),
 
-	('workflow_slots', 'scope', 'text NOT NULL'),
-	('workflow_slots', 'slot', 'integer NOT NULL'),
-	('workflow_slots', 'workflow_id', 'uuid NOT NULL'),
 
 	('workflow_inbox', 'id', 'bigint NOT NULL'),
 	('workflow_inbox', 'workflow_id', 'uuid NOT NULL'),
@@ -375,7 +372,6 @@ INSERT INTO contract_keys VALUES
 	('event_types', 'PRIMARY KEY (event_type)'),
 	('schema_migrations', 'PRIMARY KEY (version)'),
 	('workflow_leases', 'PRIMARY KEY (workflow_id)'),
-	('workflow_slots', 'PRIMARY KEY (scope, slot)'),
 	('workflow_inbox', 'PRIMARY KEY (id)'),
 	('workflow_feed', 'PRIMARY KEY (id)'),
 	('feed_state', 'PRIMARY KEY (id)'),

@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 VALUES
 	('reader', ARRAY['schema_migrations', 'event_types', 'workflows', 'workflow_leases',
-			'workflow_slots', 'workflow_inbox', 'workflow_feed', 'feed_state',
+			'workflow_inbox', 'workflow_feed', 'feed_state',
 			'workflow_threads', 'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 			'workflow_prompt_versions', 'profiles', 'server_settings',
 			'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts',
@@ -42,8 +42,8 @@ VALUES
 			'request_cancel', 'decide', 'send_to_workflow']),
 	('worker', ARRAY['workflow_log', 'token_usage', 'brainstorm_messages', 'unpriced_usage'], 'INSERT', '{}'),
 	('worker', ARRAY['workflow_inbox'], 'INSERT, UPDATE', '{}'),
-	('admin', ARRAY['event_types', 'workflows', 'workflow_leases', 'workflow_slots',
-			'workflow_inbox', 'workflow_feed', 'feed_state', 'workflow_threads',
+	('admin', ARRAY['event_types', 'workflows', 'workflow_leases', 'workflow_inbox',
+			 'workflow_feed', 'feed_state', 'workflow_threads',
 			'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 			'workflow_prompt_versions', 'profiles', 'server_settings',
 			'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts'],

@@ -1,4 +1,5 @@
--- Claims, leases and fencing.
+-- Claims, leases and fencing. claim_workflow() sets the search_path itself where
+-- it runs SQL, as append_event() does.
 
 CREATE FUNCTION amelia.claim_workflow(
 	worker text,
@@ -31,7 +32,6 @@ RETURNS TABLE (
 	lease_token bigint,
 	expires_at timestamptz)
 LANGUAGE c VOLATILE ROWS 1
-SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_claim_workflow';
 COMMENT ON FUNCTION amelia.claim_workflow(text, interval, text, text[]) IS
 'Gives a worker a lease on the claimable workflow with the highest priority, then the earliest available_at, moves it to in_progress with its workflow_started event, and returns it with lease_token and expires_at; no row when there is none, or the limits of server_settings and profiles leave no room. At once: it waits for nobody. Until the worker is seen by a heartbeat or a write under the token, expires_at is no later than workflow_start_timeout_seconds allows. NULL for profile_id and workflow_types: any. Errors: 22023 no worker, a lease that is not longer than nothing, an unknown type.';
@@ -82,19 +82,6 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_unpark_next';
 COMMENT ON FUNCTION amelia.unpark_next() IS
 'AFTER UPDATE or DELETE row trigger of workflows, for those that make room in their worktree: lets claims see the first workflow that is parked there.';
-
-CREATE FUNCTION amelia.free_slots() RETURNS trigger
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'amelia_free_slots';
-COMMENT ON FUNCTION amelia.free_slots() IS
-'AFTER DELETE row trigger of workflow_leases: frees the slots of a lease that goes.';
-
-CREATE FUNCTION amelia.free_all_slots() RETURNS trigger
-LANGUAGE c
-SET search_path = pg_catalog, pg_temp
-AS 'MODULE_PATHNAME', 'amelia_free_all_slots';
-COMMENT ON FUNCTION amelia.free_all_slots() IS
-'BEFORE TRUNCATE statement trigger of workflow_leases: frees all slots, with the rights of the tables'' owner.';
 
 CREATE FUNCTION amelia.fence_workflow() RETURNS trigger
 LANGUAGE c
@@ -156,8 +143,6 @@ REVOKE ALL ON FUNCTION
 	amelia.set_worker(uuid, bigint),
 	amelia.end_lease(),
 	amelia.unpark_next(),
-	amelia.free_slots(),
-	amelia.free_all_slots(),
 	amelia.fence_workflow(),
 	amelia.fence_thread()
 FROM PUBLIC;
