@@ -23,6 +23,7 @@ void
 read_feed(int row_limit)
 {
 	char		cursor[4096];
+	bool		at_end = false;
 
 	while (ask("SELECT next_cursor FROM amelia.feed_after()", NULL) != DONE)
 		nap_ms(10);
@@ -55,8 +56,10 @@ read_feed(int row_limit)
 				note("event\t%s\t%s\t%s", cell(i, 1), cell(i, 3), cell(i, 4));
 		}
 		more = used < PQntuples(rows) || PQgetlength(rows, used - 1, 1) > 0;
-		if (was_asked && !more)
+		/* The first may have gone on to an end from before: the next is all. */
+		if (was_asked && !more && at_end)
 			break;
+		at_end = was_asked && !more;
 		if (!more)
 			nap_ms(any_below(60));
 	}
