@@ -38,7 +38,8 @@ sub start_worker
 
 	local $ENV{DATABASE_URL} = $url;
 	$worker{run} = IPC::Run::start([ $python, $program, '--name', $name, '--idle', '0.1', @options ],
-		'<', \undef, '>&', \$worker{said});
+		'<', \undef, '>&', \$worker{said},
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	return \%worker;
 }
 

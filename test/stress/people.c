@@ -103,6 +103,38 @@ insert_note(const char *event, const char *workflow)
 }
 
 /*
+ * Commit in two phases, with a pause between them in which the server may crash.
+ */
+static Outcome
+commit_prepared(void)
+{
+	const char *id = new_id();
+	char		prepare[80];
+	char		commit[80];
+	Outcome		outcome;
+
+	snprintf(prepare, sizeof(prepare), "PREPARE TRANSACTION '%s'", id);
+	snprintf(commit, sizeof(commit), "COMMIT PREPARED '%s'", id);
+	outcome = ask(prepare, NULL);
+	if (outcome == LOST)
+	{
+		while (ask("SELECT FROM pg_prepared_xacts WHERE gid = $1", id, NULL) != DONE)
+			;
+		outcome = PQntuples(rows) == 1 ? DONE : REFUSED;
+	}
+	if (outcome != DONE)
+		return outcome;
+	nap_ms(any_below(300));
+	do
+		outcome = ask(commit, NULL);
+	while (outcome == LOST);
+	/* Unknown now, it was committed the time before. */
+	if (outcome == REFUSED)
+		expect("commit", outcome, "42704");
+	return DONE;
+}
+
+/*
  * A transaction that writes to two workflows, takes part of it back, and ends
  * late, one way or the other.
  */
@@ -151,10 +183,13 @@ write_late(void)
 			note("no\tevent\t%s\t", events[i]);
 		return;
 	}
-	if (ask("COMMIT", NULL) == DONE)
+	outcome = any_below(3) == 0 ? commit_prepared() : ask("COMMIT", NULL);
+	for (int i = 0; i < 2; i++)
 	{
-		for (int i = 0; i < 2; i++)
+		if (outcome == DONE)
 			note("ok\tevent\t%s", events[i]);
+		else if (outcome == REFUSED)
+			note("no\tevent\t%s\t", events[i]);
 	}
 }
 

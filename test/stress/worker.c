@@ -351,14 +351,14 @@ finish(void)
 	lease_ms = 600000;
 	for (;;)
 	{
-		if (ask("SELECT amelia.decide(w.id, true) FROM amelia.workflows AS w WHERE w.status = 'blocked'", NULL) == REFUSED)
-			note("odd\tdecide\t%s\t%s", sqlstate, complaint());
 		if (claim())
 		{
 			note("ending\t%s\t%s\tcompleted", workflow, token);
 			end_with("completed", ask("SELECT amelia.release_workflow($1, $2, 'completed')", workflow, token, NULL));
 			continue;
 		}
+		if (ask("SELECT amelia.decide(w.id, true) FROM amelia.workflows AS w WHERE w.status = 'blocked'", NULL) == REFUSED)
+			note("odd\tdecide\t%s\t%s", sqlstate, complaint());
 		/* One whose last lease ran out before has died since. */
 		(void) ask("SELECT amelia.requeue_workflow(d.id) FROM amelia.dead_workflows() AS d", NULL);
 		if (ask("SELECT FROM amelia.workflows AS w WHERE w.status IN ('pending', 'in_progress', 'blocked')"

@@ -52,6 +52,7 @@ shared_preload_libraries = 'amelia'
 amelia.enabled = off
 log_statement = none
 max_connections = 150
+max_prepared_transactions = 10
 track_commit_timestamp = on
 CONF
 $node->start;
