@@ -62,6 +62,10 @@ class Database:
                 time.sleep(delay * random.uniform(0.5, 1))
                 delay = min(delay * 2, 5)
 
+    def close(self):
+        if self.connection is not None:
+            self.connection.close()
+
     def again(self, function):
         """Runs what may be sent twice: when the connection is lost, nobody
         knows whether it was committed, so it is sent again."""
@@ -97,9 +101,10 @@ class Lease:
         self.thread.start()
 
     def beat(self):
-        """Three times per lease: says that we are there, and hears whether
+        """At once, because a worker that does not begin is taken for dead, and
+        three times per lease: says that we are there, and hears whether
         somebody wants the workflow to end."""
-        while not self.over.wait(self.seconds / 3):
+        while not self.over.is_set():
             sent = time.monotonic()
             try:
                 [[self.cancelled]] = self.database.query(
@@ -107,9 +112,12 @@ class Lease:
                     self.id, self.token, self.seconds)
                 self.ends = sent + self.seconds
             except (LeaseLost, psycopg.Error) as error:
-                say(f"no heartbeat: {error}")
-                self.lost = True
-                return
+                if not self.over.is_set():
+                    say(f"no heartbeat: {error}")
+                    self.lost = True
+                break
+            self.over.wait(self.seconds / 3)
+        self.database.close()
 
     def check(self):
         """Raises when we are not to go on."""

@@ -2,7 +2,7 @@
 // commands from standard input, a JSON object in each line, and answers each
 // with a line: the result, or {error, message} with the SQLSTATE.
 //
-//   {do: 'open', saver, url, schema}          a saver with a connection of its own
+//   {do: 'open', saver, url, schema, lease}   a saver with connections of its own
 //   {do: 'setup', saver}                      makes its tables
 //   {do: 'put', saver, thread, value}         a checkpoint with that value
 //   {do: 'putWrites', saver, thread, value}   a pending write to the last one
@@ -38,8 +38,15 @@ const builder = new StateGraph(State)
 	.addEdge('second', END);
 
 const commands = {
-	async open({ saver, url, schema }) {
-		savers[saver] = PostgresSaver.fromConnString(url, { schema });
+	// As docs/workers.md says.
+	async open({ saver, url, schema, lease }) {
+		const withLease = new URL(url);
+
+		if (lease) {
+			withLease.searchParams.set('options',
+				`-c amelia.lease=${lease[0]}\\ ${lease[1]} -c idle_in_transaction_session_timeout=60s`);
+		}
+		savers[saver] = PostgresSaver.fromConnString(withLease.href, { schema });
 	},
 	setup: ({ saver }) => savers[saver].setup(),
 	async put({ saver, thread, value }) {

@@ -57,15 +57,14 @@ sub answer
 	return $line;
 }
 
-# A saver whose connections say that lease in their options.
+# A saver whose connections say the lease of that workflow and token, if any.
 sub open_saver
 {
-	my ($name, $lease) = @_;
-	my $url = 'postgresql://app@/postgres?host=' . $node->host . '&port=' . $node->port;
+	my ($name, @lease) = @_;
+	# The socket's directory stands in for the host, which a URL must have.
+	my $url = 'postgresql://app@localhost/postgres?host=' . $node->host . '&port=' . $node->port;
 
-	# The blank within the value is escaped for the server, and all for the URL.
-	$url .= '&options=' . ('-c amelia.lease=' . $lease =~ s/ /\\ /r) =~ s/([^A-Za-z0-9.])/sprintf '%%%02X', ord $1/ger if $lease;
-	return answer(do => 'open', saver => $name, url => $url, schema => 'lg');
+	return answer(do => 'open', saver => $name, url => $url, schema => 'lg', @lease ? (lease => \@lease) : ());
 }
 
 sub claim
@@ -103,7 +102,7 @@ is($node->safe_psql('postgres', q{GRANT EXECUTE ON FUNCTION amelia.fence_checkpo
 
 # Under the current lease.
 is(claim('one'), 1, 'a worker claims the workflow');
-is(open_saver('one', "$workflow 1"), 'null', 'its saver carries the lease');
+is(open_saver('one', $workflow, 1), 'null', 'its saver carries the lease');
 is(answer(do => 'put', saver => 'one', thread => $workflow, value => 'a'), 'null', 'put');
 is(answer(do => 'putWrites', saver => 'one', thread => $workflow, value => 'b'), 'null', 'putWrites');
 is(answer(do => 'read', saver => 'one', thread => $workflow), '["a","b"]', 'what it wrote is there');
@@ -124,7 +123,7 @@ like(answer(do => 'deleteThread', saver => 'one', thread => $workflow), $lost, '
 is(count_rows($workflow), $before, 'nothing was stored, and nothing is gone');
 like(answer(do => 'read', saver => 'one', thread => $workflow), qr/^\[/, 'it still reads');
 is(answer(do => 'put', saver => 'one', thread => $other, value => 'x'), 'null', 'and writes to a thread of another workflow');
-is(open_saver('two', "$workflow 2"), 'null', 'the new worker\'s saver');
+is(open_saver('two', $workflow, 2), 'null', 'the new worker\'s saver');
 is(answer(do => 'put', saver => 'two', thread => $workflow, value => 'c'), 'null', 'writes');
 is(answer(do => 'read', saver => 'two', thread => $workflow), '["c"]', 'and reads');
 
@@ -144,7 +143,7 @@ is(answer(do => 'put', saver => 'strict', thread => $workflow, value => 'g'),
 is(answer(do => 'put', saver => 'strict', thread => 'a chat', value => 'g'),
 	qq({"error":"55000","message":"workflow $workflow is held by a worker"}), 'for a linked thread, too');
 is(answer(do => 'put', saver => 'strict', thread => $other, value => 'g'), 'null', 'a workflow that nobody holds is free');
-is(open_saver('strict two', "$workflow 2"), 'null', 'a saver with the lease');
+is(open_saver('strict two', $workflow, 2), 'null', 'a saver with the lease');
 is(answer(do => 'put', saver => 'strict two', thread => $workflow, value => 'h'), 'null', 'writes');
 $node->safe_psql('postgres', 'ALTER DATABASE postgres RESET amelia.require_lease');
 

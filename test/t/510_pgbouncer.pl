@@ -134,6 +134,14 @@ like(client_says($one, "INSERT INTO amelia.workflow_log (workflow_id, event_type
 	qr/ERROR:  workflow $yours is held by a worker/, 'nor does a client that went away in the middle');
 $node->safe_psql('postgres', 'ALTER DATABASE postgres RESET amelia.require_lease');
 
+# A client that stalls is sent away with its lease, and the connection is free.
+is(client_says($one, "SELECT cancel_requested FROM amelia.heartbeat('$yours', 1, '3 s')"), 'f', 'a short lease');
+$two = open_client();
+is(client_says($two, "BEGIN; SELECT amelia.set_worker('$yours', 1)"), '', 'a transaction that stalls');
+is(client_says($one, 'SELECT 1'), 1, 'ends with the lease, and the next client goes on');
+close_client($two);
+is($node->safe_psql('postgres', "SELECT lease_token FROM amelia.claim_workflow('four')"), 2, 'and the workflow is taken over');
+
 # The setting of a session stays on the server's connection: it is for those who
 # have one of their own.
 stop_bouncer();
@@ -145,7 +153,7 @@ is(client_says($two, 'SHOW amelia.lease'), "$mine 1", 'amelia.lease, set through
 like(client_says($two, "INSERT INTO amelia.workflow_log (workflow_id, event_type, message) VALUES ('$mine', 'note', 'of two')"),
 	qr/ERROR:  lease 1 of workflow $mine is lost/, 'who is refused what was not theirs');
 client_says($one, 'RESET amelia.lease');
-is(client_says($one, "BEGIN; SET LOCAL amelia.lease = '$yours 1'; SHOW amelia.lease; COMMIT"), "$yours 1", 'set for a transaction');
+is(client_says($one, "BEGIN; SET LOCAL amelia.lease = '$yours 2'; SHOW amelia.lease; COMMIT"), "$yours 2", 'set for a transaction');
 is(client_says($two, 'SHOW amelia.lease'), '', 'it is gone with that');
 ok(!IPC::Run::run([ 'psql', '-XAt', '-c', 'SHOW amelia.lease', '-d', url() . " options='-c amelia.lease=$mine\\\\ 1'" ], '>', \my $out, '2>', \my $err),
 	'as an option of the connection PgBouncer refuses it');
@@ -177,7 +185,7 @@ $node->safe_psql('postgres', "SELECT amelia.append_event('$mine', 'note', 'at la
 is(printed($one), '', 'wait_events() returns');
 is(printed($two), 1, 'and the other goes on');
 is(client_says($one, "SELECT message FROM amelia.events_after('$mine', $last)"), 'at last', 'events_after()');
-is(client_says($two, "SELECT status FROM amelia.release_workflow('$yours', 1, 'completed')"), 'completed', 'release_workflow()');
+is(client_says($two, "SELECT status FROM amelia.release_workflow('$yours', 2, 'completed')"), 'completed', 'release_workflow()');
 close_client($_) for $one, $two;
 
 # With a reset after each transaction not even that setting stays.
