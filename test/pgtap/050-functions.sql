@@ -77,20 +77,20 @@ INSERT INTO contract VALUES
 	('maintenance_status', '', 'TABLE(active boolean, state text, reason text, preloaded boolean, naptime interval, launcher_pid integer, worker_pid integer, last_round timestamptz, last_round_finished timestamptz, last_round_outcome text, last_look timestamptz, next_round timestamptz, errors_in_a_row integer, last_error text, last_error_sqlstate text, last_error_at timestamptz, schema_version integer, code_version integer, checkpoint_problems text[], vacuum_held_by text, vacuum_held_since timestamptz, vacuum_held_age integer)', 'v'),
 	('vacuum_holders', '', 'TABLE(holder text, since timestamptz, age integer)', 'v'),
 	-- workers and the feed
-	('claim_workflow', 'worker text, lease interval DEFAULT ''00:01:00'', profile_id text DEFAULT NULL, workflow_types text[] DEFAULT NULL[]', 'TABLE(id uuid, issue_id text, worktree_path text, status text, workflow_type text, profile_id text, plan_cache jsonb, issue_cache jsonb, failure_reason text, created_at timestamp with time zone, started_at timestamp with time zone, completed_at timestamp with time zone, updated_at timestamp with time zone, sequence_floor integer, events_removed bigint, priority smallint, available_at timestamp with time zone, failures integer, max_failures integer, retry_at timestamp with time zone, cancel_requested boolean, parked boolean, lease_token bigint, expires_at timestamp with time zone)', 'v'),
+	('claim_workflow', 'worker text, lease interval DEFAULT ''00:01:00'', profile_id text DEFAULT NULL, workflow_types text[] DEFAULT NULL', 'TABLE(id uuid, issue_id text, worktree_path text, status text, workflow_type text, profile_id text, plan_cache jsonb, issue_cache jsonb, failure_reason text, created_at timestamptz, started_at timestamptz, completed_at timestamptz, updated_at timestamptz, sequence_floor integer, events_removed bigint, priority smallint, available_at timestamptz, failures integer, max_failures integer, retry_at timestamptz, cancel_requested boolean, parked boolean, lease_token bigint, expires_at timestamptz)', 'v'),
 	('heartbeat', 'workflow_id uuid, lease_token bigint, lease interval DEFAULT ''00:01:00'', OUT expires_at timestamptz, OUT cancel_requested boolean', 'record', 'v'),
 	('release_workflow', 'workflow_id uuid, lease_token bigint, status text DEFAULT NULL, failure_reason text DEFAULT NULL, retry_after interval DEFAULT NULL', 'amelia.workflows', 'v'),
 	('request_cancel', 'workflow_id uuid', 'amelia.workflows', 'v'),
 	('requeue_workflow', 'workflow_id uuid, failures integer DEFAULT 1', 'amelia.workflows', 'v'),
 	('dead_workflows', 'row_limit integer DEFAULT 100', 'SETOF amelia.workflows', 's'),
-	('queue_status', '', 'TABLE(by_status jsonb, oldest_waiting timestamp with time zone, claims_per_minute bigint, expired_leases bigint, held bigint, max_concurrent integer, workers jsonb)', 's'),
+	('queue_status', '', 'TABLE(by_status jsonb, oldest_waiting timestamptz, claims_per_minute bigint, expired_leases bigint, held bigint, max_concurrent integer, workers jsonb)', 's'),
 	('set_worker', 'workflow_id uuid, lease_token bigint', 'void', 'v'),
 	('fence_checkpoints', 'schema name, enable boolean DEFAULT true', 'integer', 'v'),
 	('request_approval', 'workflow_id uuid, lease_token bigint, question text, data jsonb DEFAULT NULL', 'amelia.workflows', 'v'),
 	('decide', 'workflow_id uuid, approved boolean, comment text DEFAULT NULL', 'amelia.workflows', 'v'),
 	('send_to_workflow', 'workflow_id uuid, kind text, data jsonb DEFAULT NULL', 'bigint', 'v'),
-	('take_inbox', 'workflow_id uuid, lease_token bigint', 'TABLE(id bigint, kind text, data jsonb, sent_at timestamp with time zone)', 'v'),
-	('feed_after', 'cursor text DEFAULT NULL, row_limit integer DEFAULT 1000, workflow_ids uuid[] DEFAULT NULL[]', 'TABLE(next_cursor text, written_at timestamp with time zone, workflow_id uuid, status text, event amelia.workflow_log)', 'v'),
+	('take_inbox', 'workflow_id uuid, lease_token bigint', 'TABLE(id bigint, kind text, data jsonb, sent_at timestamptz)', 'v'),
+	('feed_after', 'cursor text DEFAULT NULL, row_limit integer DEFAULT 1000, workflow_ids uuid[] DEFAULT NULL', 'TABLE(next_cursor text, written_at timestamptz, workflow_id uuid, status text, event amelia.workflow_log)', 'v'),
 	('wait_events', 'IN workflow_id uuid, IN after_sequence integer DEFAULT 0, IN timeout interval DEFAULT ''00:00:30''', NULL, 'v'),
 	('prune_feed', 'keep interval DEFAULT ''1 day'', row_limit integer DEFAULT 10000', 'bigint', 'v'),
 	-- the house
@@ -104,7 +104,7 @@ INSERT INTO contract VALUES
 CREATE TEMP VIEW actual AS
 SELECT p.oid, p.oid::regprocedure AS signature, p.proname::text AS function_name,
 	regexp_replace(replace(pg_get_function_arguments(p.oid), 'timestamp with time zone', 'timestamptz'),
-		'(DEFAULT (NULL|''[^'']*''))::[a-z ]+', '\1', 'g') AS arguments,
+		'(DEFAULT (NULL|''[^'']*''))::[a-z]+( [a-z]+)*(\[\])?', '\1', 'g') AS arguments,
 	replace(pg_get_function_result(p.oid), 'timestamp with time zone', 'timestamptz') AS result, p.provolatile::text AS volatility, l.lanname AS language,
 	p.proconfig AS config, p.prosecdef AS security_definer, p.prokind AS kind, p.pronargs AS argument_count,
 	p.proargnames AS names, p.prorettype = 'trigger'::regtype AS is_trigger
