@@ -350,7 +350,7 @@ SELECT is_empty($$
 		AND a.function_name <> ALL (ARRAY['claim_workflow', 'heartbeat', 'check_lease', 'give_back', 'set_worker',
 			'release_workflow', 'request_cancel', 'requeue_workflow', 'dead_workflows', 'queue_status',
 			'retry_delay', 'request_approval', 'decide', 'send_to_workflow', 'take_inbox',
-			'fence_checkpoints', 'feed_after', 'feed_identity', 'prune_feed'])
+			'fence_checkpoints', 'feed_after', 'feed_identity', 'feed_origin', 'prune_feed'])
 $$, 'every function was called');
 SELECT matches(amelia.migrate(), 'nothing to do', 'migrate() finds a complete schema');
 
