@@ -1,14 +1,5 @@
--- What workers hold: leases, and the slots that limit how many there are.
-
--- What a claim may take, in the order in which it takes: for each type and
--- profile one range, so that neither a filter nor a profile at its limit makes
--- a claim walk past rows. C, because no locale matters here.
-CREATE INDEX idx_workflows_claim ON amelia.workflows
-	(workflow_type COLLATE "C", COALESCE(profile_id, '') COLLATE "C", priority DESC, available_at, id)
-	WHERE NOT parked AND (status = 'pending' OR (status = 'failed' AND retry_at IS NOT NULL));
-CREATE INDEX idx_workflows_parked ON amelia.workflows
-	(worktree_path, priority DESC, available_at, id)
-	WHERE parked;
+-- What workers hold: leases, and the slots that limit how many there are. The
+-- indexes that claims cannot do without are in the api layer.
 
 CREATE TABLE amelia.workflow_leases (
 	workflow_id uuid PRIMARY KEY REFERENCES amelia.workflows (id) ON DELETE CASCADE,
@@ -39,8 +30,6 @@ COMMENT ON COLUMN amelia.workflow_leases.slot IS
 'Which one of the slots of max_concurrent it holds; NULL: none.';
 COMMENT ON COLUMN amelia.workflow_leases.profile_slot IS
 'Which one of the slots of the profile in profile_id it holds; NULL: none.';
--- Not partial: those that have ended stand apart, at -infinity.
-CREATE INDEX idx_workflow_leases_expires_at ON amelia.workflow_leases (expires_at);
 
 CREATE TABLE amelia.workflow_slots (
 	scope text COLLATE "C" NOT NULL,
