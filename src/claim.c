@@ -364,7 +364,7 @@ OpenRanges(ClaimSearch *search)
 		}
 		type = range->type;
 		profile = range->profile;
-		if (range->is_open && IsWantedType(search, type) &&
+		if (range->is_open && IsWantedType(search, type) && !IsOverBudget(search->spent, profile, NULL) &&
 			(search->profile == NULL || TextEquals(search->profile, profile)))
 			ranges = lappend(ranges, range);
 		else
@@ -493,7 +493,8 @@ TryRange(ClaimSearch *search, Range *range, Candidate *candidate)
 		 DatumGetInt32(Column(search, range->slot, COLUMN_FAILURES)) >=
 		 DatumGetInt32(Column(search, range->slot, COLUMN_MAX_FAILURES))))
 		return false;
-	if (IsOthers(search, range->slot) || !LockWorktree(search, range->slot, &worktree))
+	if (IsOverBudget(search->spent, range->profile, &range->key.id) ||
+		IsOthers(search, range->slot) || !LockWorktree(search, range->slot, &worktree))
 		return false;
 
 	ExecCopySlot(search->other, range->slot);

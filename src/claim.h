@@ -9,6 +9,7 @@
 #define AMELIA_CLAIM_H
 
 #include "lease.h"
+#include "spent.h"
 
 /* The columns of workflows that claims look at. */
 typedef enum ClaimColumn
@@ -61,6 +62,7 @@ typedef struct ClaimSearch
 	text	   *profile;		/* NULL: any */
 	Datum	   *types;			/* NULL: any */
 	int			type_count;
+	List	   *spent;			/* budgets */
 
 	/* while it is looked for */
 	Relation	workflows;

@@ -58,10 +58,13 @@ static bool
 IsWanted(ClaimSearch *search, TupleTableSlot *slot)
 {
 	text	   *type = TextColumn(search, slot, COLUMN_TYPE);
+	text	   *profile = TextColumn(search, slot, COLUMN_PROFILE);
 	bool		wanted = search->types == NULL;
+	ClaimKey	key;
 
 	if (!TextIs(TextColumn(search, slot, COLUMN_STATUS), "in_progress", strlen("in_progress")))
 		return false;
+	ReadClaimKey(search, slot, &key);
 	for (int i = 0; i < search->type_count; i++)
 	{
 		text	   *given = DatumGetTextPP(search->types[i]);
@@ -70,8 +73,8 @@ IsWanted(ClaimSearch *search, TupleTableSlot *slot)
 	}
 	return wanted &&
 		(search->profile == NULL ||
-		 TextIs(TextColumn(search, slot, COLUMN_PROFILE),
-				VARDATA_ANY(search->profile), VARSIZE_ANY_EXHDR(search->profile)));
+		 TextIs(profile, VARDATA_ANY(search->profile), VARSIZE_ANY_EXHDR(search->profile))) &&
+		!IsOverBudget(search->spent, profile, &key.id);
 }
 
 static int

@@ -78,7 +78,7 @@ INSERT INTO contract VALUES
 	('vacuum_holders', '', 'TABLE(holder text, since timestamptz, age integer)', 'v'),
 	-- workers and the feed
 	('claim_workflow', 'worker text, lease interval DEFAULT ''00:01:00'', profile_id text DEFAULT NULL, workflow_types text[] DEFAULT NULL', 'TABLE(id uuid, issue_id text, worktree_path text, status text, workflow_type text, profile_id text, plan_cache jsonb, issue_cache jsonb, failure_reason text, created_at timestamptz, started_at timestamptz, completed_at timestamptz, updated_at timestamptz, sequence_floor integer, events_removed bigint, priority smallint, available_at timestamptz, failures integer, max_failures integer, retry_at timestamptz, cancel_requested boolean, parked boolean, lease_token bigint, expires_at timestamptz)', 'v'),
-	('heartbeat', 'workflow_id uuid, lease_token bigint, lease interval DEFAULT ''00:01:00'', OUT expires_at timestamptz, OUT cancel_requested boolean', 'record', 'v'),
+	('heartbeat', 'workflow_id uuid, lease_token bigint, lease interval DEFAULT ''00:01:00'', OUT expires_at timestamptz, OUT cancel_requested boolean, OUT budget_spent boolean, OUT budget_message text', 'record', 'v'),
 	('release_workflow', 'workflow_id uuid, lease_token bigint, status text DEFAULT NULL, failure_reason text DEFAULT NULL, retry_after interval DEFAULT NULL', 'amelia.workflows', 'v'),
 	('request_cancel', 'workflow_id uuid', 'amelia.workflows', 'v'),
 	('requeue_workflow', 'workflow_id uuid, failures integer DEFAULT 1', 'amelia.workflows', 'v'),
@@ -250,6 +250,7 @@ INSERT INTO calls VALUES
 	('budget_status', ''),
 	('budget_period', '''day'', now()'),
 	('check_budgets', format('%L, NULL', :'workflow')),
+	('spent_budget', format('%L, NULL', :'workflow')),
 	('compact_budgets', ''),
 	('seed_prompts', '''[{"id": "c.d", "agent": "c", "name": "d"}]'''),
 	('check_objects', '''a'', ''[]'', ''{}'', ''{}'''),

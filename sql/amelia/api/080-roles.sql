@@ -28,7 +28,7 @@ VALUES
 			'retention_preview', 'checkpoint_stats', 'checkpoint_sources', 'checkpoint_columns_problem',
 			'maintenance_status', 'maintenance_state', 'vacuum_holders',
 			'usage_summary', 'usage_trend', 'usage_by_model', 'usage_by_agent', 'usage_by_profile',
-			'find_price', 'price_usage', 'sparkline', 'budget_status', 'budget_period', 'check_budgets']),
+			'find_price', 'price_usage', 'sparkline', 'budget_status', 'budget_period', 'spent_budget', 'check_budgets']),
 	('worker', ARRAY['workflows', 'workflow_prompt_versions', 'workflow_threads',
 			'brainstorm_sessions', 'brainstorm_artifacts'],
 		'INSERT, UPDATE',
