@@ -24,7 +24,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "commands/sequence.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -41,7 +40,6 @@
 PG_FUNCTION_INFO_V1(amelia_note_event);
 PG_FUNCTION_INFO_V1(amelia_note_status);
 PG_FUNCTION_INFO_V1(amelia_feed_identity);
-PG_FUNCTION_INFO_V1(amelia_feed_origin);
 
 /* A run of events, or a new status. */
 typedef struct FeedNote
@@ -143,25 +141,6 @@ amelia_note_status(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* Which cluster and database transaction ids are of. */
-static char *
-FeedIdentity(void)
-{
-	return psprintf(UINT64_FORMAT ".%u", GetSystemIdentifier(), MyDatabaseId);
-}
-
-/*
- * The same, short enough for each row: those that a restore brought are told
- * by it from our own, among whose transactions theirs mean nothing.
- */
-static int32
-FeedOrigin(void)
-{
-	const char *identity = FeedIdentity();
-
-	return (int32) hash_bytes((const unsigned char *) identity, strlen(identity));
-}
-
 /*
  * Write the notes, in the order in which they were made.
  */
@@ -173,7 +152,6 @@ WriteNotes(void)
 	Relation	table;
 	FeedNote   *first = NULL;
 	FullTransactionId xid;
-	int32		origin;
 
 	/* Somebody has dropped the table, or it is not there yet. */
 	if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("workflow_feed", schema)))
@@ -187,7 +165,6 @@ WriteNotes(void)
 	}
 	notes = first;
 	xid = GetTopFullTransactionId();
-	origin = FeedOrigin();
 	table = OpenTable("workflow_feed", RowExclusiveLock);
 	for (FeedNote *note = notes; note != NULL; note = note->next)
 	{
@@ -196,7 +173,6 @@ WriteNotes(void)
 
 		CHECK_FOR_INTERRUPTS();
 		EditColumn(&row, table, "id", Int64GetDatum(nextval_internal(sequence, false)), false);
-		EditColumn(&row, table, "origin", Int32GetDatum(origin), false);
 		EditColumn(&row, table, "xid", FullTransactionIdGetDatum(xid), false);
 		EditColumn(&row, table, "written_at", TimestampTzGetDatum(GetCurrentTimestamp()), false);
 		EditColumn(&row, table, "workflow_id", UUIDPGetDatum(&note->workflow), false);
@@ -275,16 +251,7 @@ FeedAtSubEnd(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
 Datum
 amelia_feed_identity(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(FeedIdentity()));
-}
-
-/*
- * feed_origin() returns integer
- */
-Datum
-amelia_feed_origin(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(FeedOrigin());
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf(UINT64_FORMAT ".%u", GetSystemIdentifier(), MyDatabaseId)));
 }
 
 /*

@@ -169,7 +169,6 @@ INSERT INTO contract VALUES
 	('workflow_inbox', 'lease_token', 'bigint'),
 
 	('workflow_feed', 'id', 'bigint NOT NULL'),
-	('workflow_feed', 'origin', 'integer NOT NULL'),
 	('workflow_feed', 'xid', 'xid8 NOT NULL'),
 	('workflow_feed', 'written_at', 'ts'),
 	('workflow_feed', 'workflow_id', 'uuid NOT NULL'),
@@ -178,7 +177,6 @@ INSERT INTO contract VALUES
 	('workflow_feed', 'moved_to', 'text'),
 
 	('feed_state', 'id', 'integer NOT NULL DEFAULT 1'),
-	('feed_state', 'origin', 'integer NOT NULL DEFAULT 0'),
 	('feed_state', 'pruned_xid', 'xid8 NOT NULL DEFAULT ''0''::xid8'),
 
 	('workflow_threads', 'workflow_id', 'uuid NOT NULL'),
@@ -379,7 +377,7 @@ INSERT INTO contract_keys VALUES
 	('workflow_leases', 'PRIMARY KEY (workflow_id)'),
 	('workflow_slots', 'PRIMARY KEY (scope, slot)'),
 	('workflow_inbox', 'PRIMARY KEY (id)'),
-	('workflow_feed', 'PRIMARY KEY (id, origin)'),
+	('workflow_feed', 'PRIMARY KEY (id)'),
 	('feed_state', 'PRIMARY KEY (id)'),
 	-- a thread belongs to one workflow
 	('workflow_threads', 'PRIMARY KEY (thread_id)'),

@@ -220,11 +220,11 @@ run_script($db, 'data.sql', '-1');
 is( $node->safe_psql($db, q{SELECT scope, period, spent_usd FROM amelia.budget_status()}),
 	"workflow|total|0.450015\nprofile|month|1.350000", 'data with triggers on: what was spent');
 $node->safe_psql($db, 'DELETE FROM amelia.budget_spending');
-# Of the workflows and events that came the feed tells as of any others.
-is( $node->safe_psql($db, q{
-		DELETE FROM amelia.workflow_feed WHERE origin = amelia.feed_origin();
-		SELECT count(DISTINCT origin) FROM amelia.workflow_feed}), '1', 'data with triggers on: the feed');
-restore($db, 'data.custom', '-n', 'amelia', '-t', 'budget_spending');
+# The feed tells of the workflows and events that came as of any others.
+is( $node->safe_psql($db, 'SELECT count(*) FROM amelia.workflow_feed') >
+	  $node->safe_psql('source', 'SELECT count(*) FROM amelia.workflow_feed'), 1, 'data with triggers on: the feed');
+$node->safe_psql($db, 'DELETE FROM amelia.workflow_feed');
+restore($db, 'data.custom', '-n', 'amelia', '-t', 'budget_spending', '-t', 'workflow_feed');
 check_apart($db, 'schema, then data with triggers on');
 is($node->safe_psql($db, $next), $expected_next, 'data with triggers on: the logs go on where they were');
 queue_goes_on($node, $db, 'data with triggers on');
@@ -283,22 +283,5 @@ $other->command_checks_all(
 	[qr/\A(?:(?!ERROR:).)*ERROR:  role "[^"]*" already exists(?:(?!ERROR:).)*\z/s],
 	'psql from pg_dumpall');
 same_database($other, 'source', $sums, $catalog, 'pg_dumpall');
-{
-	my $cursor = $other->safe_psql('source', 'SELECT next_cursor FROM amelia.feed_after()');
-
-	cmp_ok($other->safe_psql('source', 'SELECT pg_snapshot_xmax(pg_current_snapshot())'), '<',
-		$other->safe_psql('source', 'SELECT min(xid::text::bigint) FROM amelia.workflow_feed'),
-		'another cluster: its transactions are not as far');
-	# until they are, and those of the old feed seem to be of now
-	burn_transactions($other, 'source') foreach 1 .. 2;
-	is($other->safe_psql('source', "SELECT count(workflow_id) FROM amelia.feed_after('$cursor')"),
-		'0', 'another cluster: nothing of the old feed, later either');
-}
-queue_goes_on($other, 'source', 'another cluster');
-# Its rows go when they are old.
-is( $other->safe_psql('source', q{
-		SELECT amelia.prune_feed('0', 1000000) > 0;
-		SELECT count(*), (SELECT count(*) FROM amelia.feed_state WHERE origin = amelia.feed_origin())
-		FROM amelia.workflow_feed}), "t\n0|1", 'another cluster: pruned');
 
 done_testing();

@@ -16,7 +16,6 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	identity CONSTANT text := amelia.feed_identity();
-	here CONSTANT integer := amelia.feed_origin();
 	seen pg_snapshot;
 	until pg_snapshot;
 	place bigint := 0;
@@ -50,8 +49,7 @@ BEGIN
 			MESSAGE = format('"%s" is no cursor of this feed', cursor),
 			HINT = 'Give the next_cursor of the last row, or NULL to begin.';
 	END IF;
-	IF EXISTS (SELECT FROM amelia.feed_state AS s
-			WHERE s.origin = here AND s.pruned_xid >= pg_snapshot_xmin(seen)) THEN
+	IF (SELECT s.pruned_xid FROM amelia.feed_state AS s) >= pg_snapshot_xmin(seen) THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
 			MESSAGE = 'the cursor is too old: some of what follows it has been pruned',
 			HINT = 'Begin anew with NULL, and read with events_after() what happened before.';
@@ -61,10 +59,10 @@ BEGIN
 	FOR line IN
 		SELECT f.id, f.written_at, f.workflow_id, f.moved_to AS status, e AS event, e.sequence
 		FROM (SELECT n.* FROM amelia.workflow_feed AS n
-				WHERE n.origin = here AND n.xid >= pg_snapshot_xmax(seen)
+				WHERE n.xid >= pg_snapshot_xmax(seen)
 				UNION ALL
 				SELECT o.* FROM amelia.workflow_feed AS o
-				WHERE o.origin = here AND o.xid = ANY (ARRAY(SELECT x FROM pg_snapshot_xip(seen) AS x))) AS f
+				WHERE o.xid = ANY (ARRAY(SELECT x FROM pg_snapshot_xip(seen) AS x))) AS f
 		LEFT JOIN amelia.workflow_log AS e
 			ON e.workflow_id = f.workflow_id AND e.sequence BETWEEN f.first_sequence AND f.last_sequence
 		WHERE pg_visible_in_snapshot(f.xid, until)
@@ -101,7 +99,6 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	here CONSTANT integer := amelia.feed_origin();
 	pruned bigint;
 	last_xid xid8;
 BEGIN
@@ -111,13 +108,9 @@ BEGIN
 		WHERE f.id IN (SELECT o.id FROM amelia.workflow_feed AS o
 			WHERE o.written_at < clock_timestamp() - keep
 			ORDER BY o.id LIMIT row_limit)
-		RETURNING f.origin, f.xid)
-	SELECT count(*), (array_agg(g.xid ORDER BY g.xid DESC) FILTER (WHERE g.origin = here))[1]
-	INTO pruned, last_xid FROM gone AS g;
-	UPDATE amelia.feed_state AS s
-	SET pruned_xid = CASE s.origin WHEN here THEN GREATEST(s.pruned_xid, last_xid) ELSE last_xid END,
-		origin = here
-	WHERE last_xid IS NOT NULL;
+		RETURNING f.xid)
+	SELECT count(*), (array_agg(g.xid ORDER BY g.xid DESC))[1] INTO pruned, last_xid FROM gone AS g;
+	UPDATE amelia.feed_state AS s SET pruned_xid = GREATEST(s.pruned_xid, last_xid) WHERE last_xid IS NOT NULL;
 	RETURN pruned;
 END
 $$;

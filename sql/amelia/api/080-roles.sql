@@ -22,7 +22,7 @@ VALUES
 			'recent_events', 'event_exists', 'token_summary', 'token_summaries',
 			'prompt_history', 'current_prompt', 'workflow_prompts', 'active_profile',
 			'settings', 'brainstorm_messages_after', 'list_brainstorm_sessions',
-			'brainstorm_usage', 'queue_status', 'dead_workflows', 'feed_after', 'feed_identity', 'feed_origin',
+			'brainstorm_usage', 'queue_status', 'dead_workflows', 'feed_after', 'feed_identity',
 			'wait_events', 'verify', 'verify_schema', 'verify_sequences',
 			'verify_references', 'verify_workflows', 'api_objects', 'scripts',
 			'retention_preview', 'checkpoint_stats', 'checkpoint_sources', 'checkpoint_columns_problem',
@@ -52,7 +52,7 @@ VALUES
 			'set_prompt_version', 'reset_prompt', 'set_active_profile',
 			'update_settings', 'check_settings', 'run_retention', 'delete_thread',
 			'unlink_thread', 'forget_workflow', 'close_days', 'load_prices', 'store_price',
-			'compact_budgets', 'requeue_workflow', 'fence_checkpoints', 'prune_feed']),
+			'compact_budgets', 'requeue_workflow', 'fence_checkpoints', 'fence_thread', 'prune_feed']),
 	('admin', ARRAY['model_prices', 'unpriced_usage', 'budgets'], 'INSERT, UPDATE, DELETE', '{}'),
 	('admin', ARRAY['usage_history', 'workflow_history'], 'DELETE', '{}')
 $$;

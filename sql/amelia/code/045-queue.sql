@@ -129,13 +129,6 @@ AS 'MODULE_PATHNAME', 'amelia_feed_identity';
 COMMENT ON FUNCTION amelia.feed_identity() IS
 'Names the cluster and the database that a cursor of feed_after() is of.';
 
-CREATE FUNCTION amelia.feed_origin() RETURNS integer
-LANGUAGE c STABLE
-SET search_path = pg_catalog, pg_temp
-AS 'MODULE_PATHNAME', 'amelia_feed_origin';
-COMMENT ON FUNCTION amelia.feed_origin() IS
-'A hash of feed_identity(), which rows of workflow_feed carry.';
-
 CREATE PROCEDURE amelia.wait_events(
 	workflow_id uuid,
 	after_sequence integer DEFAULT 0,
@@ -150,7 +143,6 @@ REVOKE ALL ON FUNCTION
 	amelia.note_event(),
 	amelia.note_status(),
 	amelia.feed_identity(),
-	amelia.feed_origin(),
 	amelia.claim_workflow(text, interval, text, text[]),
 	amelia.heartbeat(uuid, bigint, interval),
 	amelia.check_lease(uuid, bigint),
