@@ -128,10 +128,10 @@ LeaseEnd(TimestampTz from, const Interval *lease)
 															  TimestampTzGetDatum(from),
 															  IntervalPGetDatum(lease)));
 
-	if (end <= from)
+	if (end <= from || TIMESTAMP_NOT_FINITE(end))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("lease must be longer than nothing: %s",
+				 errmsg("lease must be longer than nothing, and end: %s",
 						DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(lease))))));
 	return end;
 }

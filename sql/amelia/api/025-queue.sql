@@ -31,13 +31,17 @@ BEGIN
 		AND release_workflow.status IS DISTINCT FROM 'failed'
 		AND release_workflow.status IS DISTINCT FROM 'cancelled' THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
-			MESSAGE = format('a failure_reason does not go with status "%s"', release_workflow.status),
+			MESSAGE = format('a failure_reason does not go with %s', COALESCE(format('status "%s"', release_workflow.status), 'no status')),
 			HINT = 'Give it with failed or cancelled.';
 	END IF;
 	IF retry_after IS NOT NULL AND release_workflow.status IS DISTINCT FROM 'failed' THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
-			MESSAGE = format('a retry_after does not go with status "%s"', release_workflow.status),
+			MESSAGE = format('a retry_after does not go with %s', COALESCE(format('status "%s"', release_workflow.status), 'no status')),
 			HINT = 'Give it with failed.';
+	END IF;
+	IF retry_after < interval '0' OR NOT isfinite(retry_after) THEN
+		RAISE EXCEPTION USING ERRCODE = '22023',
+			MESSAGE = format('retry_after must not be negative or infinite: %s', retry_after);
 	END IF;
 
 	IF release_workflow.status IS NULL THEN
@@ -70,7 +74,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia.release_workflow(uuid, bigint, text, text, interval) IS
-'Ends an attempt: moves the workflow as set_workflow_status() does, and its lease and slots are free. failed counts as a failure; while failures are left another attempt is due after retry_after, or after retry_delay(). status NULL only gives the lease back: the workflow stays in_progress and is claimable at once. Returns the workflow. Errors: 55000 the lease is lost or no such transition, P0002 no such workflow, 22023 a NULL, an unknown status, a reason or a delay where none belongs.';
+'Ends an attempt: moves the workflow as set_workflow_status() does, and its lease and slots are free. failed counts as a failure; while failures are left another attempt is due after retry_after, or after retry_delay(). status NULL only gives the lease back: the workflow stays in_progress and is claimable at once. Returns the workflow. Errors: 55000 the lease is lost or no such transition, P0002 no such workflow, 22023 a NULL, an unknown status, a reason or a delay where none belongs, a delay below nothing.';
 
 CREATE OR REPLACE FUNCTION amelia.request_cancel(workflow_id uuid) RETURNS amelia.workflows
 LANGUAGE plpgsql VOLATILE
