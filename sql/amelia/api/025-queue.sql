@@ -31,12 +31,12 @@ BEGIN
 		AND release_workflow.status IS DISTINCT FROM 'failed'
 		AND release_workflow.status IS DISTINCT FROM 'cancelled' THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
-			MESSAGE = format('a failure_reason does not go with %s', COALESCE(format('status "%s"', release_workflow.status), 'no status')),
+			MESSAGE = format('a failure_reason does not go with %s', COALESCE('status "' || release_workflow.status || '"', 'no status')),
 			HINT = 'Give it with failed or cancelled.';
 	END IF;
 	IF retry_after IS NOT NULL AND release_workflow.status IS DISTINCT FROM 'failed' THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
-			MESSAGE = format('a retry_after does not go with %s', COALESCE(format('status "%s"', release_workflow.status), 'no status')),
+			MESSAGE = format('a retry_after does not go with %s', COALESCE('status "' || release_workflow.status || '"', 'no status')),
 			HINT = 'Give it with failed.';
 	END IF;
 	IF retry_after < interval '0' OR NOT isfinite(retry_after) THEN
