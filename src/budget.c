@@ -15,13 +15,13 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "amelia.h"
+#include "spent.h"
 
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -183,22 +183,18 @@ amelia_compact_budgets(PG_FUNCTION_ARGS)
 }
 
 /*
- * Whether there is a budget at all: without one, nothing more is looked at.
+ * Whether there are budgets, and who owns them: without any, nothing more is
+ * looked at. The size of their table tells.
  */
-static bool
-AnyBudget(void)
+bool
+MayHaveBudgets(Oid *owner)
 {
-	Relation	budgets = OpenTable("budgets", AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(budgets, NULL);
-	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(budgets, latest, 0, NULL);
-	bool		any = table_scan_getnextslot(scan, ForwardScanDirection, slot);
+	Relation	table = OpenTable("budgets", AccessShareLock);
+	bool		result = RelationGetNumberOfBlocks(table) > 0;
 
-	table_endscan(scan);
-	UnregisterSnapshot(latest);
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(budgets, AccessShareLock);
-	return any;
+	*owner = table->rd_rel->relowner;
+	table_close(table, AccessShareLock);
+	return result;
 }
 
 /*
@@ -218,8 +214,9 @@ amelia_check_workflow_budgets(PG_FUNCTION_ARGS)
 	Datum		values[2];
 	char		nulls[2];
 	bool		is_null;
+	Oid			owner;
 
-	if (!AnyBudget())
+	if (!MayHaveBudgets(&owner))
 		return PointerGetDatum(data->tg_newtuple);
 	values[0] = heap_getattr(data->tg_newtuple, ColumnOfType(tupdesc, "id", UUIDOID),
 							 tupdesc, &is_null);

@@ -85,6 +85,9 @@ RunScript(const Script *script)
 		int			result;
 
 		CHECK_FOR_INTERRUPTS();
+		/* An index cannot be replaced, and would take long to make anew. */
+		if (script->is_api && IndexIsThere(statement->stmt))
+			continue;
 		text = statement->stmt_len > 0 ?
 			pnstrdup(start, statement->stmt_len) : pstrdup(start);
 		for (; counted < start; counted++)
