@@ -20,8 +20,11 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/datum.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#include "budget.h"
 
 PG_FUNCTION_INFO_V1(amelia_spend_budgets);
 PG_FUNCTION_INFO_V1(amelia_begin_budget);
@@ -63,21 +66,24 @@ static const char *const begin_query =
 static const char *const compact_query =
 	"WITH gone AS (DELETE FROM amelia.budget_spending AS s"
 	" USING (SELECT p.budget_id, p.period_start FROM amelia.budget_spending AS p"
-	" GROUP BY 1, 2 HAVING count(*) > 1) AS g"
+	" WHERE p.budget_id = $1 GROUP BY 1, 2 HAVING count(*) > 1) AS g"
 	" WHERE s.budget_id = g.budget_id AND s.period_start = g.period_start RETURNING s.*)"
 	" INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
 	" SELECT g.budget_id, g.period_start, sum(g.amount_usd), max(g.workflow_id::text)::uuid"
 	" FROM gone AS g GROUP BY 1, 2";
 
-/* Periods that are over by a year, and budgets that are gone. */
+/* Periods that are over by a year, and all of a budget that is gone. */
 static const char *const forget_query =
 	"DELETE FROM amelia.budget_spending AS s"
-	" WHERE (isfinite(s.period_start) AND s.period_start < (now() AT TIME ZONE 'UTC')::date - 366)"
-	" OR NOT EXISTS (SELECT FROM amelia.budgets AS b WHERE b.id = s.budget_id)";
+	" WHERE s.budget_id = $1"
+	" AND ((isfinite(s.period_start) AND s.period_start < (now() AT TIME ZONE 'UTC')::date - 366)"
+	" OR NOT EXISTS (SELECT FROM amelia.budgets AS b WHERE b.id = s.budget_id))";
 
 /*
  * The event goes to the newest workflow that spent, or if that is gone to the
  * newest that comes under the budget; without any, the next call looks again.
+ * A period that ended long ago was not over its limit then: the limit was
+ * lowered since, or usage was booked late.
  */
 static const char *const warn_query =
 	"WITH due AS MATERIALIZED (SELECT b.*, s.period_start, s.amount, COALESCE("
@@ -86,8 +92,9 @@ static const char *const warn_query =
 	" (SELECT w.id FROM amelia.workflows AS w WHERE " BUDGET_OF("w.id", "w.profile_id")
 	" ORDER BY w.created_at DESC LIMIT 1)) AS workflow_id"
 	" FROM amelia.budgets AS b JOIN (SELECT p.budget_id, p.period_start, sum(p.amount_usd) AS amount"
-	" FROM amelia.budget_spending AS p GROUP BY 1, 2) AS s ON s.budget_id = b.id"
+	" FROM amelia.budget_spending AS p WHERE p.budget_id = $1 GROUP BY 1, 2) AS s ON s.budget_id = b.id"
 	" WHERE b.action = 'warn' AND s.amount >= b.limit_usd"
+	" AND s.period_start >= amelia.budget_period(b.period, now() - interval '1 day')"
 	" AND NOT EXISTS (SELECT FROM amelia.budget_warnings AS n"
 	" WHERE n.budget_id = b.id AND n.period_start = s.period_start)),"
 	" warned AS (INSERT INTO amelia.budget_warnings (budget_id, period_start)"
@@ -161,22 +168,96 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Begin work as the owner of the tables.
+ */
+static void
+EnterBudgets(RestrictedContext *before)
+{
+	SPI_connect();
+	EnterRestricted(TableOwner("budget_spending"), before);
+}
+
+static void
+LeaveBudgets(const RestrictedContext *before)
+{
+	LeaveRestricted(before);
+	SPI_finish();
+}
+
+/*
+ * ListBudgets(): see budget.h.
+ */
+int
+ListBudgets(MemoryContext context, Datum **budgets)
+{
+	RestrictedContext before;
+	int			count;
+	bool		is_null;
+
+	EnterBudgets(&before);
+	count = RunSql("SELECT b.id FROM amelia.budgets AS b"
+				   " UNION SELECT s.budget_id FROM amelia.budget_spending AS s",
+				   0, NULL, NULL, true);
+	*budgets = MemoryContextAlloc(context, Max(count, 1) * sizeof(Datum));
+	for (int i = 0; i < count; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		(*budgets)[i] = datumCopy(RowValue(i, 1, &is_null), false, UUID_LEN);
+		MemoryContextSwitchTo(old);
+	}
+	LeaveBudgets(&before);
+	return count;
+}
+
+/*
+ * WarnOfBudget(): see budget.h.
+ */
+int32
+WarnOfBudget(Datum budget)
+{
+	static const Oid types[] = {UUIDOID};
+	RestrictedContext before;
+	int32		warned;
+
+	EnterBudgets(&before);
+	warned = RunSql(warn_query, lengthof(types), types, &budget, false);
+	LeaveBudgets(&before);
+	return warned;
+}
+
+/*
+ * CompactBudget(): see budget.h.
+ */
+void
+CompactBudget(Datum budget)
+{
+	static const Oid types[] = {UUIDOID};
+	RestrictedContext before;
+
+	EnterBudgets(&before);
+	RunSql(forget_query, lengthof(types), types, &budget, false);
+	RunSql(compact_query, lengthof(types), types, &budget, false);
+	LeaveBudgets(&before);
+}
+
+/*
  * compact_budgets() returns integer
  */
 Datum
 amelia_compact_budgets(PG_FUNCTION_ARGS)
 {
-	RestrictedContext before;
-	int32		warned;
+	Datum	   *budgets;
+	int			count = ListBudgets(CurrentMemoryContext, &budgets);
+	int32		warned = 0;
 
-	SPI_connect();
-	EnterRestricted(TableOwner("budget_spending"), &before);
-	RunSql(forget_query, 0, NULL, NULL, false);
-	/* Before the rows are put together they say more about who spent. */
-	warned = RunSql(warn_query, 0, NULL, NULL, false);
-	RunSql(compact_query, 0, NULL, NULL, false);
-	LeaveRestricted(&before);
-	SPI_finish();
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		/* Before the rows are put together they say more about who spent. */
+		warned += WarnOfBudget(budgets[i]);
+		CompactBudget(budgets[i]);
+	}
 	PG_RETURN_INT32(warned);
 }
 

@@ -158,7 +158,7 @@ UsageClose *
 UsageCloseBegin(int limit)
 {
 	static const Oid types[] = {DATEOID, INT4OID};
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "Amelia closes days",
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "Amelia closes days",
 												  ALLOCSET_SMALL_SIZES);
 	UsageClose *close = MemoryContextAllocZero(context, sizeof(UsageClose));
 	RestrictedContext before;
@@ -185,6 +185,8 @@ UsageCloseBegin(int limit)
 		close->closing[i] = DatumGetDateADT(RowValue(i, 1, &is_null));
 	PopActiveSnapshot();
 	LeaveUsage(&before);
+	/* It outlives this transaction, unless that failed before. */
+	MemoryContextSetParent(context, TopMemoryContext);
 	return close;
 }
 
@@ -323,6 +325,15 @@ bool
 UsageCloseIsFull(const UsageClose *close)
 {
 	return close->announced >= close->limit;
+}
+
+/*
+ * UsageCloseWaits(): see usage.h.
+ */
+bool
+UsageCloseWaits(const UsageClose *close)
+{
+	return close->closing_count > 0;
 }
 
 /*
