@@ -18,9 +18,11 @@
 #include "amelia.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -44,7 +46,7 @@ static const char *const spend_query =
 	" JOIN amelia.budgets AS b ON " BUDGET_OF("w.id", "w.profile_id")
 	" WHERE u.cost_usd > 0 GROUP BY 1, 2";
 
-static const char *const arm_query =
+const char *const budget_trigger =
 	"CREATE OR REPLACE TRIGGER zzz_spend_budgets AFTER INSERT ON amelia.token_usage"
 	" REFERENCING NEW TABLE AS booked"
 	" FOR EACH STATEMENT EXECUTE FUNCTION amelia.spend_budgets()";
@@ -155,7 +157,7 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
 	/* Who books waits until this has committed, and finds the budget then. */
 	RunSql("LOCK TABLE amelia.token_usage IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, false);
-	RunSql(arm_query, 0, NULL, NULL, false);
+	RunSql(budget_trigger, 0, NULL, NULL, false);
 	RunSql("DELETE FROM amelia.budget_spending AS s WHERE s.budget_id = $1",
 		   lengthof(types), types, values, false);
 	KeptPlan(&plan, begin_query, lengthof(types), types);
@@ -165,6 +167,24 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 	BecomeSelf(&before);
 	SPI_finish();
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * HaveBudgets(): see budget.h. Whoever asks need not be able to see them.
+ */
+bool
+HaveBudgets(void)
+{
+	Oid			table = get_relname_relid("budgets", get_namespace_oid(AMELIA_SCHEMA, false));
+	OwnerContext before;
+	bool		result;
+
+	if (!OidIsValid(table))
+		return false;
+	BecomeOwner(RelationOwner(table), &before);
+	result = RunSql("SELECT FROM amelia.budgets LIMIT 1", 0, NULL, NULL, true) > 0;
+	BecomeSelf(&before);
+	return result;
 }
 
 /*

@@ -11,6 +11,12 @@
 
 #include "amelia.h"
 
+/* What makes the trigger that adds up what is spent, on token_usage. */
+extern const char *const budget_trigger;
+
+/* Whether there are budgets; false also where there is no table for them. SPI is connected. */
+extern bool HaveBudgets(void);
+
 /*
  * Which budgets there are, and those that are gone and of which something is
  * left. The array, of the ids, is in the given context. Returns how many.

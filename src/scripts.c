@@ -8,7 +8,8 @@
  *	  grow old: the scripts are parsed, and each function, view, trigger and
  *	  default that they make is looked for. A function counts as intact when
  *	  its body is the script's, which also tells an older layer, and a trigger
- *	  when it fires as the script's does.
+ *	  when it fires as the script's does. The trigger that comes with the first
+ *	  budget is no statement of the layer, and looked for where there is one.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,6 +32,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "budget.h"
 #include "scripts.h"
 
 PG_FUNCTION_INFO_V1(amelia_api_objects);
@@ -136,7 +138,8 @@ TriggerIsIntact(Oid table, CreateTrigStmt *statement)
 			actual != NULL && strcmp(actual, function) == 0 &&
 			trigger->tgtype == type &&
 			(trigger->tgqual != NULL) == (statement->whenClause != NULL) &&
-			(trigger->tgoldtable != NULL) == (statement->transitionRels != NIL);
+			(trigger->tgoldtable != NULL || trigger->tgnewtable != NULL) ==
+			(statement->transitionRels != NIL);
 	}
 	relation_close(relation, AccessShareLock);
 	return intact;
@@ -206,7 +209,8 @@ VisitStatement(Node *statement, Oid schema, ApiObjectVisitor visit, void *arg)
 }
 
 /*
- * Visit all that the api layer consists of, until the visitor has enough.
+ * Visit all that the api layer consists of, until the visitor has enough. SPI
+ * must be connected.
  */
 static void
 VisitApi(List *scripts, ApiObjectVisitor visit, void *arg)
@@ -228,6 +232,9 @@ VisitApi(List *scripts, ApiObjectVisitor visit, void *arg)
 				return;
 		}
 	}
+	if (HaveBudgets())
+		VisitStatement(linitial_node(RawStmt, pg_parse_query(budget_trigger))->stmt, schema,
+					   visit, arg);
 }
 
 static bool
