@@ -38,13 +38,15 @@ PG_FUNCTION_INFO_V1(amelia_check_workflow_budgets);
 	"CASE b.scope WHEN 'everything' THEN true WHEN 'profile' THEN b.target = " profile \
 	" ELSE b.target = " workflow "::text END"
 
+/* What comes back with a workflow was spent before. */
 static const char *const spend_query =
 	"INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
 	" SELECT b.id, amelia.budget_period(b.period, u.\"timestamp\"), sum(u.cost_usd),"
 	" max(u.workflow_id::text)::uuid"
 	" FROM booked AS u JOIN amelia.workflows AS w ON w.id = u.workflow_id"
 	" JOIN amelia.budgets AS b ON " BUDGET_OF("w.id", "w.profile_id")
-	" WHERE u.cost_usd > 0 GROUP BY 1, 2";
+	" WHERE u.cost_usd > 0 AND NOT EXISTS (SELECT FROM amelia.workflow_history AS k"
+	" WHERE k.workflow_id = u.workflow_id AND u.\"timestamp\" <= k.usage_until) GROUP BY 1, 2";
 
 const char *const budget_trigger =
 	"CREATE OR REPLACE TRIGGER zzz_spend_budgets AFTER INSERT ON amelia.token_usage"
@@ -60,7 +62,7 @@ static const char *const begin_query =
 	" JOIN (SELECT t.workflow_id, w.profile_id, t.cost_usd, amelia.budget_period('day', t.\"timestamp\") AS day"
 	" FROM amelia.token_usage AS t JOIN amelia.workflows AS w ON w.id = t.workflow_id"
 	" UNION ALL SELECT h.workflow_id, k.profile_id, h.cost_usd, h.day"
-	" FROM amelia.usage_history AS h JOIN amelia.workflow_history AS k ON k.workflow_id = h.workflow_id) AS u"
+	" FROM amelia.kept_usage AS h JOIN amelia.workflow_history AS k ON k.workflow_id = h.workflow_id) AS u"
 	" ON " BUDGET_OF("u.workflow_id", "u.profile_id")
 	" WHERE amelia.budget_period(b.period, u.day::timestamp AT TIME ZONE 'UTC') = b.start"
 	" GROUP BY b.id, b.start";

@@ -65,7 +65,7 @@ enum
 	" AND t.\"timestamp\" < " START_OF("g.until") " OFFSET 0) AS u" \
 	" UNION ALL" \
 	" SELECT h.day, h.workflow_id, h.agent, h.model, h.cost_usd, h.input_tokens + h.output_tokens," \
-	" h.duration_ms FROM gap AS g CROSS JOIN LATERAL (SELECT t.* FROM amelia.usage_history AS t" \
+	" h.duration_ms FROM gap AS g CROSS JOIN LATERAL (SELECT t.* FROM amelia.kept_usage AS t" \
 	" WHERE t.day >= g.first AND t.day < g.until OFFSET 0) AS h)"
 
 #define SUM_COLUMNS(t) \

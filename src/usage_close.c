@@ -109,7 +109,7 @@ static const char *const workflow_days_query =
 	" UNION ALL"
 	" SELECT h.workflow_id, h.agent, h.model, h.input_tokens, h.output_tokens,"
 	" h.cache_read_tokens, h.cache_creation_tokens, h.cost_usd, h.duration_ms, h.num_turns"
-	" FROM amelia.usage_history AS h WHERE h.day = $1)"
+	" FROM amelia.kept_usage AS h WHERE h.day = $1)"
 	" AS r (workflow_id, agent, model, input_tokens, output_tokens, cache_read_tokens,"
 	" cache_creation_tokens, cost_usd, duration_ms, num_turns)"
 	" GROUP BY r.workflow_id, r.agent, r.model";

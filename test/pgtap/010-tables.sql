@@ -196,6 +196,7 @@ INSERT INTO contract VALUES
 	('workflow_history', 'started_at', 'timestamp with time zone'),
 	('workflow_history', 'completed_at', 'timestamp with time zone'),
 	('workflow_history', 'deleted_at', 'timestamp with time zone NOT NULL'),
+	('workflow_history', 'usage_until', 'timestamp with time zone'),
 
 	('usage_days', 'day', 'date NOT NULL'),
 	('usage_days', 'state', 'text NOT NULL DEFAULT ''closing''::text'),
@@ -318,6 +319,7 @@ SELECT set_eq($$
 	GROUP BY c.relname
 $$, $$
 	VALUES ('active_workflows', 'id, issue_id, worktree_path, workflow_type, profile_id, status, created_at, started_at, running_for'),
+		('kept_usage', 'workflow_id, day, agent, model, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens, cost_usd, duration_ms, num_turns'),
 		('usage_daily', 'day, agent, model, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens, cost_usd, duration_ms, num_turns'),
 		('workflow_overview', 'id, issue_id, worktree_path, workflow_type, profile_id, status, failure_reason, created_at, started_at, completed_at, duration, last_sequence, last_event_type, last_message, last_event_at, cost_usd, tokens')
 $$, 'the views');

@@ -13,7 +13,7 @@ VALUES
 			'retention_runs', 'checkpoint_schemas', 'usage_history', 'workflow_history',
 			'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums',
 			'model_prices', 'unpriced_usage', 'budgets', 'budget_spending', 'budget_warnings',
-			'usage_daily', 'active_workflows', 'workflow_overview'],
+			'kept_usage', 'usage_daily', 'active_workflows', 'workflow_overview'],
 		'SELECT',
 		ARRAY['check_given', 'check_limit', 'check_cursor', 'check_choice',
 			'get_workflow', 'active_workflow', 'list_workflows', 'count_workflows',
