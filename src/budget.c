@@ -21,6 +21,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "tcop/utility.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -270,9 +271,12 @@ Datum
 amelia_compact_budgets(PG_FUNCTION_ARGS)
 {
 	Datum	   *budgets;
-	int			count = ListBudgets(CurrentMemoryContext, &budgets);
+	int			count;
 	int32		warned = 0;
 
+	/* Also where there is nothing to be done. */
+	PreventCommandIfReadOnly("compact_budgets()");
+	count = ListBudgets(CurrentMemoryContext, &budgets);
 	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
