@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * usage.h
- *	  What agents used and cost: closed days, as those who close them see
- *	  it, the procedure close_days() and the maintenance worker.
+ *	  What agents used and cost: counting workflows; closed days, as those
+ *	  who close them see it, the procedure close_days() and the maintenance
+ *	  worker.
  *
- *	  Transactions are the caller's affair:
+ *	  Of those who close days, transactions are the caller's affair:
  *
  *		begin; close = UsageCloseBegin(limit); commit	announces up to limit days
  *		begin; UsageCloseWait(close, timeout); commit	no snapshot may be held
@@ -33,6 +34,15 @@
 
 /* usage_days.c */
 extern DateADT UsageDay(TimestampTz time);
+
+/* usage_count.c */
+typedef struct WorkflowCount WorkflowCount;
+
+extern WorkflowCount *BeginCount(int keys);
+extern void AddToCount(WorkflowCount *count, int key, Datum ids);
+extern void CountSuccess(WorkflowCount *count);
+extern int64 WorkflowsOf(const WorkflowCount *count, int key);
+extern int64 SuccessfulOf(const WorkflowCount *count, int key);
 
 /* usage_close.c */
 typedef struct UsageClose UsageClose;

@@ -204,6 +204,8 @@ INSERT INTO contract VALUES
 	('usage_days', 'closed_at', 'timestamp with time zone'),
 	('usage_days', 'workflows', 'bigint NOT NULL DEFAULT 0'),
 	('usage_days', 'workflow_ids', 'uuid[] NOT NULL DEFAULT ''{}''::uuid[]'),
+	('usage_days', 'workflow_costs', 'numeric[] NOT NULL DEFAULT ''{}''::numeric[]'),
+	('usage_days', 'workflow_tokens', 'bigint[] NOT NULL DEFAULT ''{}''::bigint[]'),
 
 	('usage_dirty_days', 'id', 'uuid NOT NULL'),
 	('usage_dirty_days', 'day', 'date NOT NULL'),
@@ -230,6 +232,11 @@ INSERT INTO contract VALUES
 	('usage_day_sums', 'cost_usd', 'numeric NOT NULL'),
 	('usage_day_sums', 'duration_ms', 'bigint NOT NULL'),
 	('usage_day_sums', 'num_turns', 'bigint NOT NULL'),
+
+	('usage_day_workflows', 'day', 'date NOT NULL'),
+	('usage_day_workflows', 'kind', 'text NOT NULL'),
+	('usage_day_workflows', 'name', 'text NOT NULL'),
+	('usage_day_workflows', 'workflow_ids', 'uuid[] NOT NULL'),
 
 	('model_prices', 'id', 'uuid NOT NULL DEFAULT amelia.uuid_v7()'),
 	('model_prices', 'model', 'text NOT NULL'),
@@ -356,6 +363,7 @@ INSERT INTO contract_keys VALUES
 	('usage_dirty_days', 'PRIMARY KEY (id)'),
 	('usage_workflow_days', 'PRIMARY KEY (day, workflow_id, agent, model)'),
 	('usage_day_sums', 'PRIMARY KEY (day, agent, model)'),
+	('usage_day_workflows', 'PRIMARY KEY (day, kind, name)'),
 	('model_prices', 'PRIMARY KEY (id)'),
 	-- a model has one price at a time
 	('model_prices', 'EXCLUDE USING gist (int8range(hashtextextended(model, (0)::bigint), hashtextextended(model, (0)::bigint), ''[]''::text) WITH &&, tstzrange(valid_from, valid_to) WITH &&)'),
