@@ -41,6 +41,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "budget.h"
 #include "scripts.h"
 
 PG_FUNCTION_INFO_V1(amelia_migrate);
@@ -195,6 +196,8 @@ RunScripts(List *scripts, Oid schema, bool anew, StringInfo done)
 		if (script->is_api)
 			RunScript(script);
 	}
+	if (HaveBudgets())
+		RunSql(budget_trigger, 0, NULL, NULL, false);
 	appendStringInfo(done, "%sfunctions, triggers and defaults made anew",
 					 done->len > 0 ? "; " : "");
 }

@@ -6,9 +6,11 @@
  *
  *	  There is no list of the layer's objects beside the scripts that could
  *	  grow old: the scripts are parsed, and each function, view, trigger,
- *	  index and default that they make is looked for. A function counts as intact when
- *	  its body is the script's, which also tells an older layer, a trigger
- *	  when it fires as the script's does, an index when it is like it in outline.
+ *	  index and default that they make is looked for. A function counts as
+ *	  intact when its body is the script's, which also tells an older layer,
+ *	  a trigger when it fires as the script's does, an index when it is like
+ *	  it in outline. The trigger that comes with the first budget is no
+ *	  statement of the layer, and looked for where there is one.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,6 +36,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "budget.h"
 #include "scripts.h"
 
 PG_FUNCTION_INFO_V1(amelia_api_objects);
@@ -139,7 +142,8 @@ TriggerIsIntact(Oid table, CreateTrigStmt *statement)
 			actual != NULL && strcmp(actual, function) == 0 &&
 			trigger->tgtype == type &&
 			(trigger->tgqual != NULL) == (statement->whenClause != NULL) &&
-			(trigger->tgoldtable != NULL) == (statement->transitionRels != NIL);
+			(trigger->tgoldtable != NULL || trigger->tgnewtable != NULL) ==
+			(statement->transitionRels != NIL);
 	}
 	relation_close(relation, AccessShareLock);
 	return intact;
@@ -251,7 +255,8 @@ VisitStatement(Node *statement, Oid schema, ApiObjectVisitor visit, void *arg)
 }
 
 /*
- * Visit all that the api layer consists of, until the visitor has enough.
+ * Visit all that the api layer consists of, until the visitor has enough. SPI
+ * must be connected.
  */
 static void
 VisitApi(List *scripts, ApiObjectVisitor visit, void *arg)
@@ -273,6 +278,9 @@ VisitApi(List *scripts, ApiObjectVisitor visit, void *arg)
 				return;
 		}
 	}
+	if (HaveBudgets())
+		VisitStatement(linitial_node(RawStmt, pg_parse_query(budget_trigger))->stmt, schema,
+					   visit, arg);
 }
 
 static bool

@@ -86,18 +86,6 @@ CREATE OR REPLACE TRIGGER zzz_begin_budget
 	AFTER INSERT OR UPDATE OF scope, target, period ON amelia.budgets
 	FOR EACH ROW EXECUTE FUNCTION amelia.begin_budget();
 
--- As begin_budget() makes it; gone when the extension was dropped with CASCADE.
-DO $$
-BEGIN
-	IF EXISTS (SELECT FROM amelia.budgets) THEN
-		CREATE OR REPLACE TRIGGER zzz_spend_budgets
-			AFTER INSERT ON amelia.token_usage
-			REFERENCING NEW TABLE AS booked
-			FOR EACH STATEMENT EXECUTE FUNCTION amelia.spend_budgets();
-	END IF;
-END
-$$;
-
 REVOKE ALL ON FUNCTION
 	amelia.budget_period(text, timestamptz),
 	amelia.budget_status(),
