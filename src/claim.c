@@ -156,7 +156,8 @@ TryRange(ClaimSearch *search, Range *range, Candidate *candidate)
 		 DatumGetInt32(QueueColumn(search, range->slot, COLUMN_FAILURES)) >=
 		 DatumGetInt32(QueueColumn(search, range->slot, COLUMN_MAX_FAILURES))))
 		return false;
-	if (IsOthers(search, range->slot) || !LockWorktree(search, range->slot, &worktree))
+	if (IsOverBudget(search->spent, range->profile, &range->key.id) ||
+		IsOthers(search, range->slot) || !LockWorktree(search, range->slot, &worktree))
 		return false;
 
 	ExecCopySlot(search->other, range->slot);

@@ -9,6 +9,7 @@
 #define AMELIA_CLAIM_H
 
 #include "lease.h"
+#include "spent.h"
 
 /* The columns of workflows that claims look at. */
 typedef enum ClaimColumn
@@ -66,6 +67,7 @@ typedef struct ClaimSearch
 	text	   *profile;		/* NULL: any */
 	Datum	   *types;			/* NULL: any */
 	int			type_count;
+	List	   *spent;			/* budgets */
 
 	/* while it is looked for */
 	Relation	workflows;
@@ -99,7 +101,8 @@ extern Datum QueueColumn(ClaimSearch *search, TupleTableSlot *slot, ClaimColumn 
 extern text *QueueText(ClaimSearch *search, TupleTableSlot *slot, ClaimColumn column);
 extern bool TextEquals(const text *a, const text *b);
 extern bool StatusIs(ClaimSearch *search, TupleTableSlot *slot, const char *status);
-extern bool IsWanted(ClaimSearch *search, const text *type, const text *profile);
+extern bool IsWanted(ClaimSearch *search, const text *type, const text *profile,
+					 const pg_uuid_t *workflow);
 extern void ReadClaimKey(ClaimSearch *search, TupleTableSlot *slot, ClaimKey *key);
 extern bool ClaimsBefore(const ClaimKey *a, const ClaimKey *b);
 extern List *OpenRanges(ClaimSearch *search);

@@ -352,6 +352,7 @@ amelia_claim_workflow(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("claim_workflow()");
 	ReadArguments(fcinfo, &claim, &search);
 	InitMaterializedSRF(fcinfo, 0);
+	search.spent = FindSpentBudgets(search.profile);
 	ReadLimits(&claim.max_concurrent, &claim.start_timeout);
 	/* A session that met the limit asks first, and locks nothing for nothing. */
 	if (met_limit && !HasFreeSlot(NULL, claim.max_concurrent) &&

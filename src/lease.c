@@ -17,6 +17,7 @@
  *-------------------------------------------------------------------------
  */
 #include "lease.h"
+#include "spent.h"
 #include "worker.h"
 
 #include "access/htup_details.h"
@@ -125,10 +126,10 @@ LeaseEnd(TimestampTz from, const Interval *lease)
 															  TimestampTzGetDatum(from),
 															  IntervalPGetDatum(lease)));
 
-	if (end <= from)
+	if (end <= from || TIMESTAMP_NOT_FINITE(end))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("lease must be longer than nothing: %s",
+				 errmsg("lease must be longer than nothing, and end: %s",
 						DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(lease))))));
 	return end;
 }
@@ -384,7 +385,8 @@ amelia_check_lease(PG_FUNCTION_ARGS)
 
 /*
  * heartbeat(workflow_id uuid, lease_token bigint, lease interval)
- * returns expires_at timestamptz, cancel_requested boolean
+ * returns expires_at timestamptz, cancel_requested boolean,
+ * budget_spent boolean, budget_message text
  *
  * Waits for no append, and for a claim only if that takes this very workflow
  * over.
@@ -403,8 +405,11 @@ amelia_heartbeat(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 	ScanKeyData key;
 	TupleDesc	tupdesc;
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
+	Datum		values[4];
+	bool		nulls[4] = {false, false, false, false};
+	bool		no_profile;
+	Datum		profile;
+	char	   *spent;
 
 	GetLeaseArguments(fcinfo, &workflow, &token);
 	if (PG_ARGISNULL(2))
@@ -431,6 +436,11 @@ amelia_heartbeat(PG_FUNCTION_ARGS)
 
 	values[0] = TimestampTzGetDatum(lease.expires_at);
 	values[1] = RowColumn(table, slot, "cancel_requested", &nulls[1]);
+	profile = RowColumn(table, slot, "profile_id", &no_profile);
+	spent = SpentBudgetOf(workflow, profile, !no_profile);
+	values[2] = BoolGetDatum(spent != NULL);
+	nulls[3] = spent == NULL;
+	values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(spent);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
 	table_close(table, NoLock);

@@ -41,6 +41,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "budget.h"
 #include "scripts.h"
 
 PG_FUNCTION_INFO_V1(amelia_migrate);
@@ -85,6 +86,9 @@ RunScript(const Script *script)
 		int			result;
 
 		CHECK_FOR_INTERRUPTS();
+		/* An index cannot be replaced, and would take long to make anew. */
+		if (script->is_api && IndexIsThere(statement->stmt))
+			continue;
 		text = statement->stmt_len > 0 ?
 			pnstrdup(start, statement->stmt_len) : pstrdup(start);
 		for (; counted < start; counted++)
@@ -192,6 +196,8 @@ RunScripts(List *scripts, Oid schema, bool anew, StringInfo done)
 		if (script->is_api)
 			RunScript(script);
 	}
+	if (HaveBudgets())
+		RunSql(budget_trigger, 0, NULL, NULL, false);
 	appendStringInfo(done, "%sfunctions, triggers and defaults made anew",
 					 done->len > 0 ? "; " : "");
 }

@@ -304,16 +304,18 @@ IsLastRange(ClaimSearch *search, const text *type, const text *profile)
 }
 
 /*
- * Whether the caller may take workflows of a type and a profile.
+ * Whether the caller may take workflows of a type and a profile, or one of
+ * them, unless workflow is NULL.
  */
 bool
-IsWanted(ClaimSearch *search, const text *type, const text *profile)
+IsWanted(ClaimSearch *search, const text *type, const text *profile, const pg_uuid_t *workflow)
 {
 	bool		wanted = search->types == NULL;
 
 	for (int i = 0; i < search->type_count && !wanted; i++)
 		wanted = TextEquals(DatumGetTextPP(search->types[i]), type);
-	return wanted && (search->profile == NULL || TextEquals(search->profile, profile));
+	return wanted && (search->profile == NULL || TextEquals(search->profile, profile)) &&
+		!IsOverBudget(search->spent, profile, workflow);
 }
 
 /*
@@ -345,7 +347,7 @@ OpenRanges(ClaimSearch *search)
 		}
 		type = range->type;
 		profile = range->profile;
-		if (range->is_open && IsWanted(search, type, profile))
+		if (range->is_open && IsWanted(search, type, profile, NULL))
 			ranges = lappend(ranges, range);
 		else
 			EndRange(range);

@@ -52,12 +52,19 @@ TextLock(LockKind kind, const char *text)
 }
 
 /*
- * Open an index of ours by name; 55000 when it is not there.
+ * Open an index of ours by name; 55000 when it is not there, or of no use.
  */
 Relation
 OpenIndex(const char *name, LOCKMODE lock)
 {
-	return index_open(OurRelation(name), lock);
+	Relation	index = index_open(OurRelation(name), lock);
+
+	if (!index->rd_index->indisvalid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" is not valid", name),
+				 errhint("Drop it, and run SELECT amelia.migrate() as the owner of the tables.")));
+	return index;
 }
 
 /*

@@ -107,7 +107,7 @@ NextLostLeases(ClaimSearch *search, LostLeases *lost)
 		if (FindWorkflow(search, pkey, workflow, search->other) &&
 			StatusIs(search, search->other, "in_progress") &&
 			IsWanted(search, QueueText(search, search->other, COLUMN_TYPE),
-					 QueueText(search, search->other, COLUMN_PROFILE)))
+					 QueueText(search, search->other, COLUMN_PROFILE), workflow))
 		{
 			ClaimKey   *key = palloc(sizeof(ClaimKey));
 

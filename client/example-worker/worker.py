@@ -261,10 +261,14 @@ class Worker:
     def run(self, once, idle):
         while not stopping.is_set():
             # Sent twice, it may claim two: the first one's lease runs out unused.
-            rows = self.database.query(
-                """SELECT id, lease_token, COALESCE(issue_cache -> 'steps', '["look", "edit", "test"]')
-                FROM amelia.claim_workflow(%s, %s * interval '1 s')""",
-                self.name, self.seconds)
+            try:
+                rows = self.database.query(
+                    """SELECT id, lease_token, COALESCE(issue_cache -> 'steps', '["look", "edit", "test"]')
+                    FROM amelia.claim_workflow(%s, %s * interval '1 s')""",
+                    self.name, self.seconds)
+            except psycopg.errors.ConfigurationLimitExceeded as error:
+                say(error.diag.message_primary)  # a budget is spent
+                rows = []
             if rows:
                 self.work_on(Lease(self.url, self.seconds, rows[0]))
             elif once:

@@ -83,6 +83,9 @@ BEGIN
 	PERFORM amelia.check_given('workflow_id', send_to_workflow.workflow_id),
 		amelia.check_given('kind', send_to_workflow.kind),
 		amelia.check_container('data', send_to_workflow.data);
+	IF send_to_workflow.kind = '' THEN
+		RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'kind must not be empty';
+	END IF;
 	IF NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = send_to_workflow.workflow_id) THEN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
 			MESSAGE = format('no workflow %s', send_to_workflow.workflow_id);
@@ -94,7 +97,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia.send_to_workflow(uuid, text, jsonb) IS
-'Puts a message into a workflow''s inbox, where it stays until a worker takes it, and returns its id. Errors: P0002 no such workflow, 22023 a NULL, data that is a JSON scalar.';
+'Puts a message into a workflow''s inbox, where it stays until a worker takes it, and returns its id. Errors: P0002 no such workflow, 22023 a NULL, no kind, data that is a JSON scalar.';
 
 CREATE OR REPLACE FUNCTION amelia.take_inbox(workflow_id uuid, lease_token bigint)
 RETURNS TABLE (id bigint, kind text, data jsonb, sent_at timestamptz)

@@ -18,7 +18,7 @@ BEGIN
 				'workflow_prompt_versions', 'profiles', 'server_settings',
 				'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts',
 				'retention_runs', 'retention_runs_id_seq', 'checkpoint_schemas', 'usage_history',
-				'workflow_history', 'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums',
+				'workflow_history', 'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums', 'usage_day_workflows',
 				'model_prices', 'unpriced_usage', 'budgets', 'budget_spending', 'budget_warnings')
 			AND acl.grantee <> c.relowner
 		UNION
