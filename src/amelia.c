@@ -9,6 +9,7 @@
 #include "amelia.h"
 
 #include "miscadmin.h"
+#include "utils/guc.h"
 
 #include "event.h"
 #include "feed.h"
@@ -30,6 +31,8 @@ _PG_init(void)
 	InitFeed();
 	InitWait();
 	InitMove();
+	/* When all are known: what was set before and is not would be dropped. */
+	MarkGUCPrefixReserved("amelia");
 
 	/* Nothing may happen by itself while pg_upgrade is at work. */
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)

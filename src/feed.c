@@ -22,10 +22,13 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "catalog/namespace.h"
 #include "commands/sequence.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -40,6 +43,7 @@
 PG_FUNCTION_INFO_V1(amelia_note_event);
 PG_FUNCTION_INFO_V1(amelia_note_status);
 PG_FUNCTION_INFO_V1(amelia_feed_identity);
+PG_FUNCTION_INFO_V1(amelia_feed_snapshot);
 
 /* A run of events, or a new status. */
 typedef struct FeedNote
@@ -255,6 +259,40 @@ Datum
 amelia_feed_identity(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(psprintf(UINT64_FORMAT ".%u", GetSystemIdentifier(), MyDatabaseId)));
+}
+
+/*
+ * Where the log has got to. The position that the server gives lies behind
+ * the header of a page that has nothing on it yet, which cannot be flushed.
+ */
+static XLogRecPtr
+EndOfLog(void)
+{
+	XLogRecPtr	end = GetXLogInsertRecPtr();
+
+	if (XLogSegmentOffset(end, wal_segment_size) == SizeOfXLogLongPHD)
+		end -= SizeOfXLogLongPHD;
+	else if (end % XLOG_BLCKSZ == SizeOfXLogShortPHD)
+		end -= SizeOfXLogShortPHD;
+	return end;
+}
+
+/*
+ * feed_snapshot() returns pg_snapshot
+ *
+ * A transaction that was rolled back need not be on disk. After a crash the
+ * server would give its number again, and a reader whose cursor has it in its
+ * past would miss what comes under it. So the log is flushed up to here: it
+ * has a record of each transaction that had ended when the snapshot was taken.
+ */
+Datum
+amelia_feed_snapshot(PG_FUNCTION_ARGS)
+{
+	Datum		snapshot = DirectFunctionCall1(pg_current_snapshot, (Datum) 0);
+
+	if (!RecoveryInProgress())
+		XLogFlush(EndOfLog());
+	return snapshot;
 }
 
 /*

@@ -394,7 +394,7 @@ amelia_check_lease(PG_FUNCTION_ARGS)
 Datum
 amelia_heartbeat(PG_FUNCTION_ARGS)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now;
 	pg_uuid_t  *workflow;
 	int64		token;
 	Leases		leases;
@@ -427,6 +427,8 @@ amelia_heartbeat(PG_FUNCTION_ARGS)
 
 	OpenLeases(&leases);
 	found = LockLease(&leases, workflow, true, &lease);
+	/* It may have run out while a claim had it locked, and freed its slots. */
+	now = GetCurrentTimestamp();
 	if (!found || !InForce(&lease, token, now))
 		RefuseLostLease(workflow, token, found, &lease);
 	NoteSeen(&leases, &lease, now, LeaseEnd(now, PG_GETARG_INTERVAL_P(2)));

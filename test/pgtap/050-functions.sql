@@ -331,11 +331,12 @@ INSERT INTO calls VALUES
 	('fence_checkpoints', '''contract_langgraph'''),
 	('feed_after', ''),
 	('feed_identity', ''),
+	('feed_snapshot', ''),
 	('prune_feed', ''),
 	('check_transition', format('%L, %L, %L', :'workflow', 'pending', 'in_progress'));
 SELECT is(pg_temp.outcome_when_read_only(format('SELECT * FROM amelia.%I(%s)', c.function_name, c.arguments)),
 	CASE WHEN a.volatility = 'v' AND a.function_name NOT IN ('uuid_v7', 'retention_preview', 'checkpoint_stats',
-		'maintenance_status', 'maintenance_state', 'vacuum_holders', 'retry_delay', 'feed_after') THEN '25006' ELSE 'done' END,
+		'maintenance_status', 'maintenance_state', 'vacuum_holders', 'retry_delay', 'feed_after', 'feed_snapshot') THEN '25006' ELSE 'done' END,
 	format('%s() where nothing can be written', c.function_name))
 FROM calls AS c LEFT JOIN actual AS a USING (function_name);
 

@@ -26,7 +26,7 @@ DECLARE
 BEGIN
 	PERFORM amelia.check_limit(row_limit);
 	IF cursor IS NULL THEN
-		next_cursor := concat_ws('/', identity, pg_current_snapshot());
+		next_cursor := concat_ws('/', identity, amelia.feed_snapshot());
 		RETURN NEXT;
 		RETURN;
 	END IF;
@@ -54,7 +54,7 @@ BEGIN
 			MESSAGE = 'the cursor is too old: some of what follows it has been pruned',
 			HINT = 'Begin anew with NULL, and read with events_after() what happened before.';
 	END IF;
-	until := COALESCE(until, pg_current_snapshot());
+	until := COALESCE(until, amelia.feed_snapshot());
 
 	FOR line IN
 		SELECT f.id, f.written_at, f.workflow_id, f.moved_to AS status, e AS event, e.sequence

@@ -22,7 +22,7 @@ VALUES
 			'recent_events', 'event_exists', 'token_summary', 'token_summaries',
 			'prompt_history', 'current_prompt', 'workflow_prompts', 'active_profile',
 			'settings', 'brainstorm_messages_after', 'list_brainstorm_sessions',
-			'brainstorm_usage', 'queue_status', 'dead_workflows', 'feed_after', 'feed_identity',
+			'brainstorm_usage', 'queue_status', 'dead_workflows', 'feed_after', 'feed_identity', 'feed_snapshot',
 			'wait_events', 'verify', 'verify_schema', 'verify_sequences',
 			'verify_references', 'verify_workflows', 'api_objects', 'scripts',
 			'retention_preview', 'checkpoint_stats', 'checkpoint_sources', 'checkpoint_columns_problem',

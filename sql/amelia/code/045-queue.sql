@@ -116,6 +116,13 @@ AS 'MODULE_PATHNAME', 'amelia_feed_identity';
 COMMENT ON FUNCTION amelia.feed_identity() IS
 'Names the cluster and the database that a cursor of feed_after() is of.';
 
+CREATE FUNCTION amelia.feed_snapshot() RETURNS pg_snapshot
+LANGUAGE c VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'amelia_feed_snapshot';
+COMMENT ON FUNCTION amelia.feed_snapshot() IS
+'pg_current_snapshot() for a cursor of feed_after(): once it is returned, no crash lets a transaction of its past come again under the same number.';
+
 CREATE PROCEDURE amelia.wait_events(
 	workflow_id uuid,
 	after_sequence integer DEFAULT 0,
@@ -130,6 +137,7 @@ REVOKE ALL ON FUNCTION
 	amelia.note_event(),
 	amelia.note_status(),
 	amelia.feed_identity(),
+	amelia.feed_snapshot(),
 	amelia.claim_workflow(text, interval, text, text[]),
 	amelia.heartbeat(uuid, bigint, interval),
 	amelia.check_lease(uuid, bigint),
