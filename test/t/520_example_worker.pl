@@ -151,5 +151,12 @@ ends_well(start_worker($url, 'unlucky', '--once', '--step', '0'), 'has bad luck'
 is(story($id), "failed, 1 failures, token 1\nworkflow_started 0 workflow_failed", 'a step that fails');
 is(value("SELECT retry_at > now(), failure_reason FROM amelia.workflows WHERE id = '$id'"), 't|this step always fails', 'is tried again later');
 
+$id = create('look');
+value(q{INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES ('everything', 'month', 0.0001, 'block')});
+$first = start_worker($url, 'poor', '--once', '--step', '0');
+ends_well($first, 'lives with a budget that is spent');
+like($first->{said}, qr/budget/, 'and says so');
+is(story($id), "pending, 0 failures, token 0\n", 'nothing is claimed');
+
 $node->stop;
 done_testing();
