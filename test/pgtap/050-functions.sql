@@ -347,8 +347,8 @@ SELECT is_empty($$
 	WHERE NOT a.is_trigger AND a.kind = 'f' AND a.function_name <> 'migrate'
 		AND a.function_name NOT IN (SELECT c.function_name FROM calls AS c)
 		-- these need a lease: test/sql has them
-		AND a.function_name <> ALL (ARRAY['claim_workflow', 'heartbeat', 'check_lease', 'give_back', 'set_worker',
-			'release_workflow', 'request_cancel', 'requeue_workflow', 'dead_workflows', 'queue_status',
+		AND a.function_name <> ALL (ARRAY['claim_workflow', 'heartbeat', 'check_lease', 'give_back',
+			'complete_workflow', 'set_worker', 'release_workflow', 'request_cancel', 'requeue_workflow', 'dead_workflows', 'queue_status',
 			'retry_delay', 'request_approval', 'decide', 'send_to_workflow', 'take_inbox',
 			'fence_checkpoints', 'feed_after', 'feed_identity', 'prune_feed'])
 $$, 'every function was called');
