@@ -28,10 +28,6 @@
 
 PG_FUNCTION_INFO_V1(amelia_claim_workflow);
 
-/* append_event()'s arguments, and where its data is. */
-#define APPEND_EVENT_ARGUMENTS 15
-#define APPEND_EVENT_DATA 5
-
 /* Lost workflows that one claim puts to rest, before it gives up. */
 #define MAX_RESTED 1000
 
@@ -82,7 +78,6 @@ static void
 TellClaim(Claim *claim, const Candidate *candidate, const char *event_type,
 		  const char *message, const char *to, const char *worker, int64 token)
 {
-	LOCAL_FCINFO(fcinfo, APPEND_EVENT_ARGUMENTS);
 	StringInfoData data;
 
 	initStringInfo(&data);
@@ -90,16 +85,7 @@ TellClaim(Claim *claim, const Candidate *candidate, const char *event_type,
 					 candidate->status, to, token);
 	escape_json(&data, worker);
 	appendStringInfoChar(&data, '}');
-
-	InitFunctionCallInfoData(*fcinfo, NULL, APPEND_EVENT_ARGUMENTS, InvalidOid, NULL, NULL);
-	for (int i = 0; i < APPEND_EVENT_ARGUMENTS; i++)
-		fcinfo->args[i].isnull = true;
-	fcinfo->args[0] = (NullableDatum) {UUIDPGetDatum(&candidate->id), false};
-	fcinfo->args[1] = (NullableDatum) {CStringGetTextDatum(event_type), false};
-	fcinfo->args[2] = (NullableDatum) {CStringGetTextDatum(message), false};
-	fcinfo->args[APPEND_EVENT_DATA] =
-		(NullableDatum) {DirectFunctionCall1(jsonb_in, CStringGetDatum(data.data)), false};
-	(void) amelia_append_event(fcinfo);
+	TellEvent(&candidate->id, event_type, message, data.data);
 }
 
 /*

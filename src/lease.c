@@ -278,13 +278,17 @@ GiveLease(Leases *leases, const pg_uuid_t *workflow, const Lease *before, Lease 
 }
 
 /*
- * Change a locked lease's end, and free the slots that it holds.
+ * Change a locked lease's end, and free the slots that it holds. seen_at:
+ * when its worker was seen first; DT_NOBEGIN: that stays.
  */
 static void
-StopLease(Leases *leases, const pg_uuid_t *workflow, TimestampTz expires_at, bool given_back)
+StopLease(Leases *leases, const pg_uuid_t *workflow, TimestampTz expires_at, bool given_back,
+		  TimestampTz seen_at)
 {
 	RowEdit		edit = {0};
 
+	if (!TIMESTAMP_IS_NOBEGIN(seen_at))
+		EditColumn(&edit, leases->table, "seen_at", TimestampTzGetDatum(seen_at), false);
 	EditColumn(&edit, leases->table, "expires_at", TimestampTzGetDatum(expires_at), false);
 	EditColumn(&edit, leases->table, "given_back", BoolGetDatum(given_back), false);
 	EditColumn(&edit, leases->table, "starts_until", (Datum) 0, true);
@@ -327,7 +331,7 @@ FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except)
 		ExecMaterializeSlot(leases.slot);
 		if (LockRow(leases.table, leases.slot, latest, false) != TM_Ok)
 			continue;
-		StopLease(&leases, &workflow, lease.expires_at, lease.given_back);
+		StopLease(&leases, &workflow, lease.expires_at, lease.given_back, DT_NOBEGIN);
 		any = true;
 	}
 	index_endscan(scan);
@@ -350,12 +354,34 @@ EndLease(const pg_uuid_t *workflow)
 	OpenLeases(&leases);
 	if (FindLease(&leases, workflow, &lease) && !TIMESTAMP_IS_NOBEGIN(lease.expires_at) &&
 		LockLease(&leases, workflow, true, &lease))
-		StopLease(&leases, workflow, DT_NOBEGIN, false);
+		StopLease(&leases, workflow, DT_NOBEGIN, false, DT_NOBEGIN);
+	CloseLeases(&leases);
+}
+
+/*
+ * Raise 55000 unless the token's lease is in force, and end it with its
+ * attempt: CheckLease() and EndLease() at once.
+ */
+void
+FinishLease(const pg_uuid_t *workflow, int64 token)
+{
+	Leases		leases;
+	Lease		lease;
+	bool		found;
+	TimestampTz now;
+
+	OpenLeases(&leases);
+	found = LockLease(&leases, workflow, true, &lease);
+	now = GetCurrentTimestamp();
+	if (!found || !InForce(&lease, token, now))
+		RefuseLostLease(workflow, token, found, &lease);
+	StopLease(&leases, workflow, DT_NOBEGIN, false,
+			  TIMESTAMP_IS_NOBEGIN(lease.starts_until) ? DT_NOBEGIN : now);
 	CloseLeases(&leases);
 }
 
 /* The arguments that all functions of a lease begin with; NULL is refused. */
-static void
+void
 GetLeaseArguments(FunctionCallInfo fcinfo, pg_uuid_t **workflow, int64 *token)
 {
 	if (PG_ARGISNULL(0))
@@ -465,7 +491,7 @@ amelia_give_back(PG_FUNCTION_ARGS)
 	CheckLease(workflow, token);
 	OpenLeases(&leases);
 	if (LockLease(&leases, workflow, true, &lease))
-		StopLease(&leases, workflow, GetCurrentTimestamp(), true);
+		StopLease(&leases, workflow, GetCurrentTimestamp(), true, DT_NOBEGIN);
 	CloseLeases(&leases);
 	PG_RETURN_VOID();
 }

@@ -40,6 +40,8 @@ extern bool LockLease(Leases *leases, const pg_uuid_t *workflow, bool wait, Leas
 extern void InitExpiredKeys(ScanKey keys, TimestampTz now);
 extern bool FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except);
 extern void EndLease(const pg_uuid_t *workflow);
+extern void FinishLease(const pg_uuid_t *workflow, int64 token);
+extern void GetLeaseArguments(FunctionCallInfo fcinfo, pg_uuid_t **workflow, int64 *token);
 extern void UseLease(const pg_uuid_t *workflow, int64 token);
 extern void CheckLease(const pg_uuid_t *workflow, int64 token);
 extern void GiveLease(Leases *leases, const pg_uuid_t *workflow, const Lease *before, Lease *lease,

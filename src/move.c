@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * move.c
- *	  A claim's change of the workflow, without the detour of an UPDATE.
+ *	  What a claim and the end of an attempt change in the workflow, without
+ *	  the detour of an UPDATE.
  *
  *	  A statement for one row that is found and locked already spends more
  *	  time on its plan, and on reading constraints and the conditions of
@@ -13,7 +14,7 @@
  *	  made it, give or take an operator's indexes, columns and CHECKs. For
  *	  anything else (a policy, a rule, somebody's trigger, one of ours that
  *	  is switched off, a role whose grants are by column, somebody who
- *	  watches permission checks) we decline, and the claim sends an UPDATE.
+ *	  watches permission checks) we decline, and the caller sends an UPDATE.
  *	  insert.c does the same for events.
  *
  *-------------------------------------------------------------------------
@@ -38,7 +39,7 @@
 
 #include "feed.h"
 
-/* What a claim and our triggers change. */
+/* What is changed, by our triggers too. */
 typedef enum MovedColumn
 {
 	MOVED_STATUS,
@@ -75,8 +76,8 @@ static const struct
 /* When one of our triggers on an UPDATE of workflows has something to do. */
 typedef enum MoveCall
 {
-	CALL_NEVER,					/* in a move to in_progress */
-	CALL_ON_NEW_STATUS,
+	CALL_NEVER,					/* what it does is done here, or by the caller */
+	CALL_ON_START,				/* in a move to in_progress */
 	CALL_ALWAYS
 } MoveCall;
 
@@ -86,11 +87,11 @@ static const struct
 	MoveCall	call;
 }			our_triggers[] =
 {
-	{"zzz_check_budgets", CALL_ON_NEW_STATUS},
+	{"zzz_check_budgets", CALL_ON_START},
 	{"zzz_workflow_update", CALL_ALWAYS},
-	{"zzz_note_status", CALL_NEVER},	/* the feed is told by us */
-	{"zzz_end_lease", CALL_NEVER},	/* of who leaves in_progress */
-	{"zzz_unpark_next", CALL_NEVER},	/* after who leaves a worktree */
+	{"zzz_note_status", CALL_NEVER},
+	{"zzz_end_lease", CALL_NEVER},	/* the caller's, when it leaves in_progress */
+	{"zzz_unpark_next", CALL_NEVER},	/* the caller's, when it leaves a worktree */
 };
 
 /* What is known of the table; looked up anew after it changed. */
@@ -264,7 +265,7 @@ MayMoveDirectly(Relation workflows)
  * Call our triggers, in their order, and return the row that they make.
  */
 static HeapTuple
-CallTriggers(Relation workflows, HeapTuple before, HeapTuple after, bool is_new_status)
+CallTriggers(Relation workflows, HeapTuple before, HeapTuple after, bool starts)
 {
 	TriggerData data = {
 		.type = T_TriggerData,
@@ -278,7 +279,7 @@ CallTriggers(Relation workflows, HeapTuple before, HeapTuple after, bool is_new_
 	{
 		LOCAL_FCINFO(fcinfo, 0);
 
-		if (shape.triggers[i].call == CALL_ON_NEW_STATUS && !is_new_status)
+		if (shape.triggers[i].call == CALL_ON_START && !starts)
 			continue;
 		InitFunctionCallInfoData(*fcinfo, &shape.triggers[i].function, 0, InvalidOid, (Node *) &data, NULL);
 		data.tg_newtuple = (HeapTuple) DatumGetPointer(FunctionCallInvoke(fcinfo));
@@ -308,6 +309,37 @@ CheckRow(Relation workflows, TupleTableSlot *slot)
 }
 
 /*
+ * Change some columns of the workflow in row, whose latest version is locked,
+ * the first of which is its status. Returns its new row.
+ */
+static HeapTuple
+ChangeRow(Relation workflows, TupleTableSlot *row, const char *status,
+		  int count, int *columns, Datum *values, bool *nulls)
+{
+	TupleDesc	tupdesc = RelationGetDescr(workflows);
+	HeapTuple	before = ExecCopySlotHeapTuple(row);
+	HeapTuple	after = heap_modify_tuple_by_cols(before, tupdesc, count, columns, values, nulls);
+	bool		is_new_status = !SameValue(tupdesc, columns[0], before, after);
+	TupleTableSlot *slot = table_slot_create(workflows, NULL);
+
+	CheckCmdReplicaIdentity(workflows, CMD_UPDATE);
+	after = CallTriggers(workflows, before, after,
+						 is_new_status && strcmp(status, "in_progress") == 0);
+	ExecForceStoreHeapTuple(after, slot, false);
+	CheckRow(workflows, slot);
+	ReplaceRow(workflows, &row->tts_tid, slot);
+	ExecDropSingleTupleTableSlot(slot);
+	if (is_new_status)
+	{
+		bool		is_null;
+
+		NoteStatus(DatumGetUUIDP(heap_getattr(before, ColumnNumber(tupdesc, "id"), tupdesc, &is_null)),
+				   status);
+	}
+	return after;
+}
+
+/*
  * Move the workflow in row, whose latest version is locked, to in_progress,
  * with that many failures. Returns its new row. MayMoveDirectly() must have
  * said yes in this transaction.
@@ -315,28 +347,25 @@ CheckRow(Relation workflows, TupleTableSlot *slot)
 HeapTuple
 MoveToProgress(Relation workflows, TupleTableSlot *row, int32 failures)
 {
-	TupleDesc	tupdesc = RelationGetDescr(workflows);
-	HeapTuple	before = ExecCopySlotHeapTuple(row);
 	int			columns[] = {
 		shape.columns[MOVED_STATUS], shape.columns[MOVED_FAILURES], shape.columns[MOVED_RETRY_AT]
 	};
 	Datum		values[] = {CStringGetTextDatum("in_progress"), Int32GetDatum(failures), (Datum) 0};
 	bool		nulls[] = {false, false, true};
-	bool		is_null;
-	bool		is_new_status = strcmp(TextDatumGetCString(heap_getattr(before, columns[0], tupdesc, &is_null)),
-									   "in_progress") != 0;
-	pg_uuid_t  *id = DatumGetUUIDP(heap_getattr(before, ColumnNumber(tupdesc, "id"), tupdesc, &is_null));
-	HeapTuple	after = heap_modify_tuple_by_cols(before, tupdesc, lengthof(columns),
-												  columns, values, nulls);
-	TupleTableSlot *slot = table_slot_create(workflows, NULL);
 
-	CheckCmdReplicaIdentity(workflows, CMD_UPDATE);
-	after = CallTriggers(workflows, before, after, is_new_status);
-	ExecForceStoreHeapTuple(after, slot, false);
-	CheckRow(workflows, slot);
-	ReplaceRow(workflows, &row->tts_tid, slot);
-	ExecDropSingleTupleTableSlot(slot);
-	if (is_new_status)
-		NoteStatus(id, "in_progress");
-	return after;
+	return ChangeRow(workflows, row, "in_progress", lengthof(columns), columns, values, nulls);
+}
+
+/*
+ * The same from in_progress to completed. Its lease, and what waits for its
+ * worktree, are left to the caller.
+ */
+HeapTuple
+MoveToCompleted(Relation workflows, TupleTableSlot *row)
+{
+	int			columns[] = {shape.columns[MOVED_STATUS]};
+	Datum		values[] = {CStringGetTextDatum("completed")};
+	bool		nulls[] = {false};
+
+	return ChangeRow(workflows, row, "completed", lengthof(columns), columns, values, nulls);
 }

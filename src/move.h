@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * move.h
- *	  A workflow that is locked moves to in_progress, without a statement.
+ *	  A workflow that is locked changes its status, without a statement.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,5 +13,6 @@
 extern void InitMove(void);
 extern bool MayMoveDirectly(Relation workflows);
 extern HeapTuple MoveToProgress(Relation workflows, TupleTableSlot *row, int32 failures);
+extern HeapTuple MoveToCompleted(Relation workflows, TupleTableSlot *row);
 
 #endif							/* AMELIA_MOVE_H */

@@ -374,6 +374,8 @@ SELECT is_empty($$
 	SELECT a.signature FROM actual AS a
 	WHERE NOT a.is_trigger AND a.kind = 'f' AND a.function_name <> 'migrate'
 		AND a.function_name NOT IN (SELECT c.function_name FROM calls AS c)
+		-- release_workflow() calls it, whose row type it cannot name
+		AND a.function_name <> 'complete_workflow'
 $$, 'every function was called');
 SELECT matches(amelia.migrate(), 'nothing to do', 'migrate() finds a complete schema');
 

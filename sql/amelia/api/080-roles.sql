@@ -37,7 +37,7 @@ VALUES
 			'append_event', 'append_events', 'next_sequence', 'record_usage',
 			'check_prompt_version', 'record_workflow_prompt', 'add_brainstorm_message',
 			'link_thread', 'register_checkpoints', 'unregister_checkpoints',
-			'claim_workflow', 'heartbeat', 'check_lease', 'give_back', 'set_worker',
+			'claim_workflow', 'heartbeat', 'check_lease', 'give_back', 'complete_workflow', 'set_worker',
 			'retry_delay', 'release_workflow', 'request_approval', 'take_inbox',
 			'request_cancel', 'decide', 'send_to_workflow']),
 	('worker', ARRAY['workflow_log', 'token_usage', 'brainstorm_messages', 'unpriced_usage'], 'INSERT', '{}'),

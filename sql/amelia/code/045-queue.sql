@@ -65,6 +65,13 @@ AS 'MODULE_PATHNAME', 'amelia_give_back';
 COMMENT ON FUNCTION amelia.give_back(uuid, bigint) IS
 'What release_workflow() without a status does: the workflow stays in_progress and can be claimed at once, and that counts as no failure. Errors as check_lease().';
 
+-- Sets the search_path itself where it runs SQL.
+CREATE FUNCTION amelia.complete_workflow(workflow_id uuid, lease_token bigint) RETURNS record
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'amelia_complete_workflow';
+COMMENT ON FUNCTION amelia.complete_workflow(uuid, bigint) IS
+'What release_workflow() with status completed does. Returns the row of workflows. Errors as set_workflow_status() with a lease_token.';
+
 -- Without a search_path of its own, which would undo the limit on idle time
 -- when it returns. It resolves no name by it.
 CREATE FUNCTION amelia.set_worker(workflow_id uuid, lease_token bigint) RETURNS void
@@ -142,6 +149,7 @@ REVOKE ALL ON FUNCTION
 	amelia.heartbeat(uuid, bigint, interval),
 	amelia.check_lease(uuid, bigint),
 	amelia.give_back(uuid, bigint),
+	amelia.complete_workflow(uuid, bigint),
 	amelia.set_worker(uuid, bigint),
 	amelia.end_lease(),
 	amelia.unpark_next(),
