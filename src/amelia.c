@@ -9,6 +9,7 @@
 #include "amelia.h"
 
 #include "miscadmin.h"
+#include "utils/guc.h"
 
 #include "event.h"
 #include "feed.h"
@@ -27,7 +28,11 @@ _PG_init(void)
 	InitUsage();
 	InitWorker();
 	InitFeed();
+	InitNotify();
 	InitWait();
+
+	/* Last: what is set and not defined by now is dropped. */
+	MarkGUCPrefixReserved("amelia");
 
 	/* Nothing may happen by itself while pg_upgrade is at work. */
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)

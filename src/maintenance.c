@@ -35,6 +35,7 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "background.h"
 #include "extension.h"
 #include "retention.h"
 #include "worker_state.h"
@@ -92,7 +93,7 @@ HandleTerminate(SIGNAL_ARGS)
  * What may be set for the database or for all, and must not reach into a
  * round: it would end the process, or make each of its statements fail.
  */
-static void
+void
 UseOwnSettings(void)
 {
 	static const char *const settings[][2] = {

@@ -80,5 +80,4 @@ InitSettings(void)
 							NULL,
 							&amelia_batch_size, 5000, 1, 1000000,
 							PGC_SUSET, 0, NULL, NULL, NULL);
-	MarkGUCPrefixReserved("amelia");
 }
