@@ -33,6 +33,9 @@ extern void NoteEvents(const pg_uuid_t *workflow, int32 first, int32 last);
 extern void InitFeedWrite(void);
 extern void WriteFeed(const FeedNote *notes);
 
+/* feed_prune.c */
+extern bool PruneFeed(void);
+
 /* feed_reader.c */
 extern int64 FeedOrigin(void);
 

@@ -37,6 +37,7 @@
 
 #include "background.h"
 #include "extension.h"
+#include "feed.h"
 #include "retention.h"
 #include "worker_state.h"
 
@@ -325,6 +326,24 @@ DoBatches(Round *round)
 	}
 }
 
+static void
+PruneBatch(Round *round)
+{
+	round->extension = LockExtension();
+	round->more = round->extension == EXTENSION_READY && PruneFeed();
+}
+
+/*
+ * Prune the feed, for as long as nobody wants us gone.
+ */
+static void
+PruneInBatches(Round *round)
+{
+	while (!ShutdownRequestPending && amelia_enabled && PostmasterIsAlive() &&
+		   DoStep(round, PruneBatch) && round->more)
+		CHECK_FOR_INTERRUPTS();
+}
+
 /*
  * What a round, or the look that did not lead to one, came to, and why.
  */
@@ -429,6 +448,7 @@ DoRound(Round *round)
 		return;
 	pgstat_report_activity(STATE_RUNNING, "retention");
 	DoBatches(round);
+	PruneInBatches(round);
 	(void) DoStep(round, EndRound);
 	RetentionRoundFree(round->retention);
 	pgstat_report_activity(STATE_IDLE, NULL);

@@ -90,9 +90,9 @@ INSERT INTO contract VALUES
 	('decide', 'workflow_id uuid, approved boolean, comment text DEFAULT NULL', 'amelia.workflows', 'v'),
 	('send_to_workflow', 'workflow_id uuid, kind text, data jsonb DEFAULT NULL', 'bigint', 'v'),
 	('take_inbox', 'workflow_id uuid, lease_token bigint', 'TABLE(id bigint, kind text, data jsonb, sent_at timestamp with time zone)', 'v'),
-	('feed_after', 'cursor text DEFAULT NULL, row_limit integer DEFAULT 1000, workflow_ids uuid[] DEFAULT NULL[]', 'TABLE(next_cursor text, written_at timestamp with time zone, workflow_id uuid, status text, event amelia.workflow_log)', 'v'),
+	('feed_after', 'cursor text DEFAULT NULL, row_limit integer DEFAULT 1000, workflow_ids uuid[] DEFAULT NULL[]', 'TABLE(next_cursor text, written_at timestamptz, workflow_id uuid, status text, event amelia.workflow_log)', 'v'),
 	('wait_events', 'IN workflow_id uuid, IN after_sequence integer DEFAULT 0, IN timeout interval DEFAULT ''00:00:30''', NULL, 'v'),
-	('prune_feed', 'keep interval DEFAULT ''1 day'', row_limit integer DEFAULT 10000', 'bigint', 'v'),
+	('prune_feed', 'keep interval DEFAULT NULL, row_limit integer DEFAULT 10000', 'bigint', 'v'),
 	-- the house
 	('uuid_v7', '', 'uuid', 'v'),
 	('migrate', '', 'text', 'v'),
@@ -350,7 +350,7 @@ SELECT is_empty($$
 		AND a.function_name <> ALL (ARRAY['claim_workflow', 'heartbeat', 'check_lease', 'give_back', 'set_worker',
 			'release_workflow', 'request_cancel', 'requeue_workflow', 'dead_workflows', 'queue_status',
 			'retry_delay', 'request_approval', 'decide', 'send_to_workflow', 'take_inbox',
-			'fence_checkpoints', 'feed_after', 'feed_identity', 'prune_feed'])
+			'fence_checkpoints', 'feed_after', 'feed_now', 'prune_feed'])
 $$, 'every function was called');
 SELECT matches(amelia.migrate(), 'nothing to do', 'migrate() finds a complete schema');
 
