@@ -29,9 +29,13 @@ _PG_init(void)
 	InitUsage();
 	InitWorker();
 	InitFeed();
+	InitNotify();
 	InitWait();
 	InitMove();
 	/* When all are known: what was set before and is not would be dropped. */
+	MarkGUCPrefixReserved("amelia");
+
+	/* Last: what is set and not defined by now is dropped. */
 	MarkGUCPrefixReserved("amelia");
 
 	/* Nothing may happen by itself while pg_upgrade is at work. */

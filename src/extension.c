@@ -34,6 +34,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "background.h"
 #include "extension.h"
 #include "scripts.h"
 
@@ -51,6 +52,16 @@ TryLockObject(Oid database, Oid class, Oid object, LOCKMODE mode)
 		return false;
 	AcceptInvalidationMessages();
 	return true;
+}
+
+/*
+ * Lock the database against those who want it for themselves: DROP, RENAME
+ * and TEMPLATE hold or wait for a lock that this one conflicts with.
+ */
+bool
+TryLockDatabase(void)
+{
+	return TryLockObject(InvalidOid, DatabaseRelationId, MyDatabaseId, RowExclusiveLock);
 }
 
 /*
@@ -98,8 +109,7 @@ LockExtension(void)
 
 	if (!OidIsValid(extension))
 		return EXTENSION_MISSING;
-	/* DROP, RENAME and TEMPLATE hold or wait for a lock that this one conflicts with. */
-	if (!TryLockObject(InvalidOid, DatabaseRelationId, MyDatabaseId, RowExclusiveLock))
+	if (!TryLockDatabase())
 		return DATABASE_WANTED;
 	/* DROP EXTENSION, and migrate() for CREATE and ALTER EXTENSION UPDATE. */
 	if (!TryLockObject(MyDatabaseId, ExtensionRelationId, extension, ShareUpdateExclusiveLock))

@@ -6,59 +6,43 @@
  *	  Triggers note in memory which events and which changes of a status a
  *	  transaction brings. As the last thing before it commits, the notes
  *	  become rows of workflow_feed, with its transaction id: one row for each
- *	  run of events, however many they are. They get their ids while the
- *	  workflow's row is still locked, so for each workflow the order of the
- *	  ids is the order of its events. After the commit, who waits for one of
- *	  the workflows is woken.
+ *	  run of events, however many they are. With them goes the place where
+ *	  the write-ahead log is then. The workflow's row is still locked, and who
+ *	  locks it next finds the log further on: so for each workflow the order
+ *	  of these places is that of its events, and nothing needs to be counted.
+ *	  After the commit, who waits for one of the workflows is woken, and the
+ *	  notifier has something to tell.
  *
  *	  A reader's cursor is a snapshot, and feed_after() returns what is
  *	  visible now and was not in that one: what commits late is met later,
  *	  and a transaction that stays open holds up nothing but itself.
+ *	  feed_reader.c has more.
  *
  *-------------------------------------------------------------------------
  */
 #include "feed.h"
 
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
-#include "access/xlog.h"
-#include "access/xlog_internal.h"
-#include "catalog/namespace.h"
-#include "commands/sequence.h"
-#include "miscadmin.h"
+#include "port/atomics.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/timestamp.h"
-#include "utils/xid8.h"
 
 #include "fence.h"
-#include "row.h"
 #include "worker.h"
+
+/* How far a transaction that goes to and fro between workflows is looked back. */
+#define LOOK_BACK 16
 
 PG_FUNCTION_INFO_V1(amelia_note_event);
 PG_FUNCTION_INFO_V1(amelia_note_status);
-PG_FUNCTION_INFO_V1(amelia_feed_identity);
-PG_FUNCTION_INFO_V1(amelia_feed_snapshot);
-
-/* A run of events, or a new status. */
-typedef struct FeedNote
-{
-	struct FeedNote *next;		/* the one before */
-	pg_uuid_t	workflow;
-	int32		first;			/* 0: the note is of a status */
-	int32		last;
-	char		status[16];
-	int			level;			/* of the subtransaction that it belongs to */
-} FeedNote;
 
 static bool amelia_feed = true;
 
-/* The newest first; in TopTransactionContext. */
+/* The newest first, and so the deepest level; in TopTransactionContext. */
 static FeedNote *notes = NULL;
 
 static FeedNote *
@@ -74,20 +58,33 @@ AddNote(const pg_uuid_t *workflow)
 }
 
 /*
+ * Whether anybody wants to know what transactions bring.
+ */
+static bool
+AnyoneAsks(void)
+{
+	return amelia_feed || amelia_notify_interval > 0 || AnyoneWaits();
+}
+
+/*
  * Note events that this transaction brings; those that follow the ones before
- * only prolong their note.
+ * only prolong their note. Between workflows there is no order to be kept, so
+ * that need not be the last one.
  */
 void
 NoteEvents(const pg_uuid_t *workflow, int32 first, int32 last)
 {
+	int			level = GetCurrentTransactionNestLevel();
 	FeedNote   *note = notes;
 
-	if (!amelia_feed && !AnyoneWaits())
+	if (!AnyoneAsks())
 		return;
-	if (note != NULL && note->first > 0 && note->last + 1 == first &&
-		note->level == GetCurrentTransactionNestLevel() &&
-		memcmp(&note->workflow, workflow, sizeof(pg_uuid_t)) == 0)
+	for (int i = 0; i < LOOK_BACK && note != NULL && note->level == level; i++, note = note->next)
 	{
+		if (memcmp(&note->workflow, workflow, sizeof(pg_uuid_t)) != 0)
+			continue;
+		if (note->first == 0 || note->last + 1 != first)
+			break;
 		note->last = last;
 		return;
 	}
@@ -123,7 +120,7 @@ amelia_note_event(PG_FUNCTION_ARGS)
 void
 NoteStatus(const pg_uuid_t *workflow, const char *status)
 {
-	if (amelia_feed)
+	if (AnyoneAsks())
 		strlcpy(AddNote(workflow)->status, status, sizeof(notes->status));
 }
 
@@ -149,21 +146,13 @@ amelia_note_status(PG_FUNCTION_ARGS)
 }
 
 /*
- * Write the notes, in the order in which they were made.
+ * Put the notes into the order in which they were made, and write them.
  */
 static void
 WriteNotes(void)
 {
-	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, true);
-	Oid			sequence;
-	Relation	table;
 	FeedNote   *first = NULL;
-	FullTransactionId xid;
 
-	/* Somebody has dropped the table, or it is not there yet. */
-	if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("workflow_feed", schema)))
-		return;
-	sequence = get_relname_relid("workflow_feed_id_seq", schema);
 	for (FeedNote *note = notes, *before; note != NULL; note = before)
 	{
 		before = note->next;
@@ -171,40 +160,28 @@ WriteNotes(void)
 		first = note;
 	}
 	notes = first;
-	xid = GetTopFullTransactionId();
-	table = OpenTable("workflow_feed", RowExclusiveLock);
-	for (FeedNote *note = notes; note != NULL; note = note->next)
-	{
-		RowEdit		row = {0};
-		bool		is_status = note->first == 0;
-
-		CHECK_FOR_INTERRUPTS();
-		EditColumn(&row, table, "id", Int64GetDatum(nextval_internal(sequence, false)), false);
-		EditColumn(&row, table, "xid", FullTransactionIdGetDatum(xid), false);
-		EditColumn(&row, table, "written_at", TimestampTzGetDatum(GetCurrentTimestamp()), false);
-		EditColumn(&row, table, "workflow_id", UUIDPGetDatum(&note->workflow), false);
-		EditColumn(&row, table, "first_sequence", Int32GetDatum(note->first), is_status);
-		EditColumn(&row, table, "last_sequence", Int32GetDatum(note->last), is_status);
-		EditColumn(&row, table, "moved_to", is_status ? CStringGetTextDatum(note->status) : (Datum) 0,
-				   !is_status);
-		InsertRow(table, &row);
-	}
-	table_close(table, NoLock);
+	WriteFeed(notes);
 }
 
 /*
- * Wake whoever waits for what was committed.
+ * Wake whoever waits for what was committed, and mark it for the notifier.
+ * The commit cannot be taken back: nothing here may fail.
  */
 static void
-TellWaiters(void)
+TellOthers(void)
 {
-	if (!AnyoneWaits())
-		return;
-	for (FeedNote *note = notes; note != NULL; note = note->next)
+	/* Who begins to wait from here on sees the commit. */
+	pg_memory_barrier();
+	if (AnyoneWaits())
 	{
-		if (note->first > 0)
-			WakeWaiters(&note->workflow);
+		for (FeedNote *note = notes; note != NULL; note = note->next)
+		{
+			if (note->first > 0)
+				WakeWaiters(&note->workflow);
+		}
 	}
+	if (amelia_notify_interval > 0)
+		MarkForNotifier(notes);
 }
 
 static void
@@ -220,7 +197,7 @@ FeedAtEnd(XactEvent event, void *arg)
 				WriteNotes();
 			break;
 		case XACT_EVENT_COMMIT:
-			TellWaiters();
+			TellOthers();
 			notes = NULL;
 			break;
 		case XACT_EVENT_ABORT:
@@ -250,52 +227,6 @@ FeedAtSubEnd(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
 }
 
 /*
- * feed_identity() returns text
- *
- * Which cluster and database transaction ids are of: in another one they mean
- * nothing.
- */
-Datum
-amelia_feed_identity(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf(UINT64_FORMAT ".%u", GetSystemIdentifier(), MyDatabaseId)));
-}
-
-/*
- * Where the log has got to. The position that the server gives lies behind
- * the header of a page that has nothing on it yet, which cannot be flushed.
- */
-static XLogRecPtr
-EndOfLog(void)
-{
-	XLogRecPtr	end = GetXLogInsertRecPtr();
-
-	if (XLogSegmentOffset(end, wal_segment_size) == SizeOfXLogLongPHD)
-		end -= SizeOfXLogLongPHD;
-	else if (end % XLOG_BLCKSZ == SizeOfXLogShortPHD)
-		end -= SizeOfXLogShortPHD;
-	return end;
-}
-
-/*
- * feed_snapshot() returns pg_snapshot
- *
- * A transaction that was rolled back need not be on disk. After a crash the
- * server would give its number again, and a reader whose cursor has it in its
- * past would miss what comes under it. So the log is flushed up to here: it
- * has a record of each transaction that had ended when the snapshot was taken.
- */
-Datum
-amelia_feed_snapshot(PG_FUNCTION_ARGS)
-{
-	Datum		snapshot = DirectFunctionCall1(pg_current_snapshot, (Datum) 0);
-
-	if (!RecoveryInProgress())
-		XLogFlush(EndOfLog());
-	return snapshot;
-}
-
-/*
  * Called once, when the library is loaded.
  */
 void
@@ -306,6 +237,7 @@ InitFeed(void)
 							 NULL,
 							 &amelia_feed, true,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+	InitFeedWrite();
 	RegisterXactCallback(FeedAtEnd, NULL);
 	RegisterSubXactCallback(FeedAtSubEnd, NULL);
 }

@@ -8,7 +8,7 @@
  *	  takes long, others are started beside it, so that a long round in one
  *	  database does not keep the others waiting. A worker does one round and
  *	  exits; being told so by the postmaster, the launcher looks for what is
- *	  due next.
+ *	  due next. Notifiers it starts when an append asks for one.
  *
  *	  Every way in which the launcher ends has exit status 1: the postmaster
  *	  would never start again what exits with 0.
@@ -33,6 +33,8 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "background.h"
+#include "feed.h"
 #include "worker_state.h"
 
 /* Maintenance workers at the same time. */
@@ -87,10 +89,11 @@ InitLauncher(void)
 }
 
 /*
- * The databases into which workers may go, in CurrentMemoryContext.
+ * The databases that can be connected to, in CurrentMemoryContext; or only
+ * those in which maintenance may run by itself.
  */
 static List *
-ReadDatabases(void)
+ReadDatabases(bool only_maintained)
 {
 	MemoryContext context = CurrentMemoryContext;
 	List	   *databases = NIL;
@@ -108,7 +111,7 @@ ReadDatabases(void)
 		MemoryContext before;
 
 		if (!database->datallowconn || database->datconnlimit == INVALID_DATABASE_LIMIT ||
-			!IsMaintainedDatabase(NameStr(database->datname)))
+			(only_maintained && !IsMaintainedDatabase(NameStr(database->datname))))
 			continue;
 		before = MemoryContextSwitchTo(context);
 		databases = lappend_oid(databases, database->oid);
@@ -309,7 +312,7 @@ StartDueWorkers(void)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "amelia databases",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(context);
-	List	   *databases = ReadDatabases();
+	List	   *databases = ReadDatabases(true);
 
 	for (;;)
 	{
@@ -330,6 +333,51 @@ StartDueWorkers(void)
 		if (!StartWorker(database, place))
 			break;
 	}
+	MemoryContextSwitchTo(before);
+	MemoryContextDelete(context);
+	return wait;
+}
+
+/*
+ * Start a notifier wherever there is something to tell and none. Returns how
+ * long to wait until there may be more to do.
+ */
+static long
+StartNotifiers(void)
+{
+	static bool told = false;
+	long		wait = PATIENCE_MS;
+	MemoryContext context;
+	MemoryContext before;
+	List	   *databases;
+	TimestampTz due;
+	Oid			database;
+
+	if (!AnyoneToNotify())
+		return wait;
+	context = AllocSetContextCreate(CurrentMemoryContext, "amelia notifiers",
+									ALLOCSET_DEFAULT_SIZES);
+	before = MemoryContextSwitchTo(context);
+	databases = ReadDatabases(false);
+	while (OidIsValid(database = NextToNotify(databases, &due)))
+	{
+		BackgroundWorker worker = {0};
+		bool		started;
+
+		CHECK_FOR_INTERRUPTS();
+		DescribeWorker(&worker, "amelia notifier", "AmeliaNotifierMain");
+		worker.bgw_restart_time = BGW_NEVER_RESTART;
+		worker.bgw_main_arg = ObjectIdGetDatum(database);
+		started = RegisterDynamicBackgroundWorker(&worker, NULL);
+		if (!started && !told)
+			ereport(WARNING,
+					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+					 errmsg("no notifier can be started"),
+					 errhint("You might need to raise max_worker_processes.")));
+		told = !started;
+	}
+	if (!TIMESTAMP_IS_NOEND(due))
+		wait = Min(wait, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due) + 1);
 	MemoryContextSwitchTo(before);
 	MemoryContextDelete(context);
 	return wait;
@@ -359,8 +407,8 @@ EnterState(void)
  * SIGTERM. Most of the time the launcher sleeps and can leave quietly, as it
  * should when the server is shut down.
  */
-static void
-HandleTerminate(SIGNAL_ARGS)
+void
+TerminateQuietly(SIGNAL_ARGS)
 {
 	ShutdownRequestPending = true;
 	die(postgres_signal_arg);
@@ -375,7 +423,7 @@ AmeliaLauncherMain(Datum main_arg)
 	uint32		wait_event;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, HandleTerminate);
+	pqsignal(SIGTERM, TerminateQuietly);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	wait_event = CompatWaitEvent("AmeliaLauncher");
@@ -395,7 +443,10 @@ AmeliaLauncherMain(Datum main_arg)
 		}
 		ReapWorkers();
 		if (!RecoveryInProgress())
-			wait = StartDueWorkers();
+		{
+			wait = StartNotifiers();
+			wait = Min(wait, StartDueWorkers());
+		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 wait, wait_event);
 		ResetLatch(MyLatch);

@@ -35,7 +35,9 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "background.h"
 #include "extension.h"
+#include "feed.h"
 #include "retention.h"
 #include "upkeep.h"
 #include "worker_state.h"
@@ -95,7 +97,7 @@ HandleTerminate(SIGNAL_ARGS)
  * What may be set for the database or for all, and must not reach into a
  * round: it would end the process, or make each of its statements fail.
  */
-static void
+void
 UseOwnSettings(void)
 {
 	static const char *const settings[][2] = {
@@ -367,6 +369,24 @@ DoBatches(Round *round)
 	}
 }
 
+static void
+PruneBatch(Round *round)
+{
+	round->extension = LockExtension();
+	round->more = round->extension == EXTENSION_READY && PruneFeed();
+}
+
+/*
+ * Prune the feed, for as long as nobody wants us gone.
+ */
+static void
+PruneInBatches(Round *round)
+{
+	while (!ShutdownRequestPending && amelia_enabled && PostmasterIsAlive() &&
+		   DoStep(round, PruneBatch) && round->more)
+		CHECK_FOR_INTERRUPTS();
+}
+
 /*
  * What a round, or the look that did not lead to one, came to, and why.
  */
@@ -476,6 +496,7 @@ DoRound(Round *round)
 		return;
 	pgstat_report_activity(STATE_RUNNING, "retention");
 	DoBatches(round);
+	PruneInBatches(round);
 	(void) DoStep(round, EndRound);
 	RetentionRoundFree(round->retention);
 	pgstat_report_activity(STATE_IDLE, NULL);

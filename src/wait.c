@@ -193,6 +193,16 @@ HasEventAfter(Datum workflow, Datum after)
 static void
 WaitForEvent(Datum workflow, Datum after, TimestampTz end)
 {
+	static uint32 wait_event = 0;
+
+	if (wait_event == 0)
+		wait_event = CompatWaitEvent("AmeliaWaitEvents");
+
+	/*
+	 * The snapshot that the call came with is older than our place among the
+	 * waiters: what was committed in between would neither be seen nor wake us.
+	 */
+	SPI_commit();
 	while (!HasEventAfter(workflow, after))
 	{
 		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
@@ -200,11 +210,30 @@ WaitForEvent(Datum workflow, Datum after, TimestampTz end)
 		if (left <= 0)
 			break;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 Min(left, wait_state != NULL && !RecoveryInProgress() ? LOOK_MS : BLIND_LOOK_MS),
-						 PG_WAIT_EXTENSION);
+						 Min(left, wait_state != NULL ? LOOK_MS : BLIND_LOOK_MS), wait_event);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
+}
+
+/*
+ * When a time that begins now is over. One of a century or more never is:
+ * it might lead beyond what a timestamp can be.
+ */
+static TimestampTz
+EndOf(Interval *timeout)
+{
+	static const Interval century = {.month = 100 * MONTHS_PER_YEAR};
+
+	if (DatumGetBool(DirectFunctionCall2(interval_ge, IntervalPGetDatum(timeout),
+										 IntervalPGetDatum(&century))))
+		return DT_NOEND;
+	if (DatumGetBool(DirectFunctionCall2(interval_le, IntervalPGetDatum(timeout),
+										 DirectFunctionCall1(interval_um, IntervalPGetDatum(&century)))))
+		return GetCurrentTimestamp();
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(GetCurrentTimestamp()),
+												   IntervalPGetDatum(timeout)));
 }
 
 /*
@@ -230,12 +259,10 @@ amelia_wait_events(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("wait_events() cannot run inside a transaction block"),
 				 errdetail("It would hold a snapshot, and see no event that commits meanwhile.")));
+	end = EndOf(PG_GETARG_INTERVAL_P(2));
 	/* Arguments do not outlive the first commit. */
 	workflow = MemoryContextAlloc(TopMemoryContext, sizeof(pg_uuid_t));
 	*workflow = *PG_GETARG_UUID_P(0);
-	end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												  TimestampTzGetDatum(GetCurrentTimestamp()),
-												  PG_GETARG_DATUM(2)));
 	PG_TRY();
 	{
 		SPI_connect_ext(SPI_OPT_NONATOMIC);
@@ -258,7 +285,7 @@ amelia_wait_events(PG_FUNCTION_ARGS)
 void
 InitWait(void)
 {
-	if (!process_shared_preload_libraries_in_progress)
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
 	DefineCustomIntVariable("amelia.max_waiters",
 							"Sessions that may wait in wait_events() at the same time.",

@@ -146,6 +146,20 @@ NextRound(const DatabaseEntry *entry)
 }
 
 /*
+ * Have the launcher look for what there is to do. It cannot fail.
+ */
+void
+NudgeLauncher(void)
+{
+	if (worker_state == NULL)
+		return;
+	LWLockAcquire(worker_state->lock, LW_SHARED);
+	if (worker_state->launcher_latch != NULL)
+		SetLatch(worker_state->launcher_latch);
+	LWLockRelease(worker_state->lock);
+}
+
+/*
  * Tell the launcher to look into this database.
  */
 static void

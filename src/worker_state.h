@@ -66,5 +66,6 @@ extern WorkerState *worker_state;
 extern DatabaseEntry *FindDatabase(Oid database);
 extern DatabaseEntry *AddDatabase(Oid database, bool at_once);
 extern TimestampTz NextRound(const DatabaseEntry *entry);
+extern void NudgeLauncher(void);
 
 #endif							/* AMELIA_WORKER_STATE_H */

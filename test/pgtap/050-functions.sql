@@ -92,7 +92,7 @@ INSERT INTO contract VALUES
 	('take_inbox', 'workflow_id uuid, lease_token bigint', 'TABLE(id bigint, kind text, data jsonb, sent_at timestamptz)', 'v'),
 	('feed_after', 'cursor text DEFAULT NULL, row_limit integer DEFAULT 1000, workflow_ids uuid[] DEFAULT NULL', 'TABLE(next_cursor text, written_at timestamptz, workflow_id uuid, status text, event amelia.workflow_log)', 'v'),
 	('wait_events', 'IN workflow_id uuid, IN after_sequence integer DEFAULT 0, IN timeout interval DEFAULT ''00:00:30''', NULL, 'v'),
-	('prune_feed', 'keep interval DEFAULT ''1 day'', row_limit integer DEFAULT 10000', 'bigint', 'v'),
+	('prune_feed', 'keep interval DEFAULT NULL, row_limit integer DEFAULT 10000', 'bigint', 'v'),
 	-- the house
 	('uuid_v7', '', 'uuid', 'v'),
 	('migrate', '', 'text', 'v'),
@@ -137,7 +137,7 @@ SELECT set_eq($$
 $$, $$
 	SELECT e.name, 'c'
 	FROM unnest(ARRAY['uuid_v7', 'touch_updated_at', 'enforce_workflow_update', 'allocate_sequence',
-		'keep_sequence', 'keep_sequence_floor', 'append_event', 'append_events', 'claim_workflow', 'mark_usage_day', 'mark_history_day',
+		'keep_sequence', 'keep_sequence_floor', 'append_event', 'append_events', 'claim_workflow', 'complete_workflow', 'mark_usage_day', 'mark_history_day',
 		'set_worker', 'end_lease', 'unpark_next', 'fence_workflow', 'fence_thread', 'note_event', 'note_status']) AS e (name)
 $$, 'every function has a search_path of its own, save these');
 
@@ -330,13 +330,12 @@ INSERT INTO calls VALUES
 	('retry_delay', '1'),
 	('fence_checkpoints', '''contract_langgraph'''),
 	('feed_after', ''),
-	('feed_identity', ''),
-	('feed_snapshot', ''),
+	('feed_now', ''),
 	('prune_feed', ''),
 	('check_transition', format('%L, %L, %L', :'workflow', 'pending', 'in_progress'));
 SELECT is(pg_temp.outcome_when_read_only(format('SELECT * FROM amelia.%I(%s)', c.function_name, c.arguments)),
 	CASE WHEN a.volatility = 'v' AND a.function_name NOT IN ('uuid_v7', 'retention_preview', 'checkpoint_stats',
-		'maintenance_status', 'maintenance_state', 'vacuum_holders', 'retry_delay', 'feed_after', 'feed_snapshot') THEN '25006' ELSE 'done' END,
+		'maintenance_status', 'maintenance_state', 'vacuum_holders', 'retry_delay', 'feed_after', 'feed_now') THEN '25006' ELSE 'done' END,
 	format('%s() where nothing can be written', c.function_name))
 FROM calls AS c LEFT JOIN actual AS a USING (function_name);
 

@@ -161,7 +161,7 @@ SELECT set_eq($$
 	SELECT f.name FROM functions AS f
 	WHERE f.volatility = 'v' AND has_function_privilege('contract_reader', f.oid, 'EXECUTE')
 $$, ARRAY['retention_preview', 'checkpoint_stats', 'maintenance_status', 'maintenance_state', 'vacuum_holders',
-		'feed_after', 'feed_snapshot', 'wait_events'],
+		'feed_after', 'feed_now', 'wait_events'],
 	'a reader calls nothing that writes');
 
 -- Twice is no error and changes nothing.

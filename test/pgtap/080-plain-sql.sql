@@ -51,8 +51,9 @@ INSERT INTO workflow_leases (workflow_id, worker, lease_token, claimed_at, expir
 VALUES ('00000000-0000-0000-0000-000000000001', 'w', 1, '-infinity', 'infinity', '-infinity', 'infinity');
 INSERT INTO workflow_inbox (workflow_id, kind, sent_at, taken_at)
 VALUES ('00000000-0000-0000-0000-000000000001', 'k', '-infinity', 'infinity');
-INSERT INTO workflow_feed (xid, workflow_id, written_at)
-VALUES ('1', '00000000-0000-0000-0000-000000000001', '-infinity');
+INSERT INTO workflow_feed (origin, lsn, xid, number, workflow_id, written_at)
+VALUES (1, '0/1', '1', 1, '00000000-0000-0000-0000-000000000001', '-infinity');
+INSERT INTO feed_snapshots (origin, taken_at, snapshot, high) VALUES (1, 'infinity', '1:1:', '0/1');
 INSERT INTO checkpoint_schemas (schema_name, registered_at) VALUES ('s', 'infinity');
 INSERT INTO retention_runs (requested_by, pid, thorough, started_at, finished_at) VALUES ('r', 1, false, '-infinity', 'infinity');
 INSERT INTO workflow_history (workflow_id, workflow_type, status, started_at, completed_at, deleted_at, usage_until)

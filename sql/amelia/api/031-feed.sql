@@ -12,76 +12,138 @@ RETURNS TABLE (
 	event amelia.workflow_log)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+-- Pages are read along an index, whatever statistics say.
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_column
 DECLARE
-	identity CONSTANT text := amelia.feed_identity();
+	present record;
+	identity text;
 	seen pg_snapshot;
+	low pg_lsn;
 	until pg_snapshot;
-	place bigint := 0;
-	place_sequence integer := 0;
+	until_low pg_lsn;
+	-- the last thing that was read
+	at record;
 	parts text[];
-	returned integer := 0;
+	wanted integer := row_limit;
+	lines integer;
 	line record;
 BEGIN
 	PERFORM amelia.check_limit(row_limit);
+	SELECT * INTO present FROM amelia.feed_now();
+	identity := concat(to_hex(present.origin), '.', present.timeline);
 	IF cursor IS NULL THEN
-		next_cursor := concat_ws('/', identity, amelia.feed_snapshot());
+		next_cursor := concat_ws(';', identity, present.snapshot, present.low);
 		RETURN NEXT;
 		RETURN;
 	END IF;
-	parts := string_to_array(cursor, '/');
-	IF parts[1] <> identity THEN
-		RAISE EXCEPTION USING ERRCODE = '22023',
-			MESSAGE = 'the cursor is of another database, or of the one that this was restored from',
-			HINT = 'Begin anew with NULL, and read with events_after() what happened before.';
-	END IF;
+
+	parts := string_to_array(cursor, ';');
 	BEGIN
 		seen := parts[2]::pg_snapshot;
-		until := parts[3]::pg_snapshot;
-		place := COALESCE(parts[4]::bigint, 0);
-		place_sequence := COALESCE(parts[5]::integer, 0);
+		low := parts[3]::pg_lsn;
+		until := COALESCE(parts[4]::pg_snapshot, present.snapshot);
+		until_low := COALESCE(parts[5]::pg_lsn, present.low);
+		SELECT COALESCE(parts[6]::pg_lsn, '0/0') AS lsn, COALESCE(parts[7]::xid8, '0') AS xid,
+			COALESCE(parts[8]::integer, 0) AS number, COALESCE(parts[9]::integer, 0) AS sequence INTO at;
 	EXCEPTION WHEN data_exception THEN
 		seen := NULL;
 	END;
-	IF seen IS NULL OR pg_snapshot_xmax(seen) > pg_snapshot_xmax(pg_current_snapshot()) THEN
+	IF seen IS NULL OR cardinality(parts) NOT IN (3, 9) OR num_nulls(VARIADIC parts) > 0
+		OR parts[1] !~ '^[0-9a-f]{1,16}\.[0-9]{1,10}$'
+	THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
-			MESSAGE = format('"%s" is no cursor of this feed', cursor),
+			MESSAGE = format('"%s" is no cursor of the feed', cursor),
 			HINT = 'Give the next_cursor of the last row, or NULL to begin.';
 	END IF;
-	IF (SELECT s.pruned_xid FROM amelia.feed_state AS s) >= pg_snapshot_xmin(seen) THEN
+	IF pg_is_in_recovery() AND split_part(parts[1], '.', 1) = to_hex(present.origin)
+		AND (split_part(parts[1], '.', 2)::bigint > present.timeline
+			OR GREATEST(pg_snapshot_xmax(seen), pg_snapshot_xmax(until)) > pg_snapshot_xmax(present.snapshot))
+	THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = 'this standby has not come as far as the cursor',
+			HINT = 'Ask again later, or ask the primary.';
+	END IF;
+	IF parts[1] <> identity
+		OR GREATEST(pg_snapshot_xmax(seen), pg_snapshot_xmax(until)) > pg_snapshot_xmax(present.snapshot)
+	THEN
+		RAISE EXCEPTION USING ERRCODE = '22023',
+			MESSAGE = 'the cursor is of another database, or of a server that this one was restored from or has taken over from',
+			HINT = 'Begin anew with NULL, and read with events_after() what happened before.';
+	END IF;
+
+	WHILE wanted > 0 LOOP
+		lines := 0;
+		FOR line IN
+			WITH notes AS MATERIALIZED (
+				SELECT n.*, GREATEST(n.first_sequence, CASE WHEN (n.lsn, n.xid, n.number) = (at.lsn, at.xid, at.number)
+					THEN at.sequence + 1 END) AS first
+				FROM (
+					-- Behind the place that the cursor knows, in order.
+					(SELECT b.* FROM amelia.workflow_feed AS b
+					WHERE b.origin = present.origin
+						AND (b.lsn, b.xid, b.number) >= (GREATEST(at.lsn, low), CASE WHEN at.lsn >= low THEN at.xid ELSE '0' END,
+							CASE WHEN at.lsn >= low THEN at.number ELSE 0 END)
+						AND NOT pg_visible_in_snapshot(b.xid, seen) AND pg_visible_in_snapshot(b.xid, until)
+						AND ((b.lsn, b.xid, b.number) <> (at.lsn, at.xid, at.number) OR b.last_sequence > at.sequence)
+						AND (workflow_ids IS NULL OR b.workflow_id = ANY (workflow_ids))
+					ORDER BY b.lsn, b.xid, b.number LIMIT wanted)
+					UNION ALL
+					-- Before it, of the transactions that were open then.
+					(SELECT o.* FROM pg_snapshot_xip(seen) AS x,
+						LATERAL (SELECT r.* FROM amelia.workflow_feed AS r WHERE r.xid = x OFFSET 0) AS o
+					WHERE at.lsn < low AND o.origin = present.origin AND o.lsn < low
+						AND (o.lsn, o.xid, o.number) >= (at.lsn, at.xid, at.number)
+						AND pg_visible_in_snapshot(o.xid, until)
+						AND ((o.lsn, o.xid, o.number) <> (at.lsn, at.xid, at.number) OR o.last_sequence > at.sequence)
+						AND (workflow_ids IS NULL OR o.workflow_id = ANY (workflow_ids))
+					ORDER BY o.lsn, o.xid, o.number LIMIT wanted)) AS n
+				ORDER BY n.lsn, n.xid, n.number LIMIT wanted)
+			SELECT n.lsn, n.xid, n.number, n.written_at, n.workflow_id, n.moved_to, e.event, (e.event).id IS NOT NULL AS is_event,
+				COALESCE((e.event).sequence, n.last_sequence, 0) AS sequence
+			-- No more of them than it takes to fill the page.
+			FROM (SELECT w.*, sum(COALESCE(w.last_sequence - w.first + 1, 1)::bigint) OVER (ORDER BY w.lsn, w.xid, w.number
+					ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+				FROM notes AS w) AS n
+			LEFT JOIN LATERAL (SELECT l AS event FROM amelia.workflow_log AS l
+				WHERE l.workflow_id = n.workflow_id AND l.sequence BETWEEN n.first AND n.last_sequence
+				ORDER BY l.sequence LIMIT wanted) AS e ON true
+			WHERE COALESCE(n.before, 0) < wanted
+			ORDER BY n.lsn, n.xid, n.number, (e.event).sequence
+			LIMIT wanted
+		LOOP
+			lines := lines + 1;
+			at := line;
+			-- Events that were deleted meanwhile are passed over.
+			IF line.moved_to IS NOT NULL OR line.is_event THEN
+				next_cursor := concat_ws(';', identity, seen, low, until, until_low,
+					line.lsn, line.xid, line.number, line.sequence);
+				written_at := line.written_at;
+				workflow_id := line.workflow_id;
+				status := line.moved_to;
+				event := line.event;
+				RETURN NEXT;
+				wanted := wanted - 1;
+			END IF;
+		END LOOP;
+		EXIT WHEN lines = 0;
+	END LOOP;
+
+	-- Looked at last, because what was deleted meanwhile was not read.
+	IF EXISTS (SELECT FROM amelia.feed_snapshots AS s
+		WHERE s.origin = present.origin AND s.pruned
+			AND (pg_snapshot_xmax(s.snapshot) > pg_snapshot_xmax(seen)
+				OR EXISTS (SELECT FROM pg_snapshot_xip(seen) AS x WHERE pg_visible_in_snapshot(x, s.snapshot))))
+	THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
 			MESSAGE = 'the cursor is too old: some of what follows it has been pruned',
 			HINT = 'Begin anew with NULL, and read with events_after() what happened before.';
 	END IF;
-	until := COALESCE(until, amelia.feed_snapshot());
-
-	FOR line IN
-		SELECT f.id, f.written_at, f.workflow_id, f.moved_to AS status, e AS event, e.sequence
-		FROM (SELECT n.* FROM amelia.workflow_feed AS n
-				WHERE n.xid >= pg_snapshot_xmax(seen)
-				UNION ALL
-				SELECT o.* FROM amelia.workflow_feed AS o
-				WHERE o.xid = ANY (ARRAY(SELECT x FROM pg_snapshot_xip(seen) AS x))) AS f
-		LEFT JOIN amelia.workflow_log AS e
-			ON e.workflow_id = f.workflow_id AND e.sequence BETWEEN f.first_sequence AND f.last_sequence
-		WHERE pg_visible_in_snapshot(f.xid, until)
-			AND (f.id, COALESCE(e.sequence, 0)) > (place, place_sequence)
-			AND (f.moved_to IS NOT NULL OR e.id IS NOT NULL)
-			AND (workflow_ids IS NULL OR f.workflow_id = ANY (workflow_ids))
-		ORDER BY f.id, e.sequence
-		LIMIT row_limit
-	LOOP
-		next_cursor := concat_ws('/', identity, seen, until, line.id, COALESCE(line.sequence, 0));
-		written_at := line.written_at;
-		workflow_id := line.workflow_id;
-		status := line.status;
-		event := line.event;
-		RETURN NEXT;
-		returned := returned + 1;
-	END LOOP;
-	IF returned < row_limit THEN
-		next_cursor := concat_ws('/', identity, until);
+	IF wanted > 0 THEN
+		next_cursor := concat_ws(';', identity, until, until_low);
 		written_at := NULL;
 		workflow_id := NULL;
 		status := NULL;
@@ -91,31 +153,62 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia.feed_after(text, integer, uuid[]) IS
-'What happened in all workflows behind a cursor, or in those of workflow_ids: a row with status for each new status, by a plain UPDATE too, and one with event for each event. Each row''s next_cursor is where to go on after it; a page that is not full ends with a row of nothing but that. cursor NULL: begins now. For each workflow the order is that of its events; a row that commits late is in a later page, none is missed and none comes twice. Errors: 22023 no such cursor, or one of another database, 55000 what it needs has been pruned.';
+'What happened in all workflows behind a cursor, or in those of workflow_ids: a row with status for each new status, by a plain UPDATE too, and one with event for each event. Each row''s next_cursor is where to go on after it; a page that is not full ends with a row of nothing but that. cursor NULL: begins now. For each workflow the order is that of its events; a row that commits late is in a later page, none is missed and none comes twice. row_limit 0: nothing. Errors: 22023 no such cursor, one of another database, or of before a restore or failover, 55000 what it needs has been pruned, or a standby is behind the cursor.';
 
-CREATE OR REPLACE FUNCTION amelia.prune_feed(keep interval DEFAULT '1 day', row_limit integer DEFAULT 10000)
+CREATE OR REPLACE FUNCTION amelia.prune_feed(keep interval DEFAULT NULL, row_limit integer DEFAULT 10000)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
+	hours integer;
+	present record;
+	old record;
 	pruned bigint;
-	last_xid xid8;
 BEGIN
-	PERFORM amelia.check_given('keep', keep), amelia.check_limit(row_limit);
+	PERFORM amelia.check_limit(row_limit);
+	IF keep IS NULL THEN
+		SELECT s.feed_retention_hours INTO hours FROM amelia.settings() AS s;
+		IF hours < 0 THEN
+			RETURN 0;
+		END IF;
+		keep := make_interval(hours => LEAST(hours, 876000));
+	END IF;
+
+	SELECT * INTO present FROM amelia.feed_now();
+	INSERT INTO amelia.feed_snapshots (origin, snapshot, high)
+	SELECT present.origin, present.snapshot, present.high
+	WHERE keep <= interval '0' OR NOT EXISTS (SELECT FROM amelia.feed_snapshots AS s
+		WHERE s.origin = present.origin AND s.taken_at BETWEEN clock_timestamp() - keep / 100 AND clock_timestamp())
+	ON CONFLICT DO NOTHING;
+
+	-- What has been there for so long, and what came from elsewhere.
+	SELECT s.taken_at, s.snapshot, s.high INTO old FROM amelia.feed_snapshots AS s
+	WHERE s.origin = present.origin AND s.taken_at <= clock_timestamp() - keep
+	ORDER BY s.high DESC, s.taken_at DESC LIMIT 1;
+	UPDATE amelia.feed_snapshots AS s SET pruned = true
+	WHERE s.origin = present.origin AND s.taken_at = old.taken_at AND NOT s.pruned;
+	DELETE FROM amelia.feed_snapshots AS s
+	WHERE s.origin <> present.origin OR (s.high, s.taken_at) < (old.high, old.taken_at);
 	WITH gone AS (
 		DELETE FROM amelia.workflow_feed AS f
-		WHERE f.id IN (SELECT o.id FROM amelia.workflow_feed AS o
-			WHERE o.written_at < clock_timestamp() - keep
-			ORDER BY o.id LIMIT row_limit)
-		RETURNING f.xid)
-	SELECT count(*), (array_agg(g.xid ORDER BY g.xid DESC))[1] INTO pruned, last_xid FROM gone AS g;
-	UPDATE amelia.feed_state AS s SET pruned_xid = GREATEST(s.pruned_xid, last_xid) WHERE last_xid IS NOT NULL;
+		WHERE (f.origin, f.lsn, f.xid, f.number) IN (
+			(SELECT o.origin, o.lsn, o.xid, o.number FROM amelia.workflow_feed AS o
+			WHERE o.origin = present.origin AND o.lsn < old.high AND pg_visible_in_snapshot(o.xid, old.snapshot)
+			ORDER BY o.lsn LIMIT row_limit)
+			UNION ALL
+			(SELECT o.origin, o.lsn, o.xid, o.number FROM amelia.workflow_feed AS o
+			WHERE o.origin < present.origin OR o.origin > present.origin LIMIT row_limit))
+		RETURNING 1)
+	SELECT count(*) INTO pruned FROM gone;
 	RETURN pruned;
 END
 $$;
 COMMENT ON FUNCTION amelia.prune_feed(interval, integer) IS
-'Deletes what is older from workflow_feed, the oldest first, and returns how many rows. A reader who has not read them is told so. Errors: 22023 a NULL, a negative limit.';
+'Deletes from workflow_feed what readers could see for longer than keep, the oldest first, at most row_limit rows, and returns how many. keep NULL: feed_retention_hours of server_settings. How long a row could be seen is known from the calls before, so only later calls find something to delete. Cursors younger than keep stay good, older ones are refused. The maintenance worker calls it. Errors: 22023 a negative limit.';
 
 REVOKE ALL ON FUNCTION
 	amelia.feed_after(text, integer, uuid[]),

@@ -56,6 +56,7 @@ SELECT COALESCE((SELECT s FROM amelia.server_settings AS s),
 		'checkpoint_grace_minutes', 60,
 		'retention_max_workflows', 10000,
 		'record_unpriced_usage', false,
+		'feed_retention_hours', 24,
 		'created_at', now(),
 		'updated_at', now())))
 $$;
@@ -83,7 +84,8 @@ BEGIN
 		orphan_thread_retention_days = n.orphan_thread_retention_days,
 		checkpoint_grace_minutes = n.checkpoint_grace_minutes,
 		retention_max_workflows = n.retention_max_workflows,
-		record_unpriced_usage = n.record_unpriced_usage
+		record_unpriced_usage = n.record_unpriced_usage,
+		feed_retention_hours = n.feed_retention_hours
 	FROM (SELECT r.*
 		-- some write a whole number as 7.0
 		FROM (SELECT COALESCE(jsonb_object_agg(c.key, CASE jsonb_typeof(c.value)
@@ -105,7 +107,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	change record;
-	low CONSTANT jsonb := '{"log_retention_days": -1, "trace_retention_days": -1, "checkpoint_retention_days": -1, "max_concurrent": 1, "recovery_hours": 0, "orphan_thread_retention_days": -1, "checkpoint_grace_minutes": 0, "retention_max_workflows": 1, "websocket_idle_timeout_seconds": null, "workflow_start_timeout_seconds": null}';
+	low CONSTANT jsonb := '{"log_retention_days": -1, "trace_retention_days": -1, "checkpoint_retention_days": -1, "max_concurrent": 1, "recovery_hours": 0, "orphan_thread_retention_days": -1, "checkpoint_grace_minutes": 0, "retention_max_workflows": 1, "feed_retention_hours": -1, "websocket_idle_timeout_seconds": null, "workflow_start_timeout_seconds": null}';
 BEGIN
 	PERFORM amelia.check_given('changes', changes);
 	IF jsonb_typeof(changes) <> 'object' THEN

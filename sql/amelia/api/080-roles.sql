@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 VALUES
 	('reader', ARRAY['schema_migrations', 'event_types', 'workflows', 'workflow_leases',
-			'workflow_inbox', 'workflow_feed', 'feed_state',
+			'workflow_inbox', 'workflow_feed', 'feed_snapshots',
 			'workflow_threads', 'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 			'workflow_prompt_versions', 'profiles', 'server_settings',
 			'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts',
@@ -22,7 +22,7 @@ VALUES
 			'recent_events', 'event_exists', 'token_summary', 'token_summaries',
 			'prompt_history', 'current_prompt', 'workflow_prompts', 'active_profile',
 			'settings', 'brainstorm_messages_after', 'list_brainstorm_sessions',
-			'brainstorm_usage', 'queue_status', 'dead_workflows', 'feed_after', 'feed_identity', 'feed_snapshot',
+			'brainstorm_usage', 'queue_status', 'dead_workflows', 'feed_after', 'feed_now',
 			'wait_events', 'verify', 'verify_schema', 'verify_sequences',
 			'verify_references', 'verify_workflows', 'api_objects', 'scripts',
 			'retention_preview', 'checkpoint_stats', 'checkpoint_sources', 'checkpoint_columns_problem',
@@ -43,7 +43,7 @@ VALUES
 	('worker', ARRAY['workflow_log', 'token_usage', 'brainstorm_messages', 'unpriced_usage'], 'INSERT', '{}'),
 	('worker', ARRAY['workflow_inbox'], 'INSERT, UPDATE', '{}'),
 	('admin', ARRAY['event_types', 'workflows', 'workflow_leases', 'workflow_inbox',
-			 'workflow_feed', 'feed_state', 'workflow_threads',
+			'workflow_feed', 'feed_snapshots', 'workflow_threads',
 			'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 			'workflow_prompt_versions', 'profiles', 'server_settings',
 			'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts'],

@@ -116,19 +116,17 @@ AS 'MODULE_PATHNAME', 'amelia_note_status';
 COMMENT ON FUNCTION amelia.note_status() IS
 'AFTER INSERT or UPDATE row trigger of workflows: notes the status for the feed.';
 
-CREATE FUNCTION amelia.feed_identity() RETURNS text
-LANGUAGE c STABLE
-SET search_path = pg_catalog, pg_temp
-AS 'MODULE_PATHNAME', 'amelia_feed_identity';
-COMMENT ON FUNCTION amelia.feed_identity() IS
-'Names the cluster and the database that a cursor of feed_after() is of.';
-
-CREATE FUNCTION amelia.feed_snapshot() RETURNS pg_snapshot
+CREATE FUNCTION amelia.feed_now(
+	OUT origin bigint,
+	OUT timeline bigint,
+	OUT snapshot pg_snapshot,
+	OUT low pg_lsn,
+	OUT high pg_lsn)
 LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
-AS 'MODULE_PATHNAME', 'amelia_feed_snapshot';
-COMMENT ON FUNCTION amelia.feed_snapshot() IS
-'pg_current_snapshot() for a cursor of feed_after(): once it is returned, no crash lets a transaction of its past come again under the same number.';
+AS 'MODULE_PATHNAME', 'amelia_feed_now';
+COMMENT ON FUNCTION amelia.feed_now() IS
+'What a cursor of feed_after() is made of: the cluster and database, the timeline, a snapshot, and the place in the write-ahead log behind which all is that the snapshot does not name; and a place behind all that it shows.';
 
 CREATE PROCEDURE amelia.wait_events(
 	workflow_id uuid,
@@ -143,8 +141,7 @@ REVOKE ALL ON PROCEDURE amelia.wait_events(uuid, integer, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	amelia.note_event(),
 	amelia.note_status(),
-	amelia.feed_identity(),
-	amelia.feed_snapshot(),
+	amelia.feed_now(),
 	amelia.claim_workflow(text, interval, text, text[]),
 	amelia.heartbeat(uuid, bigint, interval),
 	amelia.check_lease(uuid, bigint),

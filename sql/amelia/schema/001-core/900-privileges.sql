@@ -12,8 +12,7 @@ BEGIN
 		WHERE c.relnamespace = 'amelia'::regnamespace
 			AND c.relkind IN ('r', 'S')
 			AND c.relname IN ('schema_migrations', 'event_types', 'workflows', 'workflow_leases',
-				'workflow_inbox', 'workflow_inbox_id_seq',
-				'workflow_feed', 'workflow_feed_id_seq', 'feed_state',
+				'workflow_inbox', 'workflow_inbox_id_seq', 'workflow_feed', 'feed_snapshots',
 				'workflow_threads', 'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 				'workflow_prompt_versions', 'profiles', 'server_settings',
 				'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts',
