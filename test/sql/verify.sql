@@ -72,6 +72,15 @@ INSERT INTO amelia.workflows (id, issue_id, worktree_path, status) VALUES (t.w(8
 SELECT * FROM amelia.verify() ORDER BY object COLLATE "C";
 ROLLBACK;
 
+-- A lease that a trigger which was off did not end.
+BEGIN;
+SELECT lease_token FROM amelia.claim_workflow('host-1');
+SELECT * FROM amelia.verify();
+SET LOCAL session_replication_role = replica;
+UPDATE amelia.workflows SET status = 'cancelled' WHERE status = 'in_progress';
+SELECT problem, object = 'workflow ' || t.w(1) AS first, detail FROM amelia.verify() WHERE problem LIKE 'lease%';
+ROLLBACK;
+
 -- Triggers: each that is missing, disabled, or calls something else.
 CREATE FUNCTION t.nothing() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
 CREATE FUNCTION t.without_triggers(change text)
