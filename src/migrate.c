@@ -332,6 +332,7 @@ amelia_migrate(PG_FUNCTION_ARGS)
 	{
 		/* CREATE EXTENSION lets no NOTICE through while its script runs. */
 		SPI_finish();
+		WakeLauncherAtCommit();
 		ereport(INFO,
 				(errmsg("the tables of Amelia are left to the dump that is being restored"),
 				 errdetail("row_security was set in this session, as every dump does."),

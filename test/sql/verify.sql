@@ -72,6 +72,15 @@ INSERT INTO amelia.workflows (id, issue_id, worktree_path, status) VALUES (t.w(8
 SELECT * FROM amelia.verify() ORDER BY object COLLATE "C";
 ROLLBACK;
 
+-- A lease that a trigger which was off did not end.
+BEGIN;
+SELECT lease_token FROM amelia.claim_workflow('host-1');
+SELECT * FROM amelia.verify();
+SET LOCAL session_replication_role = replica;
+UPDATE amelia.workflows SET status = 'cancelled' WHERE status = 'in_progress';
+SELECT problem, object = 'workflow ' || t.w(1) AS first, detail FROM amelia.verify() WHERE problem LIKE 'lease%';
+ROLLBACK;
+
 -- Triggers: each that is missing, disabled, or calls something else; one of
 -- them is there as soon as there is a budget.
 INSERT INTO amelia.budgets (id, scope, target, period, limit_usd, action) VALUES (t.w(1), 'workflow', t.w(1)::text, 'day', 1, 'warn');

@@ -105,9 +105,15 @@ AS $$
 SELECT 'finished without completed_at', 'workflow ' || w.id, 'status ' || w.status
 FROM amelia.workflows AS w
 WHERE w.status IN ('completed', 'failed', 'cancelled') AND w.completed_at IS NULL
+UNION ALL
+SELECT 'lease of a workflow that is not in progress', 'workflow ' || w.id,
+	format('of worker "%s"; status %s', l.worker, w.status)
+FROM amelia.workflow_leases AS l
+JOIN amelia.workflows AS w ON w.id = l.workflow_id
+WHERE l.expires_at > '-infinity' AND w.status <> 'in_progress'
 $$;
 COMMENT ON FUNCTION amelia.verify_workflows() IS
-'The part of verify() that looks for final states without completed_at.';
+'The part of verify() that looks for final states without completed_at, and for leases that outlived their attempt.';
 
 CREATE OR REPLACE FUNCTION amelia.verify()
 RETURNS TABLE (problem text, object text, detail text)
@@ -123,7 +129,7 @@ UNION ALL
 SELECT v.* FROM amelia.verify_workflows() AS v
 $$;
 COMMENT ON FUNCTION amelia.verify() IS
-'A row for each thing that is wrong: an older schema, missing or disabled triggers, missing indexes that claims need, gaps and duplicates in allocated sequences, orphans, final states without completed_at. Nothing when all is well. Reads every table once.';
+'A row for each thing that is wrong: an older schema, missing or disabled triggers, missing indexes that claims need, gaps and duplicates in allocated sequences, orphans, final states without completed_at, leases that outlived their attempt. Nothing when all is well. Reads every table once.';
 
 REVOKE ALL ON FUNCTION
 	amelia.verify_schema(),
