@@ -138,7 +138,7 @@ $$, $$
 	SELECT e.name, 'c'
 	FROM unnest(ARRAY['uuid_v7', 'touch_updated_at', 'enforce_workflow_update', 'allocate_sequence',
 		'keep_sequence', 'keep_sequence_floor', 'append_event', 'append_events', 'mark_usage_day', 'mark_history_day',
-		'set_worker', 'end_lease', 'unpark_next', 'fence_workflow', 'fence_thread', 'note_event', 'note_status']) AS e (name)
+		'complete_workflow', 'set_worker', 'end_lease', 'unpark_next', 'fence_workflow', 'fence_thread', 'note_event', 'note_status']) AS e (name)
 $$, 'every function has a search_path of its own, save these');
 
 -- What belongs to the extension: the functions in C, scripts() and migrate().
