@@ -75,6 +75,13 @@
 #define COMPAT_ALL_INDEXES true
 #endif
 
+/* 18: the expressions of a table's CHECKs have another name. */
+#if PG_VERSION_NUM >= 180000
+#define COMPAT_CHECK_EXPRESSIONS ri_CheckConstraintExprs
+#else
+#define COMPAT_CHECK_EXPRESSIONS ri_ConstraintExprs
+#endif
+
 /* 16: what a check hook leaves for the assign hook is in guc's own memory. */
 #if PG_VERSION_NUM >= 160000
 #define CompatGucAlloc(size) guc_malloc(LOG, (size))

@@ -23,6 +23,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -35,6 +36,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "feed.h"
@@ -138,12 +140,52 @@ InitMove(void)
 	CacheRegisterRelcacheCallback(ForgetShape, (Datum) 0);
 }
 
+/* Whether any of some columns is moved. */
+static bool
+AnyMoved(const AttrNumber *columns, int count, const Bitmapset *moved)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (bms_is_member(columns[i] - FirstLowInvalidHeapAttributeNumber, moved))
+			return true;
+	}
+	return false;
+}
+
 /*
- * Look at the triggers on an UPDATE; false when not all of them are ours and
- * switched on.
+ * Whether a constraint is a foreign key, from or to workflows, in whose
+ * columns nothing changes.
  */
 static bool
-FindTriggers(Relation workflows)
+IsIdleForeignKey(Relation workflows, Oid constraint, const Bitmapset *moved)
+{
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	AttrNumber	own[INDEX_MAX_KEYS];
+	AttrNumber	referenced[INDEX_MAX_KEYS];
+	Form_pg_constraint form;
+	bool		is_idle;
+	int			count;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", constraint);
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	is_idle = form->contype == CONSTRAINT_FOREIGN;
+	if (is_idle)
+	{
+		DeconstructFkConstraintRow(tuple, &count, own, referenced, NULL, NULL, NULL, NULL, NULL);
+		is_idle = !(form->conrelid == RelationGetRelid(workflows) && AnyMoved(own, count, moved)) &&
+			!(form->confrelid == RelationGetRelid(workflows) && AnyMoved(referenced, count, moved));
+	}
+	ReleaseSysCache(tuple);
+	return is_idle;
+}
+
+/*
+ * Look at the triggers on an UPDATE; false when not all of them are ours and
+ * switched on, or of foreign keys that have nothing to look at.
+ */
+static bool
+FindTriggers(Relation workflows, const Bitmapset *moved)
 {
 	TriggerDesc *triggers = workflows->trigdesc;
 	size_t		found = 0;
@@ -154,8 +196,9 @@ FindTriggers(Relation workflows)
 		Trigger    *trigger = &triggers->triggers[i];
 		size_t		place = 0;
 
-		/* What refers to a workflow looks at its id, which stays. */
-		if (!TRIGGER_FOR_UPDATE(trigger->tgtype) || OidIsValid(trigger->tgconstraint))
+		if (!TRIGGER_FOR_UPDATE(trigger->tgtype) ||
+			(OidIsValid(trigger->tgconstraint) &&
+			 IsIdleForeignKey(workflows, trigger->tgconstraint, moved)))
 			continue;
 		while (place < lengthof(our_triggers) &&
 			   strcmp(our_triggers[place].name, trigger->tgname) != 0)
@@ -240,7 +283,7 @@ FindShape(Relation workflows)
 			attribute->atttypmod == -1 &&
 			!(moved_columns[i].may_become_null && attribute->attnotnull);
 	}
-	is_ordinary = is_ordinary && FindTriggers(workflows) && FindChecks(workflows, moved);
+	is_ordinary = is_ordinary && FindTriggers(workflows, moved) && FindChecks(workflows, moved);
 	MemoryContextSwitchTo(caller);
 	shape.is_ordinary = is_ordinary;
 	shape.is_valid = before == table_changes;
