@@ -39,10 +39,15 @@ PG_FUNCTION_INFO_V1(amelia_check_workflow_budgets);
 	"CASE b.scope WHEN 'everything' THEN true WHEN 'profile' THEN b.target = " profile \
 	" ELSE b.target = " workflow "::text END"
 
+/* budget_period(), without the time that the call of a function with a SET clause takes. */
+#define PERIOD_START(period, time) \
+	"CASE " period " WHEN 'total' THEN '-infinity'::date" \
+	" ELSE date_trunc(" period ", " time " AT TIME ZONE 'UTC')::date END"
+
 /* What comes back with a workflow was spent before. */
 static const char *const spend_query =
 	"INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
-	" SELECT b.id, amelia.budget_period(b.period, u.\"timestamp\"), sum(u.cost_usd),"
+	" SELECT b.id, " PERIOD_START("b.period", "u.\"timestamp\"") ", sum(u.cost_usd),"
 	" max(u.workflow_id::text)::uuid"
 	" FROM booked AS u JOIN amelia.workflows AS w ON w.id = u.workflow_id"
 	" JOIN amelia.budgets AS b ON " BUDGET_OF("w.id", "w.profile_id")
