@@ -62,11 +62,12 @@ const char *const budget_trigger =
 
 /*
  * Only the period that runs now; what is past can be neither blocked nor warned
- * of. From all days that a date can be, for a period without an end.
+ * of. With one without an end ($4) goes all usage, whatever its time.
  */
 static const char *const period_query =
 	"SELECT GREATEST(p.start, '4713-01-01 BC'), CASE b.period WHEN 'day' THEN p.start"
-	" WHEN 'month' THEN (p.start + interval '1 month' - interval '1 day')::date ELSE '294276-12-30' END"
+	" WHEN 'month' THEN (p.start + interval '1 month' - interval '1 day')::date ELSE '294276-12-30' END,"
+	" b.period = 'total'"
 	" FROM amelia.budgets AS b, LATERAL (SELECT amelia.budget_period(b.period, now())) AS p (start)"
 	" WHERE b.id = $1";
 
@@ -75,7 +76,11 @@ static const char *const begin_query =
 	" INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
 	" SELECT b.id, amelia.budget_period(b.period, now()), sum(v.cost_usd), max(v.workflow_id::text)::uuid"
 	" FROM amelia.budgets AS b,"
-	" (SELECT p.workflow_id, sum(p.cost_usd) FROM " WORKFLOW_SUMS " GROUP BY 1) AS v (workflow_id, cost_usd)"
+	" (SELECT p.workflow_id, sum(p.cost_usd) FROM (SELECT p.workflow_id, p.cost_usd FROM " WORKFLOW_SUMS
+	" UNION ALL SELECT t.workflow_id, t.cost_usd FROM amelia.token_usage AS t WHERE $4"
+	" AND (t.\"timestamp\" < " START_OF("$1") " OR t.\"timestamp\" >= " START_OF("$2 + 1") ")"
+	" UNION ALL SELECT h.workflow_id, h.cost_usd FROM amelia.kept_usage AS h WHERE $4"
+	" AND h.day NOT BETWEEN $1 AND $2) AS p GROUP BY 1) AS v (workflow_id, cost_usd)"
 	" LEFT JOIN " WORKFLOWS " ON k.id = v.workflow_id"
 	" WHERE b.id = $3 AND " BUDGET_OF("v.workflow_id", "k.profile_id")
 	" GROUP BY b.id, b.period";
@@ -156,14 +161,14 @@ Datum
 amelia_begin_budget(PG_FUNCTION_ARGS)
 {
 	static const Oid types[] = {UUIDOID};
-	Oid			begin_types[] = {DATEOID, DATEOID, UUIDOID};
+	Oid			begin_types[] = {DATEOID, DATEOID, UUIDOID, BOOLOID};
 	SPIPlanPtr	plan;
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	TriggerEvent event = CALLED_AS_TRIGGER(fcinfo) ? data->tg_event & TRIGGER_EVENT_OPMASK : 0;
 	OwnerContext before;
 	TupleDesc	tupdesc;
 	Datum		values[1];
-	Datum		begin_values[3];
+	Datum		begin_values[4];
 	bool		is_null;
 
 	data = GetTriggerData(fcinfo, "begin_budget", TRIGGER_EVENT_AFTER, event, true);
@@ -182,6 +187,7 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 	{
 		begin_values[0] = RowValue(0, 1, &is_null);
 		begin_values[1] = RowValue(0, 2, &is_null);
+		begin_values[3] = RowValue(0, 3, &is_null);
 		plan = SPI_prepare(begin_query, lengthof(begin_types), begin_types);
 		if (plan == NULL ||
 			SPI_execute_snapshot(plan, begin_values, NULL, GetLatestSnapshot(), InvalidSnapshot,

@@ -119,6 +119,8 @@ SELECT * FROM t.errors(
 	$$INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('everything', 'x', 'day', 1, 'warn')$$,
 	$$INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('profile', NULL, 'day', 1, 'warn')$$,
 	$$INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('team', 'x', 'day', 1, 'warn')$$,
+	$$INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('workflow', 'x', 'day', 1, 'warn')$$,
+	$$INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('workflow', '01970000-0000-7000-8000-00000000000A', 'day', 1, 'warn')$$,
 	$$INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES ('everything', 'week', 1, 'warn')$$,
 	$$INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES ('everything', 'day', -1, 'warn')$$,
 	$$INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES ('everything', 'day', 'NaN', 'warn')$$,
@@ -136,9 +138,10 @@ INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_
 SELECT t.w(21 + n % 2), 'a', 'm', 1, 1, 0.5 + n, '2021-01-01Z'::timestamptz + n * interval '7 hours' FROM generate_series(0, 20) AS n;
 CALL amelia.close_days();
 CREATE TEMP TABLE gone AS SELECT * FROM amelia.token_usage WHERE workflow_id = t.w(22);
-DELETE FROM amelia.workflows WHERE id = t.w(22);
 INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
-VALUES (t.w(21), 'a', 'm', 1, 1, 1000, '2021-01-02Z'), (t.w(21), 'a', 'm', 1, 1, 2000, now());
+VALUES (t.w(21), 'a', 'm', 1, 1, 1000, '2021-01-02Z'), (t.w(21), 'a', 'm', 1, 1, 2000, now()),
+	(t.w(21), 'a', 'm', 1, 1, 4000, '-infinity'), (t.w(21), 'a', 'm', 1, 1, 8000, 'infinity');
+DELETE FROM amelia.workflows WHERE id = t.w(22);
 CREATE FUNCTION t.spent() RETURNS TABLE (scope text, period text, is_right boolean) LANGUAGE sql AS $$
 SELECT s.scope, s.period, s.spent_usd = (SELECT COALESCE(sum(u.cost_usd), 0)
 	FROM (SELECT t.workflow_id, t.cost_usd, t."timestamp" FROM amelia.token_usage AS t
