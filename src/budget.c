@@ -30,6 +30,7 @@
 #include "utils/snapmgr.h"
 
 #include "budget.h"
+#include "usage_query.h"
 
 PG_FUNCTION_INFO_V1(amelia_spend_budgets);
 PG_FUNCTION_INFO_V1(amelia_begin_budget);
@@ -41,10 +42,15 @@ PG_FUNCTION_INFO_V1(amelia_check_workflow_budgets);
 	"CASE b.scope WHEN 'everything' THEN true WHEN 'profile' THEN b.target = " profile \
 	" ELSE b.target = " workflow "::text END"
 
+/* budget_period(), without the time that the call of a function with a SET clause takes. */
+#define PERIOD_START(period, time) \
+	"CASE " period " WHEN 'total' THEN '-infinity'::date" \
+	" ELSE date_trunc(" period ", " time " AT TIME ZONE 'UTC')::date END"
+
 /* What comes back with a workflow was spent before. */
 static const char *const spend_query =
 	"INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
-	" SELECT b.id, amelia.budget_period(b.period, u.\"timestamp\"), sum(u.cost_usd),"
+	" SELECT b.id, " PERIOD_START("b.period", "u.\"timestamp\"") ", sum(u.cost_usd),"
 	" max(u.workflow_id::text)::uuid"
 	" FROM booked AS u JOIN amelia.workflows AS w ON w.id = u.workflow_id"
 	" JOIN amelia.budgets AS b ON " BUDGET_OF("w.id", "w.profile_id")
@@ -56,19 +62,30 @@ const char *const budget_trigger =
 	" REFERENCING NEW TABLE AS booked"
 	" FOR EACH STATEMENT EXECUTE FUNCTION amelia.spend_budgets()";
 
-/* Only the period that runs now; what is past can be neither blocked nor warned of. */
+/*
+ * Only the period that runs now; what is past can be neither blocked nor warned
+ * of. With one without an end ($4) goes all usage, whatever its time.
+ */
+static const char *const period_query =
+	"SELECT GREATEST(p.start, '4713-01-01 BC'), CASE b.period WHEN 'day' THEN p.start"
+	" WHEN 'month' THEN (p.start + interval '1 month' - interval '1 day')::date ELSE '294276-12-30' END,"
+	" b.period = 'total'"
+	" FROM amelia.budgets AS b, LATERAL (SELECT amelia.budget_period(b.period, now())) AS p (start)"
+	" WHERE b.id = $1";
+
 static const char *const begin_query =
-	"INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
-	" SELECT b.id, b.start, sum(u.cost_usd), max(u.workflow_id::text)::uuid"
-	" FROM (SELECT a.*, amelia.budget_period(a.period, now()) AS start"
-	" FROM amelia.budgets AS a WHERE a.id = $1) AS b"
-	" JOIN (SELECT t.workflow_id, w.profile_id, t.cost_usd, amelia.budget_period('day', t.\"timestamp\") AS day"
-	" FROM amelia.token_usage AS t JOIN amelia.workflows AS w ON w.id = t.workflow_id"
-	" UNION ALL SELECT h.workflow_id, k.profile_id, h.cost_usd, h.day"
-	" FROM amelia.kept_usage AS h JOIN amelia.workflow_history AS k ON k.workflow_id = h.workflow_id) AS u"
-	" ON " BUDGET_OF("u.workflow_id", "u.profile_id")
-	" WHERE amelia.budget_period(b.period, u.day::timestamp AT TIME ZONE 'UTC') = b.start"
-	" GROUP BY b.id, b.start";
+	USAGE
+	" INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
+	" SELECT b.id, amelia.budget_period(b.period, now()), sum(v.cost_usd), max(v.workflow_id::text)::uuid"
+	" FROM amelia.budgets AS b,"
+	" (SELECT p.workflow_id, sum(p.cost_usd) FROM (SELECT p.workflow_id, p.cost_usd FROM " WORKFLOW_SUMS
+	" UNION ALL SELECT t.workflow_id, t.cost_usd FROM amelia.token_usage AS t WHERE $4"
+	" AND (t.\"timestamp\" < " START_OF("$1") " OR t.\"timestamp\" >= " START_OF("$2 + 1") ")"
+	" UNION ALL SELECT h.workflow_id, h.cost_usd FROM amelia.kept_usage AS h WHERE $4"
+	" AND h.day NOT BETWEEN $1 AND $2) AS p GROUP BY 1) AS v (workflow_id, cost_usd)"
+	" LEFT JOIN " WORKFLOWS " ON k.id = v.workflow_id"
+	" WHERE b.id = $3 AND " BUDGET_OF("v.workflow_id", "k.profile_id")
+	" GROUP BY b.id, b.period";
 
 static const char *const compact_query =
 	"WITH gone AS (DELETE FROM amelia.budget_spending AS s"
@@ -145,13 +162,15 @@ amelia_spend_budgets(PG_FUNCTION_ARGS)
 Datum
 amelia_begin_budget(PG_FUNCTION_ARGS)
 {
-	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {UUIDOID};
+	Oid			begin_types[] = {DATEOID, DATEOID, UUIDOID, BOOLOID};
+	SPIPlanPtr	plan;
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	TriggerEvent event = CALLED_AS_TRIGGER(fcinfo) ? data->tg_event & TRIGGER_EVENT_OPMASK : 0;
 	OwnerContext before;
 	TupleDesc	tupdesc;
 	Datum		values[1];
+	Datum		begin_values[4];
 	bool		is_null;
 
 	data = GetTriggerData(fcinfo, "begin_budget", TRIGGER_EVENT_AFTER, event, true);
@@ -165,10 +184,18 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 	RunSql(budget_trigger, 0, NULL, NULL, false);
 	RunSql("DELETE FROM amelia.budget_spending AS s WHERE s.budget_id = $1",
 		   lengthof(types), types, values, false);
-	KeptPlan(&plan, begin_query, lengthof(types), types);
-	if (SPI_execute_snapshot(plan, values, NULL, GetLatestSnapshot(), InvalidSnapshot,
-							 false, true, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not write what was spent");
+	begin_values[2] = values[0];
+	if (RunSql(period_query, lengthof(types), types, values, false) == 1)
+	{
+		begin_values[0] = RowValue(0, 1, &is_null);
+		begin_values[1] = RowValue(0, 2, &is_null);
+		begin_values[3] = RowValue(0, 3, &is_null);
+		plan = SPI_prepare(begin_query, lengthof(begin_types), begin_types);
+		if (plan == NULL ||
+			SPI_execute_snapshot(plan, begin_values, NULL, GetLatestSnapshot(), InvalidSnapshot,
+								 false, true, 0) != SPI_OK_INSERT)
+			elog(ERROR, "could not write what was spent");
+	}
 	BecomeSelf(&before);
 	SPI_finish();
 	return PointerGetDatum(NULL);
