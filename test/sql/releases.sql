@@ -39,7 +39,7 @@ SELECT * FROM t.state;
 SELECT * FROM t.log(1);
 SELECT data, agent, is_error, sequence_allocated FROM amelia.workflow_log WHERE workflow_id = t.w(1);
 SELECT right(workflow_id::text, 1) AS workflow, moved_to, first_sequence, last_sequence
-FROM amelia.workflow_feed WHERE workflow_id IN (t.w(1), t.w(3)) ORDER BY id;
+FROM amelia.workflow_feed WHERE workflow_id IN (t.w(1), t.w(3)) ORDER BY lsn, number;
 
 -- What cannot be released: completed, pending, cancelled, under a lease that
 -- ran out, with another's token, not there, not said.
