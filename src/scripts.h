@@ -21,5 +21,6 @@ typedef struct Script
 
 extern List *ReadScripts(void);
 extern bool ApiIsIntact(List *scripts);
+extern bool BudgetsAreIntact(void);
 
 #endif							/* AMELIA_SCRIPTS_H */
