@@ -38,10 +38,12 @@ PG_FUNCTION_INFO_V1(amelia_keep_history);
 	"(SELECT max(u.\"timestamp\") FROM amelia.token_usage AS u" \
 	" WHERE u.workflow_id = " workflow " AND isfinite(u.\"timestamp\"))"
 
-#define KEEP_WORKFLOWS(source) \
+#define INSERT_WORKFLOWS(source) \
 	"INSERT INTO amelia.workflow_history AS h (workflow_id, profile_id, workflow_type," \
-	" status, started_at, completed_at, deleted_at, usage_until) " source \
-	" ON CONFLICT (workflow_id) DO UPDATE SET profile_id = excluded.profile_id," \
+	" status, started_at, completed_at, deleted_at, usage_until) " source
+
+#define KEEP_WORKFLOWS(source) \
+	INSERT_WORKFLOWS(source) " ON CONFLICT (workflow_id) DO UPDATE SET profile_id = excluded.profile_id," \
 	" workflow_type = excluded.workflow_type, status = excluded.status," \
 	" started_at = excluded.started_at, completed_at = excluded.completed_at," \
 	" deleted_at = excluded.deleted_at," \
@@ -66,6 +68,8 @@ PG_FUNCTION_INFO_V1(amelia_keep_history);
 	" duration_ms = h.duration_ms + excluded.duration_ms," \
 	" num_turns = h.num_turns + excluded.num_turns"
 
+#define ROW_VALUES "VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp(), " USAGE_UNTIL("$1") ")"
+
 /* The columns of a deleted workflow that are kept, as parameters. */
 static const struct
 {
@@ -83,6 +87,7 @@ static const struct
 static void
 KeepDeleted(TupleDesc tupdesc, HeapTuple row)
 {
+	static SPIPlanPtr first_plan = NULL;
 	static SPIPlanPtr returned_plan = NULL;
 	static SPIPlanPtr workflow_plan = NULL;
 	static SPIPlanPtr usage_plan = NULL;
@@ -99,12 +104,16 @@ KeepDeleted(TupleDesc tupdesc, HeapTuple row)
 								 tupdesc, &is_null);
 		nulls[i] = is_null ? 'n' : ' ';
 	}
+	KeptPlan(&first_plan, INSERT_WORKFLOWS(ROW_VALUES) " ON CONFLICT (workflow_id) DO NOTHING",
+			 lengthof(types), types);
 	KeptPlan(&returned_plan, DROP_RETURNED(" AND h.workflow_id = $1"), 1, types);
-	KeptPlan(&workflow_plan, KEEP_WORKFLOWS("VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp(),"
-											" " USAGE_UNTIL("$1") ")"), lengthof(types), types);
+	KeptPlan(&workflow_plan, KEEP_WORKFLOWS(ROW_VALUES), lengthof(types), types);
 	KeptPlan(&usage_plan, KEEP_USAGE(" WHERE u.workflow_id = $1"), 1, types);
-	if (SPI_execute_plan(returned_plan, values, nulls, false, 0) != SPI_OK_DELETE ||
-		SPI_execute_plan(workflow_plan, values, nulls, false, 0) != SPI_OK_INSERT ||
+	if (SPI_execute_plan(first_plan, values, nulls, false, 0) != SPI_OK_INSERT ||
+	/* Only who was deleted before can have come back. */
+		(SPI_processed == 0 &&
+		 (SPI_execute_plan(returned_plan, values, nulls, false, 0) != SPI_OK_DELETE ||
+		  SPI_execute_plan(workflow_plan, values, nulls, false, 0) != SPI_OK_INSERT)) ||
 		SPI_execute_plan(usage_plan, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write the history");
 }

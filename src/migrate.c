@@ -183,7 +183,7 @@ RunScripts(List *scripts, Oid schema, bool anew, StringInfo done)
 		NoteVersion(version);
 		appendStringInfo(done, "schema brought from version %d to %d", before, version);
 	}
-	if (version == before && !anew && ApiIsIntact(scripts))
+	if (version == before && !anew && ApiIsIntact(scripts) && BudgetsAreIntact())
 	{
 		appendStringInfo(done, "schema version %d is complete, nothing to do", version);
 		return;

@@ -255,8 +255,7 @@ VisitStatement(Node *statement, Oid schema, ApiObjectVisitor visit, void *arg)
 }
 
 /*
- * Visit all that the api layer consists of, until the visitor has enough. SPI
- * must be connected.
+ * Visit all that the api layer consists of, until the visitor has enough.
  */
 static void
 VisitApi(List *scripts, ApiObjectVisitor visit, void *arg)
@@ -278,9 +277,19 @@ VisitApi(List *scripts, ApiObjectVisitor visit, void *arg)
 				return;
 		}
 	}
+}
+
+/*
+ * Visit the trigger that comes with the first budget, where there is one. It
+ * does not come along when budgets are replicated, and maintenance does not
+ * need it. SPI must be connected.
+ */
+static void
+VisitBudgetTrigger(ApiObjectVisitor visit, void *arg)
+{
 	if (HaveBudgets())
-		VisitStatement(linitial_node(RawStmt, pg_parse_query(budget_trigger))->stmt, schema,
-					   visit, arg);
+		VisitStatement(linitial_node(RawStmt, pg_parse_query(budget_trigger))->stmt,
+					   get_namespace_oid(AMELIA_SCHEMA, false), visit, arg);
 }
 
 static bool
@@ -299,6 +308,18 @@ ApiIsIntact(List *scripts)
 	bool		intact = true;
 
 	VisitApi(scripts, StopAtMissing, &intact);
+	return intact;
+}
+
+/*
+ * Whether the trigger is there that budgets need.
+ */
+bool
+BudgetsAreIntact(void)
+{
+	bool		intact = true;
+
+	VisitBudgetTrigger(StopAtMissing, &intact);
 	return intact;
 }
 
@@ -324,6 +345,7 @@ amelia_api_objects(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	VisitApi(ReadScripts(), PutRow, fcinfo->resultinfo);
+	VisitBudgetTrigger(PutRow, fcinfo->resultinfo);
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -23,5 +23,6 @@ typedef struct Script
 extern List *ReadScripts(void);
 extern bool ApiIsIntact(List *scripts);
 extern bool IndexIsThere(Node *statement);
+extern bool BudgetsAreIntact(void);
 
 #endif							/* AMELIA_SCRIPTS_H */

@@ -124,7 +124,7 @@ VALUES (''), ('Pending'), ('FULL'), (' active'), ('info '), ('fatal'), ('system'
 
 -- A budget is for somebody, unless it is for everything.
 SELECT is(pg_temp.outcome(pg_temp.insertion(v.table_name, v.row_values || jsonb_build_object(s.column_name, c.value)
-		|| CASE WHEN s.column_name = 'scope' AND c.value <> 'everything' THEN '{"target": "p"}' ELSE '{}' END::jsonb)),
+		|| CASE WHEN s.column_name = 'scope' AND c.value <> 'everything' THEN '{"target": "00000000-0000-0000-0000-000000000001"}' ELSE '{}' END::jsonb)),
 	CASE WHEN c.value = ANY (s.allowed) THEN 'accepted' ELSE '23514' END,
 	format('%s.%s: "%s"', s.table_name, s.column_name, c.value))
 FROM sets AS s JOIN valid AS v USING (table_name), candidates AS c
