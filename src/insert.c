@@ -36,6 +36,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "feed.h"
 
@@ -84,12 +85,22 @@ ForgetShape(Datum arg, Oid relation)
 }
 
 /*
+ * The same for a function that changed: it may be part of a CHECK.
+ */
+static void
+ForgetFunction(Datum arg, int cache, uint32 hash)
+{
+	ForgetShape(arg, InvalidOid);
+}
+
+/*
  * Called once, when the library is loaded.
  */
 void
 InitInsert(void)
 {
 	CacheRegisterRelcacheCallback(ForgetShape, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, ForgetFunction, (Datum) 0);
 }
 
 /*

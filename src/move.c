@@ -132,12 +132,22 @@ ForgetShape(Datum arg, Oid relation)
 }
 
 /*
+ * The same for a function that changed: it may be part of a CHECK.
+ */
+static void
+ForgetFunction(Datum arg, int cache, uint32 hash)
+{
+	ForgetShape(arg, InvalidOid);
+}
+
+/*
  * Called once, when the library is loaded.
  */
 void
 InitMove(void)
 {
 	CacheRegisterRelcacheCallback(ForgetShape, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, ForgetFunction, (Datum) 0);
 }
 
 /* Whether any of some columns is moved. */

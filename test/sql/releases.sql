@@ -124,6 +124,19 @@ ALTER TABLE amelia.workflows DROP CONSTRAINT planned;
 ALTER TABLE amelia.workflows ADD CONSTRAINT planned CHECK (status <> 'in_progress' OR plan_cache IS NOT NULL) NOT VALID;
 SELECT * FROM t.both();
 ALTER TABLE amelia.workflows DROP CONSTRAINT planned;
+-- One that asks a function, which says something else later.
+DELETE FROM amelia.workflows;
+CREATE FUNCTION t.may_be(status text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+ALTER TABLE amelia.workflows ADD CONSTRAINT asked CHECK (t.may_be(status));
+SELECT * FROM t.both();
+CREATE OR REPLACE FUNCTION t.may_be(status text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT status <> ''completed''';
+SELECT * FROM t.both();
+ALTER TABLE amelia.workflows DROP CONSTRAINT asked;
+ALTER TABLE amelia.workflow_log ADD CONSTRAINT asked CHECK (t.may_be(event_type));
+SELECT t.error('SELECT amelia.append_event(t.w(1), ''x'', ''m'')');
+CREATE OR REPLACE FUNCTION t.may_be(status text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT status <> ''x''';
+SELECT t.error('SELECT amelia.append_event(t.w(1), ''x'', ''m'')');
+ALTER TABLE amelia.workflow_log DROP CONSTRAINT asked;
 -- Foreign keys: in a column that changes, and in one that does not.
 DELETE FROM amelia.workflows;
 CREATE TABLE t.statuses (status text PRIMARY KEY);
