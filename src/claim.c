@@ -245,8 +245,8 @@ BeginSearch(ClaimSearch *search)
 	};
 
 	search->workflows = OpenTable("workflows", RowExclusiveLock);
-	search->index = OpenIndex("idx_workflows_claim", RowExclusiveLock);
-	search->active = OpenIndex("idx_workflows_active_worktree", RowExclusiveLock);
+	search->index = OpenIndex(search->workflows, "idx_workflows_claim", RowExclusiveLock);
+	search->active = OpenIndex(search->workflows, "idx_workflows_active_worktree", RowExclusiveLock);
 	search->other = table_slot_create(search->workflows, NULL);
 	for (size_t i = 0; i < lengthof(columns); i++)
 		search->columns[i] = ColumnOfType(RelationGetDescr(search->workflows),

@@ -21,6 +21,7 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
@@ -119,7 +120,7 @@ amelia_fence_workflow(PG_FUNCTION_ARGS)
 	if (!MayBeFenced())
 		return PointerGetDatum(row);
 	tupdesc = RelationGetDescr(data->tg_relation);
-	workflow = heap_getattr(row, ColumnNumber(tupdesc, "workflow_id"), tupdesc, &is_null);
+	workflow = heap_getattr(row, ColumnOfType(tupdesc, "workflow_id", UUIDOID), tupdesc, &is_null);
 	if (!is_null)
 		FenceWorkflow(DatumGetUUIDP(workflow), false);
 	return PointerGetDatum(row);
@@ -145,16 +146,15 @@ static bool
 FindLinkedWorkflow(const char *thread, pg_uuid_t *workflow)
 {
 	Relation	table = OpenTable("workflow_threads", AccessShareLock);
-	Relation	index = OpenIndex("workflow_threads_pkey", AccessShareLock);
+	Relation	index = OpenIndex(table, "workflow_threads_pkey", AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(table, NULL);
 	ScanKeyData key;
 	bool		found;
-	bool		is_null;
 
 	InitTextKey(&key, 1, index, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(thread));
 	found = FindLatestRow(table, index, &key, 1, slot);
 	if (found)
-		*workflow = *DatumGetUUIDP(RowColumn(table, slot, "workflow_id", &is_null));
+		*workflow = *DatumGetUUIDP(RowColumn(table, slot, "workflow_id", UUIDOID, NULL));
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
 	table_close(table, NoLock);
@@ -184,7 +184,7 @@ amelia_fence_thread(PG_FUNCTION_ARGS)
 	if (!MayBeFenced())
 		return PointerGetDatum(row);
 	tupdesc = RelationGetDescr(data->tg_relation);
-	value = heap_getattr(row, ColumnNumber(tupdesc, "thread_id"), tupdesc, &is_null);
+	value = heap_getattr(row, ColumnOfType(tupdesc, "thread_id", TEXTOID), tupdesc, &is_null);
 	if (!is_null)
 	{
 		char	   *thread = TextDatumGetCString(value);

@@ -49,8 +49,12 @@ Datum
 QueueColumn(ClaimSearch *search, TupleTableSlot *slot, ClaimColumn column)
 {
 	bool		is_null;
+	Datum		value = slot_getattr(slot, search->columns[column], &is_null);
 
-	return slot_getattr(slot, search->columns[column], &is_null);
+	if (is_null)
+		RefuseNoValue(search->workflows,
+					  NameStr(TupleDescAttr(slot->tts_tupleDescriptor, search->columns[column] - 1)->attname));
+	return value;
 }
 
 /*
@@ -149,6 +153,7 @@ Settle(ClaimSearch *search, Range *range, bool found)
 {
 	while (found || range->is_bounded)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (!found)
 		{
 			range->is_bounded = false;
