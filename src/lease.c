@@ -282,8 +282,7 @@ GiveLease(Leases *leases, const pg_uuid_t *workflow, const Lease *before, Lease 
  * when its worker was seen first; DT_NOBEGIN: that stays.
  */
 static void
-StopLease(Leases *leases, const pg_uuid_t *workflow, TimestampTz expires_at, bool given_back,
-		  TimestampTz seen_at)
+StopLease(Leases *leases, TimestampTz expires_at, bool given_back, TimestampTz seen_at)
 {
 	RowEdit		edit = {0};
 
@@ -296,7 +295,6 @@ StopLease(Leases *leases, const pg_uuid_t *workflow, TimestampTz expires_at, boo
 	EditColumn(&edit, leases->table, "profile_id", TEXTOID, (Datum) 0, true);
 	EditColumn(&edit, leases->table, "profile_slot", INT4OID, (Datum) 0, true);
 	UpdateRow(leases->table, leases->slot, &edit);
-	SayUnfenced(workflow);
 }
 
 /*
@@ -331,7 +329,7 @@ FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except)
 		ExecMaterializeSlot(leases.slot);
 		if (LockRow(leases.table, leases.slot, latest, false) != TM_Ok)
 			continue;
-		StopLease(&leases, &workflow, lease.expires_at, lease.given_back, DT_NOBEGIN);
+		StopLease(&leases, lease.expires_at, lease.given_back, DT_NOBEGIN);
 		any = true;
 	}
 	index_endscan(scan);
@@ -354,7 +352,10 @@ EndLease(const pg_uuid_t *workflow)
 	OpenLeases(&leases);
 	if (FindLease(&leases, workflow, &lease) && !TIMESTAMP_IS_NOBEGIN(lease.expires_at) &&
 		LockLease(&leases, workflow, true, &lease))
-		StopLease(&leases, workflow, DT_NOBEGIN, false, DT_NOBEGIN);
+	{
+		StopLease(&leases, DT_NOBEGIN, false, DT_NOBEGIN);
+		SayUnfenced(workflow);
+	}
 	CloseLeases(&leases);
 }
 
@@ -375,8 +376,9 @@ FinishLease(const pg_uuid_t *workflow, int64 token)
 	now = GetCurrentTimestamp();
 	if (!found || !InForce(&lease, token, now))
 		RefuseLostLease(workflow, token, found, &lease);
-	StopLease(&leases, workflow, DT_NOBEGIN, false,
+	StopLease(&leases, DT_NOBEGIN, false,
 			  TIMESTAMP_IS_NOBEGIN(lease.starts_until) ? DT_NOBEGIN : now);
+	SayUnfenced(workflow);
 	CloseLeases(&leases);
 }
 
@@ -491,7 +493,10 @@ amelia_give_back(PG_FUNCTION_ARGS)
 	CheckLease(workflow, token);
 	OpenLeases(&leases);
 	if (LockLease(&leases, workflow, true, &lease))
-		StopLease(&leases, workflow, GetCurrentTimestamp(), true, DT_NOBEGIN);
+	{
+		StopLease(&leases, GetCurrentTimestamp(), true, DT_NOBEGIN);
+		SayUnfenced(workflow);
+	}
 	CloseLeases(&leases);
 	PG_RETURN_VOID();
 }
