@@ -33,6 +33,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -157,7 +158,8 @@ TryRange(ClaimSearch *search, Range *range, Candidate *candidate)
 		 DatumGetInt32(QueueColumn(search, range->slot, COLUMN_MAX_FAILURES))))
 		return false;
 	if (IsOverBudget(search->spent, range->profile, &range->key.id) ||
-		IsOthers(search, range->slot) || !LockWorktree(search, range->slot, &worktree))
+		IsOthers(search, range->slot) || !MayTake(search, &range->key.id) ||
+		!LockWorktree(search, range->slot, &worktree))
 		return false;
 
 	ExecCopySlot(search->other, range->slot);
@@ -251,6 +253,8 @@ BeginSearch(ClaimSearch *search)
 	for (size_t i = 0; i < lengthof(columns); i++)
 		search->columns[i] = ColumnOfType(RelationGetDescr(search->workflows),
 										  columns[i].name, columns[i].type);
+	search->has_policies =
+		check_enable_rls(RelationGetRelid(search->workflows), InvalidOid, true) != RLS_NONE;
 	LookAfterParked(search->workflows, search->active, search->now, false);
 }
 

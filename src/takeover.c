@@ -145,7 +145,8 @@ TryLostLease(ClaimSearch *search, const ClaimKey *lost, Candidate *candidate)
 	/* Its slot is kept; if that was given away, there must be another. */
 	found = FindLease(&leases, &lost->id, &lease) && lease.expires_at <= search->now &&
 		(candidate->profile_limit == 0 || lease.profile_slot > 0 ||
-		 HasFreeSlot(text_to_cstring(profile), candidate->profile_limit));
+		 HasFreeSlot(text_to_cstring(profile), candidate->profile_limit)) &&
+		MayTake(search, &lost->id);
 	result = found ? LockRow(search->workflows, search->other, search->snapshot, false) : TM_Deleted;
 	search->changed = search->changed || result == TM_Updated;
 	found = result == TM_Ok && LockLease(&leases, &lost->id, false, &lease) &&
