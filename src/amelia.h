@@ -90,7 +90,7 @@ extern void InitSequence(void);
 extern Relation OpenTable(const char *name, LOCKMODE lock);
 extern bool LockSequence(SequenceKind kind, Datum parent);
 extern int32 AllocateSequence(SequenceKind kind, Datum parent, int32 count);
-extern bool OnlyOurInsertTriggers(Relation child);
+extern bool IsSequenceOpen(SequenceKind kind, Datum parent);
 
 /* usage_days.c */
 extern void InitUsage(void);

@@ -33,6 +33,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -157,7 +158,8 @@ TryRange(ClaimSearch *search, Range *range, Candidate *candidate)
 		 DatumGetInt32(QueueColumn(search, range->slot, COLUMN_MAX_FAILURES))))
 		return false;
 	if (IsOverBudget(search->spent, range->profile, &range->key.id) ||
-		IsOthers(search, range->slot) || !LockWorktree(search, range->slot, &worktree))
+		IsOthers(search, range->slot) || !MayTake(search, &range->key.id) ||
+		!LockWorktree(search, range->slot, &worktree))
 		return false;
 
 	ExecCopySlot(search->other, range->slot);
@@ -245,12 +247,14 @@ BeginSearch(ClaimSearch *search)
 	};
 
 	search->workflows = OpenTable("workflows", RowExclusiveLock);
-	search->index = OpenIndex("idx_workflows_claim", RowExclusiveLock);
-	search->active = OpenIndex("idx_workflows_active_worktree", RowExclusiveLock);
+	search->index = OpenIndex(search->workflows, "idx_workflows_claim", RowExclusiveLock);
+	search->active = OpenIndex(search->workflows, "idx_workflows_active_worktree", RowExclusiveLock);
 	search->other = table_slot_create(search->workflows, NULL);
 	for (size_t i = 0; i < lengthof(columns); i++)
 		search->columns[i] = ColumnOfType(RelationGetDescr(search->workflows),
 										  columns[i].name, columns[i].type);
+	search->has_policies =
+		check_enable_rls(RelationGetRelid(search->workflows), InvalidOid, true) != RLS_NONE;
 	LookAfterParked(search->workflows, search->active, search->now, false);
 }
 

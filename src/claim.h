@@ -75,6 +75,7 @@ typedef struct ClaimSearch
 	Relation	active;
 	TupleTableSlot *other;
 	AttrNumber	columns[CLAIM_COLUMNS];
+	bool		has_policies;	/* that hold for the caller */
 	Snapshot	snapshot;
 	List	   *busy_worktrees;
 	int			parked;
@@ -103,6 +104,7 @@ extern bool TextEquals(const text *a, const text *b);
 extern bool StatusIs(ClaimSearch *search, TupleTableSlot *slot, const char *status);
 extern bool IsWanted(ClaimSearch *search, const text *type, const text *profile,
 					 const pg_uuid_t *workflow);
+extern bool MayTake(ClaimSearch *search, const pg_uuid_t *workflow);
 extern void ReadClaimKey(ClaimSearch *search, TupleTableSlot *slot, ClaimKey *key);
 extern bool ClaimsBefore(const ClaimKey *a, const ClaimKey *b);
 extern List *OpenRanges(ClaimSearch *search);

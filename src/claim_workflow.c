@@ -72,6 +72,19 @@ RunOnLatest(SPIPlanPtr plan, Datum *values, const char *nulls, int expected)
 }
 
 /*
+ * Raise 42501 unless a statement has changed the workflow that is claimed.
+ */
+static void
+CheckChanged(const Candidate *candidate)
+{
+	if (SPI_processed != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("workflow %s cannot be claimed by this role", UuidText(&candidate->id)),
+				 errdetail("A policy or a trigger left it out.")));
+}
+
+/*
  * Append the event that tells of a claim, or of the end of one that was lost.
  */
 static void
@@ -169,6 +182,7 @@ PutToRest(Claim *claim, const Candidate *candidate)
 	nest_level = EnterSafePath();
 	SPI_connect();
 	RunOnLatest(KeptPlan(&plan, rest_query, lengthof(types), types), values, NULL, SPI_OK_UPDATE);
+	CheckChanged(candidate);
 	SPI_finish();
 	LeaveSafePath(nest_level);
 	if (strcmp(status, candidate->status) != 0)
@@ -197,11 +211,7 @@ MoveWorkflow(ClaimSearch *search, const Candidate *candidate, bool lost)
 	SPI_connect();
 	RunOnLatest(KeptPlan(&plan, claim_query, lengthof(types), types), values, NULL,
 				SPI_OK_UPDATE_RETURNING);
-	if (SPI_processed != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("workflow %s cannot be claimed by this role", UuidText(&candidate->id)),
-				 errdetail("A policy or a trigger left it out.")));
+	CheckChanged(candidate);
 	row = SPI_copytuple(SPI_tuptable->vals[0]);
 	SPI_finish();
 	LeaveSafePath(nest_level);

@@ -20,6 +20,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_trigger.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -277,6 +278,25 @@ FindRepeated(const Event *events, int count, Datum workflow, pg_uuid_t *repeated
 	}
 	ResultRange(first, last);
 	return SPI_processed;
+}
+
+/*
+ * Whether no trigger but ours sees an event before it is inserted. Any other
+ * may leave rows out, or add some, and then each row is numbered as it comes.
+ */
+static bool
+OnlyOurInsertTriggers(Relation log)
+{
+	TriggerDesc *triggers = log->trigdesc;
+	int			count = 0;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		if (TRIGGER_TYPE_MATCHES(triggers->triggers[i].tgtype, TRIGGER_TYPE_ROW,
+								 TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_INSERT))
+			count++;
+	}
+	return count == 1;
 }
 
 /*

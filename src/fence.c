@@ -21,6 +21,7 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
@@ -98,6 +99,50 @@ amelia_set_worker(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Refuse a row, as it was or as it is to be, whose column names a workflow that
+ * is not written to under its lease. Who takes a row away from a workflow has
+ * written to that one too.
+ */
+static HeapTuple
+FenceRow(FunctionCallInfo fcinfo, const char *function, const char *name, Oid type,
+		 void (*fence) (Datum value))
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	TupleDesc	tupdesc;
+	HeapTuple	row;
+	AttrNumber	column;
+	Datum		value;
+	bool		is_null;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_ROW(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by a row trigger", function)));
+	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+	if (!MayBeFenced())
+		return row;
+	tupdesc = RelationGetDescr(data->tg_relation);
+	column = ColumnOfType(tupdesc, name, type);
+	value = heap_getattr(row, column, tupdesc, &is_null);
+	if (!is_null)
+		fence(value);
+	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event) &&
+		!SameValue(tupdesc, column, data->tg_trigtuple, row))
+	{
+		value = heap_getattr(data->tg_trigtuple, column, tupdesc, &is_null);
+		if (!is_null)
+			fence(value);
+	}
+	return row;
+}
+
+static void
+FenceWorkflowId(Datum workflow)
+{
+	FenceWorkflow(DatumGetUUIDP(workflow), false);
+}
+
+/*
  * fence_workflow() returns trigger
  *
  * For tables with a column workflow_id.
@@ -105,24 +150,7 @@ amelia_set_worker(PG_FUNCTION_ARGS)
 Datum
 amelia_fence_workflow(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = (TriggerData *) fcinfo->context;
-	HeapTuple	row;
-	TupleDesc	tupdesc;
-	bool		is_null;
-	Datum		workflow;
-
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_ROW(data->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by a row trigger", "fence_workflow")));
-	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
-	if (!MayBeFenced())
-		return PointerGetDatum(row);
-	tupdesc = RelationGetDescr(data->tg_relation);
-	workflow = heap_getattr(row, ColumnNumber(tupdesc, "workflow_id"), tupdesc, &is_null);
-	if (!is_null)
-		FenceWorkflow(DatumGetUUIDP(workflow), false);
-	return PointerGetDatum(row);
+	return PointerGetDatum(FenceRow(fcinfo, "fence_workflow", "workflow_id", UUIDOID, FenceWorkflowId));
 }
 
 /* Whether a text is a UUID as we write it; the UUID. */
@@ -145,20 +173,29 @@ static bool
 FindLinkedWorkflow(const char *thread, pg_uuid_t *workflow)
 {
 	Relation	table = OpenTable("workflow_threads", AccessShareLock);
-	Relation	index = OpenIndex("workflow_threads_pkey", AccessShareLock);
+	Relation	index = OpenIndex(table, "workflow_threads_pkey", AccessShareLock);
 	TupleTableSlot *slot = table_slot_create(table, NULL);
 	ScanKeyData key;
 	bool		found;
-	bool		is_null;
 
 	InitTextKey(&key, 1, index, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(thread));
 	found = FindLatestRow(table, index, &key, 1, slot);
 	if (found)
-		*workflow = *DatumGetUUIDP(RowColumn(table, slot, "workflow_id", &is_null));
+		*workflow = *DatumGetUUIDP(RowColumn(table, slot, "workflow_id", UUIDOID, NULL));
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
 	table_close(table, NoLock);
 	return found;
+}
+
+static void
+FenceThreadId(Datum value)
+{
+	char	   *thread = TextDatumGetCString(value);
+	pg_uuid_t	workflow;
+
+	if (ReadThreadId(thread, &workflow) || FindLinkedWorkflow(thread, &workflow))
+		FenceWorkflow(&workflow, false);
 }
 
 /*
@@ -169,28 +206,5 @@ FindLinkedWorkflow(const char *thread, pg_uuid_t *workflow)
 Datum
 amelia_fence_thread(PG_FUNCTION_ARGS)
 {
-	TriggerData *data = (TriggerData *) fcinfo->context;
-	HeapTuple	row;
-	TupleDesc	tupdesc;
-	bool		is_null;
-	Datum		value;
-	pg_uuid_t	workflow;
-
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_ROW(data->tg_event))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by a row trigger", "fence_thread")));
-	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
-	if (!MayBeFenced())
-		return PointerGetDatum(row);
-	tupdesc = RelationGetDescr(data->tg_relation);
-	value = heap_getattr(row, ColumnNumber(tupdesc, "thread_id"), tupdesc, &is_null);
-	if (!is_null)
-	{
-		char	   *thread = TextDatumGetCString(value);
-
-		if (ReadThreadId(thread, &workflow) || FindLinkedWorkflow(thread, &workflow))
-			FenceWorkflow(&workflow, false);
-	}
-	return PointerGetDatum(row);
+	return PointerGetDatum(FenceRow(fcinfo, "fence_thread", "thread_id", TEXTOID, FenceThreadId));
 }

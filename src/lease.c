@@ -53,7 +53,7 @@ void
 OpenLeases(Leases *leases)
 {
 	leases->table = OpenTable("workflow_leases", RowExclusiveLock);
-	leases->index = OpenIndex("workflow_leases_pkey", RowExclusiveLock);
+	leases->index = OpenIndex(leases->table, "workflow_leases_pkey", RowExclusiveLock);
 	leases->slot = table_slot_create(leases->table, NULL);
 }
 
@@ -72,18 +72,18 @@ ReadLease(Leases *leases, Lease *lease)
 	bool		is_null;
 	Datum		value;
 
-	lease->token = DatumGetInt64(RowColumn(leases->table, leases->slot, "lease_token", &is_null));
-	lease->expires_at = DatumGetTimestampTz(RowColumn(leases->table, leases->slot, "expires_at", &is_null));
-	value = RowColumn(leases->table, leases->slot, "starts_until", &is_null);
+	lease->token = DatumGetInt64(RowColumn(leases->table, leases->slot, "lease_token", INT8OID, NULL));
+	lease->expires_at = DatumGetTimestampTz(RowColumn(leases->table, leases->slot, "expires_at", TIMESTAMPTZOID, NULL));
+	value = RowColumn(leases->table, leases->slot, "starts_until", TIMESTAMPTZOID, &is_null);
 	lease->starts_until = is_null ? DT_NOBEGIN : DatumGetTimestampTz(value);
-	lease->given_back = DatumGetBool(RowColumn(leases->table, leases->slot, "given_back", &is_null));
-	value = RowColumn(leases->table, leases->slot, "slot", &is_null);
+	lease->given_back = DatumGetBool(RowColumn(leases->table, leases->slot, "given_back", BOOLOID, NULL));
+	value = RowColumn(leases->table, leases->slot, "slot", INT4OID, &is_null);
 	lease->slot = is_null ? 0 : DatumGetInt32(value);
-	value = RowColumn(leases->table, leases->slot, "profile_slot", &is_null);
+	value = RowColumn(leases->table, leases->slot, "profile_slot", INT4OID, &is_null);
 	lease->profile_slot = is_null ? 0 : DatumGetInt32(value);
-	value = RowColumn(leases->table, leases->slot, "profile_id", &is_null);
+	value = RowColumn(leases->table, leases->slot, "profile_id", TEXTOID, &is_null);
 	lease->profile = is_null ? NULL : TextDatumGetCString(value);
-	value = RowColumn(leases->table, leases->slot, "worker", &is_null);
+	value = RowColumn(leases->table, leases->slot, "worker", TEXTOID, NULL);
 	lease->worker = TextDatumGetCString(value);
 }
 
@@ -170,9 +170,9 @@ NoteSeen(Leases *leases, Lease *lease, TimestampTz now, TimestampTz expires_at)
 {
 	RowEdit		edit = {0};
 
-	EditColumn(&edit, leases->table, "expires_at", TimestampTzGetDatum(expires_at), false);
-	EditColumn(&edit, leases->table, "seen_at", TimestampTzGetDatum(now), false);
-	EditColumn(&edit, leases->table, "starts_until", (Datum) 0, true);
+	EditColumn(&edit, leases->table, "expires_at", TIMESTAMPTZOID, TimestampTzGetDatum(expires_at), false);
+	EditColumn(&edit, leases->table, "seen_at", TIMESTAMPTZOID, TimestampTzGetDatum(now), false);
+	EditColumn(&edit, leases->table, "starts_until", TIMESTAMPTZOID, (Datum) 0, true);
 	UpdateRow(leases->table, leases->slot, &edit);
 	lease->expires_at = expires_at;
 	lease->starts_until = DT_NOBEGIN;
@@ -257,19 +257,19 @@ GiveLease(Leases *leases, const pg_uuid_t *workflow, const Lease *before, Lease 
 	RowEdit		row = {0};
 
 	lease->token = before != NULL ? before->token + 1 : 1;
-	EditColumn(&row, leases->table, "workflow_id", UUIDPGetDatum(workflow), false);
-	EditColumn(&row, leases->table, "worker", CStringGetTextDatum(lease->worker), false);
-	EditColumn(&row, leases->table, "lease_token", Int64GetDatum(lease->token), false);
-	EditColumn(&row, leases->table, "claimed_at", TimestampTzGetDatum(now), false);
-	EditColumn(&row, leases->table, "expires_at", TimestampTzGetDatum(lease->expires_at), false);
-	EditColumn(&row, leases->table, "seen_at", TimestampTzGetDatum(now), false);
-	EditColumn(&row, leases->table, "starts_until", TimestampTzGetDatum(lease->starts_until), is_confirmed);
-	EditColumn(&row, leases->table, "given_back", BoolGetDatum(false), false);
-	EditColumn(&row, leases->table, "slot", Int32GetDatum(lease->slot), lease->slot == 0);
-	EditColumn(&row, leases->table, "profile_id",
+	EditColumn(&row, leases->table, "workflow_id", UUIDOID, UUIDPGetDatum(workflow), false);
+	EditColumn(&row, leases->table, "worker", TEXTOID, CStringGetTextDatum(lease->worker), false);
+	EditColumn(&row, leases->table, "lease_token", INT8OID, Int64GetDatum(lease->token), false);
+	EditColumn(&row, leases->table, "claimed_at", TIMESTAMPTZOID, TimestampTzGetDatum(now), false);
+	EditColumn(&row, leases->table, "expires_at", TIMESTAMPTZOID, TimestampTzGetDatum(lease->expires_at), false);
+	EditColumn(&row, leases->table, "seen_at", TIMESTAMPTZOID, TimestampTzGetDatum(now), false);
+	EditColumn(&row, leases->table, "starts_until", TIMESTAMPTZOID, TimestampTzGetDatum(lease->starts_until), is_confirmed);
+	EditColumn(&row, leases->table, "given_back", BOOLOID, BoolGetDatum(false), false);
+	EditColumn(&row, leases->table, "slot", INT4OID, Int32GetDatum(lease->slot), lease->slot == 0);
+	EditColumn(&row, leases->table, "profile_id", TEXTOID,
 			   lease->profile_slot == 0 ? (Datum) 0 : CStringGetTextDatum(lease->profile),
 			   lease->profile_slot == 0);
-	EditColumn(&row, leases->table, "profile_slot", Int32GetDatum(lease->profile_slot),
+	EditColumn(&row, leases->table, "profile_slot", INT4OID, Int32GetDatum(lease->profile_slot),
 			   lease->profile_slot == 0);
 	if (before != NULL)
 		UpdateRow(leases->table, leases->slot, &row);
@@ -282,21 +282,19 @@ GiveLease(Leases *leases, const pg_uuid_t *workflow, const Lease *before, Lease 
  * when its worker was seen first; DT_NOBEGIN: that stays.
  */
 static void
-StopLease(Leases *leases, const pg_uuid_t *workflow, TimestampTz expires_at, bool given_back,
-		  TimestampTz seen_at)
+StopLease(Leases *leases, TimestampTz expires_at, bool given_back, TimestampTz seen_at)
 {
 	RowEdit		edit = {0};
 
 	if (!TIMESTAMP_IS_NOBEGIN(seen_at))
-		EditColumn(&edit, leases->table, "seen_at", TimestampTzGetDatum(seen_at), false);
-	EditColumn(&edit, leases->table, "expires_at", TimestampTzGetDatum(expires_at), false);
-	EditColumn(&edit, leases->table, "given_back", BoolGetDatum(given_back), false);
-	EditColumn(&edit, leases->table, "starts_until", (Datum) 0, true);
-	EditColumn(&edit, leases->table, "slot", (Datum) 0, true);
-	EditColumn(&edit, leases->table, "profile_id", (Datum) 0, true);
-	EditColumn(&edit, leases->table, "profile_slot", (Datum) 0, true);
+		EditColumn(&edit, leases->table, "seen_at", TIMESTAMPTZOID, TimestampTzGetDatum(seen_at), false);
+	EditColumn(&edit, leases->table, "expires_at", TIMESTAMPTZOID, TimestampTzGetDatum(expires_at), false);
+	EditColumn(&edit, leases->table, "given_back", BOOLOID, BoolGetDatum(given_back), false);
+	EditColumn(&edit, leases->table, "starts_until", TIMESTAMPTZOID, (Datum) 0, true);
+	EditColumn(&edit, leases->table, "slot", INT4OID, (Datum) 0, true);
+	EditColumn(&edit, leases->table, "profile_id", TEXTOID, (Datum) 0, true);
+	EditColumn(&edit, leases->table, "profile_slot", INT4OID, (Datum) 0, true);
 	UpdateRow(leases->table, leases->slot, &edit);
-	SayUnfenced(workflow);
 }
 
 /*
@@ -307,7 +305,7 @@ StopLease(Leases *leases, const pg_uuid_t *workflow, TimestampTz expires_at, boo
 bool
 FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except)
 {
-	Relation	index = OpenIndex("idx_workflow_leases_expires_at", RowExclusiveLock);
+	Relation	index;
 	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
 	bool		any = false;
 	IndexScanDesc scan;
@@ -315,14 +313,14 @@ FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except)
 	Leases		leases;
 
 	OpenLeases(&leases);
+	index = OpenIndex(leases.table, "idx_workflow_leases_expires_at", RowExclusiveLock);
 	scan = CompatBeginIndexScan(leases.table, index, latest, lengthof(keys));
 	InitExpiredKeys(keys, now);
 	index_rescan(scan, keys, lengthof(keys), NULL, 0);
 	while (index_getnext_slot(scan, ForwardScanDirection, leases.slot))
 	{
 		Lease		lease;
-		bool		is_null;
-		pg_uuid_t	workflow = *DatumGetUUIDP(RowColumn(leases.table, leases.slot, "workflow_id", &is_null));
+		pg_uuid_t	workflow = *DatumGetUUIDP(RowColumn(leases.table, leases.slot, "workflow_id", UUIDOID, NULL));
 
 		ReadLease(&leases, &lease);
 		if ((lease.slot == 0 && lease.profile_slot == 0) ||
@@ -331,7 +329,7 @@ FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except)
 		ExecMaterializeSlot(leases.slot);
 		if (LockRow(leases.table, leases.slot, latest, false) != TM_Ok)
 			continue;
-		StopLease(&leases, &workflow, lease.expires_at, lease.given_back, DT_NOBEGIN);
+		StopLease(&leases, lease.expires_at, lease.given_back, DT_NOBEGIN);
 		any = true;
 	}
 	index_endscan(scan);
@@ -354,7 +352,10 @@ EndLease(const pg_uuid_t *workflow)
 	OpenLeases(&leases);
 	if (FindLease(&leases, workflow, &lease) && !TIMESTAMP_IS_NOBEGIN(lease.expires_at) &&
 		LockLease(&leases, workflow, true, &lease))
-		StopLease(&leases, workflow, DT_NOBEGIN, false, DT_NOBEGIN);
+	{
+		StopLease(&leases, DT_NOBEGIN, false, DT_NOBEGIN);
+		SayUnfenced(workflow);
+	}
 	CloseLeases(&leases);
 }
 
@@ -375,8 +376,9 @@ FinishLease(const pg_uuid_t *workflow, int64 token)
 	now = GetCurrentTimestamp();
 	if (!found || !InForce(&lease, token, now))
 		RefuseLostLease(workflow, token, found, &lease);
-	StopLease(&leases, workflow, DT_NOBEGIN, false,
+	StopLease(&leases, DT_NOBEGIN, false,
 			  TIMESTAMP_IS_NOBEGIN(lease.starts_until) ? DT_NOBEGIN : now);
+	SayUnfenced(workflow);
 	CloseLeases(&leases);
 }
 
@@ -445,7 +447,7 @@ amelia_heartbeat(PG_FUNCTION_ARGS)
 		elog(ERROR, "heartbeat() must return a row");
 
 	table = OpenTable("workflows", AccessShareLock);
-	index = OpenIndex("workflows_pkey", AccessShareLock);
+	index = OpenIndex(table, "workflows_pkey", AccessShareLock);
 	slot = table_slot_create(table, NULL);
 	InitKey(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workflow));
 	if (!FindLatestRow(table, index, &key, 1, slot))
@@ -461,8 +463,8 @@ amelia_heartbeat(PG_FUNCTION_ARGS)
 	CloseLeases(&leases);
 
 	values[0] = TimestampTzGetDatum(lease.expires_at);
-	values[1] = RowColumn(table, slot, "cancel_requested", &nulls[1]);
-	profile = RowColumn(table, slot, "profile_id", &no_profile);
+	values[1] = RowColumn(table, slot, "cancel_requested", BOOLOID, &nulls[1]);
+	profile = RowColumn(table, slot, "profile_id", TEXTOID, &no_profile);
 	spent = SpentBudgetOf(workflow, profile, !no_profile);
 	values[2] = BoolGetDatum(spent != NULL);
 	nulls[3] = spent == NULL;
@@ -491,7 +493,10 @@ amelia_give_back(PG_FUNCTION_ARGS)
 	CheckLease(workflow, token);
 	OpenLeases(&leases);
 	if (LockLease(&leases, workflow, true, &lease))
-		StopLease(&leases, workflow, GetCurrentTimestamp(), true, DT_NOBEGIN);
+	{
+		StopLease(&leases, GetCurrentTimestamp(), true, DT_NOBEGIN);
+		SayUnfenced(workflow);
+	}
 	CloseLeases(&leases);
 	PG_RETURN_VOID();
 }
@@ -508,7 +513,7 @@ amelia_end_lease(PG_FUNCTION_ARGS)
 									   TRIGGER_EVENT_AFTER, TRIGGER_EVENT_UPDATE, true);
 	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
 	bool		is_null;
-	Datum		id = heap_getattr(data->tg_trigtuple, ColumnNumber(tupdesc, "id"), tupdesc, &is_null);
+	Datum		id = heap_getattr(data->tg_trigtuple, ColumnOfType(tupdesc, "id", UUIDOID), tupdesc, &is_null);
 
 	EndLease(DatumGetUUIDP(id));
 	return PointerGetDatum(NULL);

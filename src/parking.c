@@ -24,6 +24,7 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -49,7 +50,7 @@ Park(Relation workflows, TupleTableSlot *slot, Snapshot snapshot)
 
 	if (LockRow(workflows, slot, snapshot, false) != TM_Ok)
 		return;
-	EditColumn(&edit, workflows, "parked", BoolGetDatum(true), false);
+	EditColumn(&edit, workflows, "parked", BOOLOID, BoolGetDatum(true), false);
 	UpdateRow(workflows, slot, &edit);
 }
 
@@ -76,7 +77,7 @@ UnparkFirst(Relation workflows, Relation index, Datum worktree)
 		{
 			RowEdit		edit = {0};
 
-			EditColumn(&edit, workflows, "parked", BoolGetDatum(false), false);
+			EditColumn(&edit, workflows, "parked", BOOLOID, BoolGetDatum(false), false);
 			UpdateRow(workflows, slot, &edit);
 		}
 	}
@@ -121,9 +122,7 @@ NextParkedWorktree(Relation workflows, Relation index, const text *behind, Tuple
 		InitTextKey(&key, 1, index, BTGreaterStrategyNumber, F_TEXT_GT, PointerGetDatum(behind));
 	if (FindRow(workflows, index, &key, behind != NULL ? 1 : 0, latest, slot))
 	{
-		bool		is_null;
-
-		worktree = DatumGetTextPCopy(RowColumn(workflows, slot, "worktree_path", &is_null));
+		worktree = DatumGetTextPCopy(RowColumn(workflows, slot, "worktree_path", TEXTOID, NULL));
 	}
 	ExecClearTuple(slot);
 	UnregisterSnapshot(latest);
@@ -147,7 +146,7 @@ LookAfterParked(Relation workflows, Relation active, TimestampTz now, bool at_on
 	if (!at_once && !TimestampDifferenceExceeds(looked_at, now, LOOK_INTERVAL_MS))
 		return false;
 	looked_at = now;
-	index = OpenIndex("idx_workflows_parked", RowExclusiveLock);
+	index = OpenIndex(workflows, "idx_workflows_parked", RowExclusiveLock);
 	slot = table_slot_create(workflows, NULL);
 	for (int i = 0; i < LOOK_WORKTREES; i++)
 	{
@@ -178,7 +177,7 @@ LookAfterParked(Relation workflows, Relation active, TimestampTz now, bool at_on
 void
 UnparkNext(Relation workflows, Datum worktree)
 {
-	Relation	index = OpenIndex("idx_workflows_parked", RowExclusiveLock);
+	Relation	index = OpenIndex(workflows, "idx_workflows_parked", RowExclusiveLock);
 
 	UnparkFirst(workflows, index, worktree);
 	index_close(index, NoLock);
@@ -201,8 +200,9 @@ amelia_unpark_next(PG_FUNCTION_ARGS)
 	data = GetTriggerData(fcinfo, "unpark_next", TRIGGER_EVENT_AFTER,
 						  is_delete ? TRIGGER_EVENT_DELETE : TRIGGER_EVENT_UPDATE, true);
 	worktree = heap_getattr(data->tg_trigtuple,
-							ColumnNumber(RelationGetDescr(data->tg_relation), "worktree_path"),
+							OurColumn(data->tg_relation, "worktree_path", TEXTOID),
 							RelationGetDescr(data->tg_relation), &is_null);
-	UnparkNext(data->tg_relation, worktree);
+	if (!is_null)
+		UnparkNext(data->tg_relation, worktree);
 	return PointerGetDatum(NULL);
 }

@@ -14,12 +14,14 @@
 
 #include "access/genam.h"
 #include "access/stratnum.h"
+#include "catalog/pg_type.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 /*
@@ -49,8 +51,12 @@ Datum
 QueueColumn(ClaimSearch *search, TupleTableSlot *slot, ClaimColumn column)
 {
 	bool		is_null;
+	Datum		value = slot_getattr(slot, search->columns[column], &is_null);
 
-	return slot_getattr(slot, search->columns[column], &is_null);
+	if (is_null)
+		RefuseNoValue(search->workflows,
+					  NameStr(TupleDescAttr(slot->tts_tupleDescriptor, search->columns[column] - 1)->attname));
+	return value;
 }
 
 /*
@@ -149,6 +155,7 @@ Settle(ClaimSearch *search, Range *range, bool found)
 {
 	while (found || range->is_bounded)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (!found)
 		{
 			range->is_bounded = false;
@@ -316,6 +323,46 @@ IsWanted(ClaimSearch *search, const text *type, const text *profile, const pg_uu
 		wanted = TextEquals(DatumGetTextPP(search->types[i]), type);
 	return wanted && (search->profile == NULL || TextEquals(search->profile, profile)) &&
 		!IsOverBudget(search->spent, profile, workflow);
+}
+
+/*
+ * Whether policies let the caller change a workflow. If so, its row is locked;
+ * it is not for him either while somebody else has it.
+ */
+static bool
+PoliciesAllow(const pg_uuid_t *workflow)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {UUIDOID};
+	Datum		values[] = {UUIDPGetDatum(workflow)};
+	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
+	int			nest_level = EnterSafePath();
+	int			result;
+	bool		allow;
+
+	SPI_connect();
+	KeptPlan(&plan, "SELECT FROM amelia.workflows AS w WHERE w.id = $1 FOR NO KEY UPDATE SKIP LOCKED",
+			 lengthof(types), types);
+	result = SPI_execute_snapshot(plan, values, NULL, latest, InvalidSnapshot, false, false, 1);
+	if (result != SPI_OK_SELECT)
+		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
+	allow = SPI_processed == 1;
+	SPI_finish();
+	LeaveSafePath(nest_level);
+	UnregisterSnapshot(latest);
+	return allow;
+}
+
+/*
+ * Whether a workflow can be claimed as far as its log and the caller's rights
+ * go. The event that tells of the claim would wait for one with a number of its
+ * own whose transaction is open.
+ */
+bool
+MayTake(ClaimSearch *search, const pg_uuid_t *workflow)
+{
+	return !IsSequenceOpen(EVENT_SEQUENCE, UUIDPGetDatum(workflow)) &&
+		(!search->has_policies || PoliciesAllow(workflow));
 }
 
 /*

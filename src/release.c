@@ -66,16 +66,15 @@ CompleteByStatement(const pg_uuid_t *workflow, int64 token)
 static bool
 LockInProgress(Relation workflows, const pg_uuid_t *workflow, TupleTableSlot *slot)
 {
-	Relation	index = OpenIndex("workflows_pkey", AccessShareLock);
+	Relation	index = OpenIndex(workflows, "workflows_pkey", AccessShareLock);
 	ScanKeyData key;
-	bool		is_null;
 	bool		found;
 
 	InitKey(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workflow));
 	found = FindLatestRow(workflows, index, &key, 1, slot) &&
 		LockRow(workflows, slot, GetActiveSnapshot(), true) == TM_Ok &&
-		memcmp(DatumGetUUIDP(RowColumn(workflows, slot, "id", &is_null)), workflow, sizeof(pg_uuid_t)) == 0 &&
-		strcmp(TextDatumGetCString(RowColumn(workflows, slot, "status", &is_null)), "in_progress") == 0;
+		memcmp(DatumGetUUIDP(RowColumn(workflows, slot, "id", UUIDOID, NULL)), workflow, sizeof(pg_uuid_t)) == 0 &&
+		strcmp(TextDatumGetCString(RowColumn(workflows, slot, "status", TEXTOID, NULL)), "in_progress") == 0;
 	index_close(index, NoLock);
 	return found;
 }
@@ -109,7 +108,7 @@ amelia_complete_workflow(PG_FUNCTION_ARGS)
 
 		FinishLease(workflow, token);
 		row = MoveToCompleted(workflows, slot);
-		worktree = heap_getattr(row, ColumnNumber(RelationGetDescr(workflows), "worktree_path"),
+		worktree = heap_getattr(row, OurColumn(workflows, "worktree_path", TEXTOID),
 								RelationGetDescr(workflows), &is_null);
 		UnparkNext(workflows, worktree);
 		TellEvent(workflow, "workflow_completed", "workflow moved from in_progress to completed",

@@ -17,14 +17,39 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "storage/lock.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#define MAX_KEYS 5
+
+/* The indexes that are looked up by name, and the types that they compare. */
+static const struct
+{
+	const char *name;
+	Oid			types[MAX_KEYS];
+}			our_indexes[] =
+{
+	{"workflows_pkey", {UUIDOID}},
+	{"idx_workflows_claim", {TEXTOID, TEXTOID, INT2OID, TIMESTAMPTZOID, UUIDOID}},
+	{"idx_workflows_parked", {TEXTOID, INT2OID, TIMESTAMPTZOID, UUIDOID}},
+	{"idx_workflows_active_worktree", {TEXTOID}},
+	{"workflow_leases_pkey", {UUIDOID}},
+	{"idx_workflow_leases_expires_at", {TIMESTAMPTZOID}},
+	{"idx_workflow_leases_slot", {INT4OID}},
+	{"idx_workflow_leases_profile_slot", {TEXTOID, INT4OID}},
+	{"workflow_threads_pkey", {TEXTOID}},
+	{"profiles_pkey", {TEXTOID}},
+};
 
 /*
  * The relation of a name in our schema; 55000 when it is not there.
@@ -52,17 +77,49 @@ TextLock(LockKind kind, const char *text)
 }
 
 /*
+ * Whether an index has the columns that we read it by. Somebody may have put
+ * another one in its place.
+ */
+static bool
+HasOurColumns(Relation index, const char *name)
+{
+	for (size_t i = 0; i < lengthof(our_indexes); i++)
+	{
+		int			column = 0;
+
+		if (strcmp(our_indexes[i].name, name) != 0)
+			continue;
+		if (index->rd_rel->relam != BTREE_AM_OID)
+			return false;
+		while (column < MAX_KEYS && OidIsValid(our_indexes[i].types[column]))
+		{
+			if (column >= IndexRelationGetNumberOfKeyAttributes(index) ||
+				index->rd_opcintype[column] != our_indexes[i].types[column])
+				return false;
+			column++;
+		}
+		return true;
+	}
+	return false;
+}
+
+/*
  * Open an index of ours by name; 55000 when it is not there, or of no use.
  */
 Relation
-OpenIndex(const char *name, LOCKMODE lock)
+OpenIndex(Relation table, const char *name, LOCKMODE lock)
 {
-	Relation	index = index_open(OurRelation(name), lock);
+	Oid			relation = OurRelation(name);
+	Relation	index;
 
-	if (!index->rd_index->indisvalid)
+	if (get_rel_relkind(relation) != RELKIND_INDEX)
+		RefuseOlderSchema(name);
+	index = index_open(relation, lock);
+	if (!index->rd_index->indisvalid || index->rd_index->indrelid != RelationGetRelid(table) ||
+		!HasOurColumns(index, name))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("index \"%s\" is not valid", name),
+				 errmsg("index \"%s\" is not valid, or not the one that we made", name),
 				 errhint("Drop it, and run SELECT amelia.migrate() as the owner of the tables.")));
 	return index;
 }
@@ -153,22 +210,59 @@ LockRow(Relation table, TupleTableSlot *slot, Snapshot snapshot, bool wait)
 }
 
 /*
- * A column of a row, by name.
+ * The number of a column of a table of ours; 55000 when it is not there, or
+ * somebody has given it another type.
+ */
+AttrNumber
+OurColumn(Relation table, const char *name, Oid type)
+{
+	AttrNumber	number = ColumnNumber(RelationGetDescr(table), name);
+
+	if (TupleDescAttr(RelationGetDescr(table), number - 1)->atttypid != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column \"%s\" of \"%s\" must be of type %s",
+						name, RelationGetRelationName(table), format_type_be(type))));
+	return number;
+}
+
+/*
+ * A column of a row, by name. is_null NULL: it must have a value, whoever
+ * has dropped its NOT NULL.
  */
 Datum
-RowColumn(Relation table, TupleTableSlot *slot, const char *name, bool *is_null)
+RowColumn(Relation table, TupleTableSlot *slot, const char *name, Oid type, bool *is_null)
 {
-	return slot_getattr(slot, ColumnNumber(RelationGetDescr(table), name), is_null);
+	bool		no_value;
+	Datum		value = slot_getattr(slot, OurColumn(table, name, type), &no_value);
+
+	if (is_null != NULL)
+		*is_null = no_value;
+	else if (no_value)
+		RefuseNoValue(table, name);
+	return value;
+}
+
+/*
+ * Raise 23502 because a column has no value that must have one.
+ */
+void
+RefuseNoValue(Relation table, const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NOT_NULL_VIOLATION),
+			 errmsg("null value in column \"%s\" of relation \"%s\"",
+					name, RelationGetRelationName(table))));
 }
 
 /*
  * Note a column's value.
  */
 void
-EditColumn(RowEdit *edit, Relation table, const char *name, Datum value, bool is_null)
+EditColumn(RowEdit *edit, Relation table, const char *name, Oid type, Datum value, bool is_null)
 {
 	Assert(edit->count < (int) lengthof(edit->columns));
-	edit->columns[edit->count] = ColumnNumber(RelationGetDescr(table), name);
+	edit->columns[edit->count] = OurColumn(table, name, type);
 	edit->values[edit->count] = value;
 	edit->nulls[edit->count] = is_null;
 	edit->count++;
@@ -193,7 +287,7 @@ InsertIndexEntries(Relation table, TupleTableSlot *slot, CompatUpdateIndexes ind
 
 /*
  * Insert a row. Columns that it does not name are NULL: defaults are the
- * caller's to give.
+ * caller's to give. 23502 when somebody has added one that must not be NULL.
  */
 void
 InsertRow(Relation table, const RowEdit *row)
@@ -207,6 +301,13 @@ InsertRow(Relation table, const RowEdit *row)
 	{
 		slot->tts_values[row->columns[i] - 1] = row->values[i];
 		slot->tts_isnull[row->columns[i] - 1] = row->nulls[i];
+	}
+	for (int i = 0; i < RelationGetDescr(table)->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(table), i);
+
+		if (slot->tts_isnull[i] && attribute->attnotnull && !attribute->attisdropped)
+			RefuseNoValue(table, NameStr(attribute->attname));
 	}
 	ExecStoreVirtualTuple(slot);
 	simple_table_tuple_insert(table, slot);

@@ -32,7 +32,7 @@ typedef enum LockKind
 
 extern bool TryLockText(LockKind kind, const char *text);
 extern void UnlockText(LockKind kind, const char *text);
-extern Relation OpenIndex(const char *name, LOCKMODE lock);
+extern Relation OpenIndex(Relation table, const char *name, LOCKMODE lock);
 extern void InitTextKey(ScanKey key, AttrNumber column, Relation index, int strategy,
 						RegProcedure function, Datum value);
 extern void InitKey(ScanKey key, AttrNumber column, int strategy, RegProcedure function,
@@ -42,8 +42,11 @@ extern bool FindRow(Relation table, Relation index, ScanKey keys, int nkeys,
 extern bool FindLatestRow(Relation table, Relation index, ScanKey keys, int nkeys,
 						  TupleTableSlot *slot);
 extern TM_Result LockRow(Relation table, TupleTableSlot *slot, Snapshot snapshot, bool wait);
-extern Datum RowColumn(Relation table, TupleTableSlot *slot, const char *name, bool *is_null);
-extern void EditColumn(RowEdit *edit, Relation table, const char *name, Datum value, bool is_null);
+extern AttrNumber OurColumn(Relation table, const char *name, Oid type);
+extern Datum RowColumn(Relation table, TupleTableSlot *slot, const char *name, Oid type, bool *is_null);
+pg_noreturn extern void RefuseNoValue(Relation table, const char *name);
+extern void EditColumn(RowEdit *edit, Relation table, const char *name, Oid type, Datum value,
+					   bool is_null);
 extern void InsertRow(Relation table, const RowEdit *row);
 extern void DeleteRow(Relation table, TupleTableSlot *slot);
 extern void ReplaceRow(Relation table, ItemPointer place, TupleTableSlot *changed);

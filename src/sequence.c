@@ -489,22 +489,25 @@ AllocateSequence(SequenceKind kind, Datum parent, int32 count)
 }
 
 /*
- * Whether no trigger but ours sees a child before it is inserted. Any other
- * may leave rows out, or add some, and then each row is numbered as it comes.
+ * Whether an allocation to a parent would have to wait for a child whose
+ * transaction is open.
  */
 bool
-OnlyOurInsertTriggers(Relation child)
+IsSequenceOpen(SequenceKind kind, Datum parent)
 {
-	TriggerDesc *triggers = child->trigdesc;
-	int			count = 0;
+	Relation	child = OpenTable(allocators[kind].child_name, AccessShareLock);
+	Relation	table = OpenTable(allocators[kind].parent_name, RowShareLock);
+	Allocator  *allocator = GetAllocator(kind, child, table);
+	Relation	index = index_open(allocator->child_index, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(child, NULL);
+	TransactionId writer;
 
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-	{
-		if (TRIGGER_TYPE_MATCHES(triggers->triggers[i].tgtype, TRIGGER_TYPE_ROW,
-								 TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_INSERT))
-			count++;
-	}
-	return count == 1;
+	ProbeHighest(allocator, child, index, parent, 0, slot, &writer);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	table_close(table, NoLock);
+	table_close(child, NoLock);
+	return TransactionIdIsValid(writer);
 }
 
 /*

@@ -20,6 +20,9 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "fence.h"
+#include "worker.h"
+
 PG_FUNCTION_INFO_V1(amelia_keep_sequence);
 PG_FUNCTION_INFO_V1(amelia_keep_sequence_floor);
 PG_FUNCTION_INFO_V1(amelia_raise_sequence_floor);
@@ -174,6 +177,9 @@ amelia_next_sequence(PG_FUNCTION_ARGS)
 	first = AllocateSequence(EVENT_SEQUENCE, PG_GETARG_DATUM(0), count);
 	if (first == 0)
 		RefuseNoWorkflow(PG_GETARG_UUID_P(0));
+	/* The workflows' trigger lets floors be raised, because retention does. */
+	if (MayBeFenced())
+		FenceWorkflow(PG_GETARG_UUID_P(0), true);
 
 	values[0] = PG_GETARG_DATUM(0);
 	values[1] = Int32GetDatum(first + count - 1);

@@ -21,6 +21,7 @@
 #include "access/genam.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "catalog/pg_type.h"
 #include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -47,11 +48,10 @@ static void
 OpenSlots(Slots *slots, const char *profile, int32 limit)
 {
 	slots->table = OpenTable("workflow_leases", RowExclusiveLock);
-	slots->index = OpenIndex(profile == NULL ? "idx_workflow_leases_slot" :
+	slots->index = OpenIndex(slots->table, profile == NULL ? "idx_workflow_leases_slot" :
 							 "idx_workflow_leases_profile_slot", RowExclusiveLock);
 	slots->row = table_slot_create(slots->table, NULL);
-	slots->number = ColumnNumber(RelationGetDescr(slots->table),
-								 profile == NULL ? "slot" : "profile_slot");
+	slots->number = OurColumn(slots->table, profile == NULL ? "slot" : "profile_slot", INT4OID);
 	slots->profile = profile;
 	slots->profile_key = profile == NULL ? (Datum) 0 : CStringGetTextDatum(profile);
 	slots->limit = limit;
@@ -210,9 +210,12 @@ SearchSlots(Slots *slots, bool lock)
 {
 	int64		highest = HighestSlot(slots);
 	int32		top = Min(slots->limit, highest + highest / 4 + SPARE_SLOTS);
-	int32		start = 1 + (int32) pg_prng_uint64_range(&pg_global_prng_state, 0, top - 1);
+	int32		start;
 	int32		found;
 
+	if (top < 1)
+		return 0;
+	start = 1 + (int32) pg_prng_uint64_range(&pg_global_prng_state, 0, top - 1);
 	if (highest > slots->limit)
 	{
 		if (lock && !TryLockText(LOCK_SLOT, SlotLock(slots->profile, 0)))

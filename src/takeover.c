@@ -57,9 +57,9 @@ BeginLostLeases(ClaimSearch *search, LostLeases *lost)
 	ScanKeyData keys[2];
 
 	lost->leases = OpenTable("workflow_leases", RowExclusiveLock);
-	lost->index = OpenIndex("idx_workflow_leases_expires_at", RowExclusiveLock);
+	lost->index = OpenIndex(lost->leases, "idx_workflow_leases_expires_at", RowExclusiveLock);
 	lost->slot = table_slot_create(lost->leases, NULL);
-	lost->workflow_column = ColumnOfType(RelationGetDescr(lost->leases), "workflow_id", UUIDOID);
+	lost->workflow_column = OurColumn(lost->leases, "workflow_id", UUIDOID);
 	lost->scan = CompatBeginIndexScan(lost->leases, lost->index, search->snapshot, lengthof(keys));
 	InitExpiredKeys(keys, search->now);
 	index_rescan(lost->scan, keys, lengthof(keys), NULL, 0);
@@ -91,7 +91,7 @@ NextLostLeases(ClaimSearch *search, LostLeases *lost)
 
 	if (lost->is_done)
 		return NIL;
-	pkey = OpenIndex("workflows_pkey", RowExclusiveLock);
+	pkey = OpenIndex(search->workflows, "workflows_pkey", RowExclusiveLock);
 	while (list_length(found) < LOST_AT_A_TIME)
 	{
 		bool		is_null;
@@ -128,7 +128,7 @@ NextLostLeases(ClaimSearch *search, LostLeases *lost)
 bool
 TryLostLease(ClaimSearch *search, const ClaimKey *lost, Candidate *candidate)
 {
-	Relation	pkey = OpenIndex("workflows_pkey", RowExclusiveLock);
+	Relation	pkey = OpenIndex(search->workflows, "workflows_pkey", RowExclusiveLock);
 	bool		found = FindWorkflow(search, pkey, &lost->id, search->other);
 	TM_Result	result;
 	Leases		leases;
@@ -145,7 +145,8 @@ TryLostLease(ClaimSearch *search, const ClaimKey *lost, Candidate *candidate)
 	/* Its slot is kept; if that was given away, there must be another. */
 	found = FindLease(&leases, &lost->id, &lease) && lease.expires_at <= search->now &&
 		(candidate->profile_limit == 0 || lease.profile_slot > 0 ||
-		 HasFreeSlot(text_to_cstring(profile), candidate->profile_limit));
+		 HasFreeSlot(text_to_cstring(profile), candidate->profile_limit)) &&
+		MayTake(search, &lost->id);
 	result = found ? LockRow(search->workflows, search->other, search->snapshot, false) : TM_Deleted;
 	search->changed = search->changed || result == TM_Updated;
 	found = result == TM_Ok && LockLease(&leases, &lost->id, false, &lease) &&
@@ -174,13 +175,13 @@ ProfileLimit(const text *profile)
 	if (VARSIZE_ANY_EXHDR(profile) == 0)
 		return 0;
 	table = OpenTable("profiles", AccessShareLock);
-	index = OpenIndex("profiles_pkey", AccessShareLock);
+	index = OpenIndex(table, "profiles_pkey", AccessShareLock);
 	slot = table_slot_create(table, NULL);
 	InitTextKey(&key, 1, index, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(profile));
 	if (FindLatestRow(table, index, &key, 1, slot))
 	{
 		bool		is_null;
-		Datum		value = RowColumn(table, slot, "max_concurrent", &is_null);
+		Datum		value = RowColumn(table, slot, "max_concurrent", INT4OID, &is_null);
 
 		limit = is_null ? 0 : DatumGetInt32(value);
 	}
@@ -206,11 +207,9 @@ ReadLimits(int32 *max_concurrent, Interval *start_timeout)
 	*max_concurrent = DEFAULT_MAX_CONCURRENT;
 	if (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
-		bool		is_null;
-
-		*max_concurrent = DatumGetInt32(RowColumn(table, slot, "max_concurrent", &is_null));
+		*max_concurrent = DatumGetInt32(RowColumn(table, slot, "max_concurrent", INT4OID, NULL));
 		seconds = DatumGetFloat8(DirectFunctionCall1(numeric_float8,
-													 RowColumn(table, slot, "workflow_start_timeout_seconds", &is_null)));
+													 RowColumn(table, slot, "workflow_start_timeout_seconds", NUMERICOID, NULL)));
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);

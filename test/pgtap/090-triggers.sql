@@ -34,6 +34,8 @@ INSERT INTO contract VALUES
 	('workflow_log', 'AFTER INSERT ROW', 'amelia.note_event'),
 	('workflow_log', 'AFTER UPDATE ROW', 'amelia.fence_workflow'),
 	('token_usage', 'BEFORE INSERT UPDATE ROW', 'amelia.fence_workflow'),
+	('workflow_prompt_versions', 'BEFORE INSERT UPDATE ROW', 'amelia.fence_workflow'),
+	('workflow_threads', 'BEFORE INSERT UPDATE ROW', 'amelia.fence_workflow'),
 	('workflow_log', 'BEFORE INSERT ROW', 'amelia.allocate_sequence'),
 	('workflow_log', 'BEFORE UPDATE ROW', 'amelia.keep_sequence'),
 	('workflow_log', 'AFTER DELETE STATEMENT', 'amelia.raise_sequence_floor'),

@@ -108,3 +108,39 @@ SET amelia.lease = 'aaaaaaaa-0000-7000-8000-00000000000 1';
 SET amelia.lease = 'aaaaaaaa-0000-7000-8000-000000000004 1 2';
 RESET amelia.lease;
 INSERT INTO amelia.workflow_log (workflow_id, event_type, message) VALUES (t.w(4), 'x', 'says nothing');
+
+-- Every table with a workflow_id that workers write, whatever the statement.
+SELECT amelia.seed_prompts('[{"id": "a.p", "agent": "a", "name": "P"}]');
+INSERT INTO amelia.prompt_versions (id, prompt_id, version_number, content) VALUES ('v1', 'a.p', 1, 'c'), ('v2', 'a.p', 2, 'c');
+INSERT INTO amelia.workflows (id, issue_id, worktree_path) VALUES (t.w(5), 'I-5', '/w5'), (t.w(6), 'I-6', '/w6');
+UPDATE amelia.workflows SET status = 'in_progress' WHERE id = t.w(5);
+SELECT amelia.record_workflow_prompt(t.w(5), 'a.p', 'v1'), amelia.link_thread(t.w(5), 'thread');
+INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd) VALUES (t.w(5), 'a', 'm', 1, 1, 1);
+INSERT INTO amelia.workflow_leases (workflow_id, worker, lease_token, expires_at, slot) VALUES (t.w(5), 'a', 2, now() + interval '1 hour', 1000);
+SELECT format('%s 1', t.w(5)) AS lease \gset
+SET amelia.lease = :'lease';
+SELECT * FROM t.errors(
+	'SELECT amelia.next_sequence(t.w(5), 3)',
+	'SELECT amelia.set_plan_cache(t.w(5), ''{}'')',
+	'SELECT amelia.record_workflow_prompt(t.w(5), ''a.p'', ''v2'')',
+	'UPDATE amelia.workflow_prompt_versions SET version_id = ''v2''',
+	'SELECT amelia.link_thread(t.w(5), ''another'')',
+	'INSERT INTO amelia.workflow_threads VALUES (''thread'', t.w(6)) ON CONFLICT (thread_id) DO UPDATE SET workflow_id = EXCLUDED.workflow_id',
+	'MERGE INTO amelia.workflows AS w USING (SELECT 1) AS s ON w.id = t.w(5) WHEN MATCHED THEN UPDATE SET issue_id = ''late''');
+-- Who takes a row away has written as well.
+SELECT * FROM t.errors(
+	'UPDATE amelia.token_usage SET workflow_id = t.w(6) WHERE workflow_id = t.w(5)',
+	'UPDATE amelia.token_usage SET workflow_id = t.w(5) WHERE workflow_id = t.w(1)',
+	'UPDATE amelia.workflow_threads SET workflow_id = t.w(6)');
+COPY amelia.workflow_log (workflow_id, event_type, message) FROM STDIN;
+aaaaaaaa-0000-7000-8000-000000000005	x	m
+\.
+-- A claim frees the slots of leases that ran out. It gives nobody leave to write.
+UPDATE amelia.workflow_leases SET expires_at = now() WHERE workflow_id = t.w(5);
+INSERT INTO amelia.server_settings (id, max_concurrent) VALUES (1, 1);
+BEGIN;
+SELECT count(*) FROM generate_series(1, 2) AS g, LATERAL amelia.claim_workflow('b' || g, profile_id => 'none');
+SELECT slot IS NULL AS freed FROM amelia.workflow_leases WHERE workflow_id = t.w(5);
+SELECT t.error('INSERT INTO amelia.workflow_log (workflow_id, event_type, message) VALUES (t.w(5), ''x'', ''late'')');
+ROLLBACK;
+RESET amelia.lease;

@@ -36,6 +36,12 @@ CREATE OR REPLACE TRIGGER zzz_fence
 	BEFORE INSERT OR UPDATE ON amelia.token_usage
 	FOR EACH ROW EXECUTE FUNCTION amelia.fence_workflow();
 CREATE OR REPLACE TRIGGER zzz_fence
+	BEFORE INSERT OR UPDATE ON amelia.workflow_prompt_versions
+	FOR EACH ROW EXECUTE FUNCTION amelia.fence_workflow();
+CREATE OR REPLACE TRIGGER zzz_fence
+	BEFORE INSERT OR UPDATE ON amelia.workflow_threads
+	FOR EACH ROW EXECUTE FUNCTION amelia.fence_workflow();
+CREATE OR REPLACE TRIGGER zzz_fence
 	AFTER UPDATE ON amelia.workflow_log
 	FOR EACH ROW EXECUTE FUNCTION amelia.fence_workflow();
 CREATE OR REPLACE TRIGGER zzz_note_event
