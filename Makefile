@@ -91,6 +91,9 @@ test:
 stress:
 	@AMELIA_STRESS_SECONDS=60 AMELIA_STRESS_WORKERS=32 scripts/run-tests
 
+report-picture:
+	@scripts/report-picture
+
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
@@ -103,9 +106,10 @@ help:
 #: make client       build amelia-load and amelia-report (need libpq and jansson)
 #: make install      install what was built into the PostgreSQL of PG_CONFIG
 #: make installcheck run the tests against that PostgreSQL, which must be running
+#: make report-picture  make docs/report.png anew (needs chromium)
 #: make clean        remove what was built
 #:
 #: PG_CONFIG=/path/to/pg_config   chooses the PostgreSQL, 15 to 18
 
 FORCE:
-.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress help
+.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress report-picture help

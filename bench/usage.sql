@@ -73,40 +73,35 @@ ELSE
 END
 $$;
 
--- Milliseconds of a query: the middle one of so many.
-CREATE FUNCTION twin.measure(query text, times integer, OUT ms double precision, OUT digest text)
+-- Milliseconds of a query, and what it answered.
+CREATE FUNCTION twin.measure(query text, OUT ms numeric, OUT digest text)
 LANGUAGE plpgsql AS $$
 DECLARE
-	started timestamptz;
-	measured double precision[];
+	started CONSTANT timestamptz := clock_timestamp();
 BEGIN
-	FOR i IN 1 .. times LOOP
-		started := clock_timestamp();
-		EXECUTE format('SELECT md5(COALESCE(string_agg(x::text, '' ''), '''')) FROM (%s) AS x', query) INTO digest;
-		measured := measured || 1000 * extract(epoch FROM clock_timestamp() - started)::double precision;
-	END LOOP;
-	SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY m) INTO ms FROM unnest(measured) AS m;
+	EXECUTE format('SELECT md5(COALESCE(string_agg(x::text, '' ''), '''')) FROM (%s) AS x', query) INTO digest;
+	ms := round(1000 * extract(epoch FROM clock_timestamp() - started), 3);
 END
 $$;
-CREATE FUNCTION twin.compare(what text, days integer, last date,
-	OUT plain_ms numeric, OUT ours_ms numeric, OUT ratio numeric, OUT equal boolean)
+-- A row per round, in which the two take turns; ours is the middle one of three.
+CREATE FUNCTION twin.compare(what text, days integer, last date, rounds integer)
+RETURNS TABLE (plain_ms numeric, ours_ms numeric, equal boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
 	first CONSTANT date := last - days + 1;
+	query CONSTANT text := format('SELECT * FROM amelia.%I(%L, %L)', what, first, last);
 	plain record;
 	ours record;
 BEGIN
-	PERFORM twin.measure(format('SELECT * FROM amelia.%I(%L, %L)', what, first, last), 1);
-	ours := twin.measure(format('SELECT * FROM amelia.%I(%L, %L)', what, first, last), 9);
-	plain := twin.measure(format(twin.plain(what), first, last), 3);
-	plain_ms := round(plain.ms::numeric, 1);
-	ours_ms := round(ours.ms::numeric, 2);
-	ratio := round((plain.ms / ours.ms)::numeric);
+	ours := twin.measure(query);
+	plain := twin.measure(format(twin.plain(what), first, last));
 	equal := plain.digest = ours.digest;
-	IF what = 'usage_trend' THEN
-		plain := twin.measure(format(twin.plain('trend by model'), first, last), 3);
-		plain_ms := round(plain.ms::numeric, 1);
-		ratio := round((plain.ms / ours.ms)::numeric);
-	END IF;
+	FOR i IN 1 .. rounds LOOP
+		plain := twin.measure(format(twin.plain(CASE what WHEN 'usage_trend' THEN 'trend by model' ELSE what END), first, last));
+		plain_ms := plain.ms;
+		SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY m.ms) INTO ours_ms
+		FROM generate_series(1, 3), LATERAL twin.measure(query) AS m;
+		RETURN NEXT;
+	END LOOP;
 END
 $$;

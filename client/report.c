@@ -99,7 +99,7 @@ static const char dearest_sql[] = RANGE
 	" AND u.\"timestamp\" < (r.last + 1)::timestamp AT TIME ZONE 'UTC'"
 	" WHERE (u.\"timestamp\" AT TIME ZONE 'UTC')::date NOT IN (SELECT c.day FROM c)"
 	" UNION ALL SELECT u.workflow_id, u.cost_usd, u.input_tokens + u.output_tokens"
-	" FROM r JOIN amelia.usage_history AS u ON u.day BETWEEN r.first AND r.last"
+	" FROM r JOIN amelia.kept_usage AS u ON u.day BETWEEN r.first AND r.last"
 	" WHERE u.day NOT IN (SELECT c.day FROM c)) AS x"
 	" GROUP BY x.workflow_id ORDER BY cost DESC, x.workflow_id LIMIT 10) AS p"
 	" LEFT JOIN amelia.workflows AS w ON w.id = p.workflow_id"

@@ -42,7 +42,7 @@ static const char style[] =
 	"@media(max-width:600px){body{padding:16px 10px;font-size:14px}"
 	"table,thead,tbody,tr,td{display:block}thead{display:none}tr{border-bottom:1px solid var(--line);padding:6px 0}"
 	"td{border:0;padding:1px 0;display:flex;justify-content:space-between;gap:12px}td::before{content:attr(data-head);color:var(--dim);flex:none}"
-	"svg text{font-size:22px}}\n"
+	"svg text{font-size:22px}svg{overflow:visible;margin:14px 0}.tile strong{font-size:1.2em}}\n"
 	"@media print{body{max-width:none;padding:0}.tile,tr,svg{break-inside:avoid}"
 	"*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
 

@@ -13,6 +13,7 @@
 
 #include "event.h"
 #include "feed.h"
+#include "move.h"
 #include "worker.h"
 
 COMPAT_MODULE_MAGIC;
@@ -30,6 +31,9 @@ _PG_init(void)
 	InitFeed();
 	InitNotify();
 	InitWait();
+	InitMove();
+	/* When all are known: what was set before and is not would be dropped. */
+	MarkGUCPrefixReserved("amelia");
 
 	/* Last: what is set and not defined by now is dropped. */
 	MarkGUCPrefixReserved("amelia");

@@ -15,13 +15,22 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "amelia.h"
+#include "spent.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "tcop/utility.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+
+#include "budget.h"
+#include "usage_query.h"
 
 PG_FUNCTION_INFO_V1(amelia_spend_budgets);
 PG_FUNCTION_INFO_V1(amelia_begin_budget);
@@ -33,51 +42,72 @@ PG_FUNCTION_INFO_V1(amelia_check_workflow_budgets);
 	"CASE b.scope WHEN 'everything' THEN true WHEN 'profile' THEN b.target = " profile \
 	" ELSE b.target = " workflow "::text END"
 
+/* budget_period(), without the time that the call of a function with a SET clause takes. */
+#define PERIOD_START(period, time) \
+	"CASE " period " WHEN 'total' THEN '-infinity'::date" \
+	" ELSE date_trunc(" period ", " time " AT TIME ZONE 'UTC')::date END"
+
+/* What comes back with a workflow was spent before. */
 static const char *const spend_query =
 	"INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
-	" SELECT b.id, amelia.budget_period(b.period, u.\"timestamp\"), sum(u.cost_usd),"
+	" SELECT b.id, " PERIOD_START("b.period", "u.\"timestamp\"") ", sum(u.cost_usd),"
 	" max(u.workflow_id::text)::uuid"
 	" FROM booked AS u JOIN amelia.workflows AS w ON w.id = u.workflow_id"
 	" JOIN amelia.budgets AS b ON " BUDGET_OF("w.id", "w.profile_id")
-	" WHERE u.cost_usd > 0 GROUP BY 1, 2";
+	" WHERE u.cost_usd > 0 AND NOT EXISTS (SELECT FROM amelia.workflow_history AS k"
+	" WHERE k.workflow_id = u.workflow_id AND u.\"timestamp\" <= k.usage_until) GROUP BY 1, 2";
 
-static const char *const arm_query =
+const char *const budget_trigger =
 	"CREATE OR REPLACE TRIGGER zzz_spend_budgets AFTER INSERT ON amelia.token_usage"
 	" REFERENCING NEW TABLE AS booked"
 	" FOR EACH STATEMENT EXECUTE FUNCTION amelia.spend_budgets()";
 
-/* Only the period that runs now; what is past can be neither blocked nor warned of. */
+/*
+ * Only the period that runs now; what is past can be neither blocked nor warned
+ * of. With one without an end ($4) goes all usage, whatever its time.
+ */
+static const char *const period_query =
+	"SELECT GREATEST(p.start, '4713-01-01 BC'), CASE b.period WHEN 'day' THEN p.start"
+	" WHEN 'month' THEN (p.start + interval '1 month' - interval '1 day')::date ELSE '294276-12-30' END,"
+	" b.period = 'total'"
+	" FROM amelia.budgets AS b, LATERAL (SELECT amelia.budget_period(b.period, now())) AS p (start)"
+	" WHERE b.id = $1";
+
 static const char *const begin_query =
-	"INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
-	" SELECT b.id, b.start, sum(u.cost_usd), max(u.workflow_id::text)::uuid"
-	" FROM (SELECT a.*, amelia.budget_period(a.period, now()) AS start"
-	" FROM amelia.budgets AS a WHERE a.id = $1) AS b"
-	" JOIN (SELECT t.workflow_id, w.profile_id, t.cost_usd, amelia.budget_period('day', t.\"timestamp\") AS day"
-	" FROM amelia.token_usage AS t JOIN amelia.workflows AS w ON w.id = t.workflow_id"
-	" UNION ALL SELECT h.workflow_id, k.profile_id, h.cost_usd, h.day"
-	" FROM amelia.usage_history AS h JOIN amelia.workflow_history AS k ON k.workflow_id = h.workflow_id) AS u"
-	" ON " BUDGET_OF("u.workflow_id", "u.profile_id")
-	" WHERE amelia.budget_period(b.period, u.day::timestamp AT TIME ZONE 'UTC') = b.start"
-	" GROUP BY b.id, b.start";
+	USAGE
+	" INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
+	" SELECT b.id, amelia.budget_period(b.period, now()), sum(v.cost_usd), max(v.workflow_id::text)::uuid"
+	" FROM amelia.budgets AS b,"
+	" (SELECT p.workflow_id, sum(p.cost_usd) FROM (SELECT p.workflow_id, p.cost_usd FROM " WORKFLOW_SUMS
+	" UNION ALL SELECT t.workflow_id, t.cost_usd FROM amelia.token_usage AS t WHERE $4"
+	" AND (t.\"timestamp\" < " START_OF("$1") " OR t.\"timestamp\" >= " START_OF("$2 + 1") ")"
+	" UNION ALL SELECT h.workflow_id, h.cost_usd FROM amelia.kept_usage AS h WHERE $4"
+	" AND h.day NOT BETWEEN $1 AND $2) AS p GROUP BY 1) AS v (workflow_id, cost_usd)"
+	" LEFT JOIN " WORKFLOWS " ON k.id = v.workflow_id"
+	" WHERE b.id = $3 AND " BUDGET_OF("v.workflow_id", "k.profile_id")
+	" GROUP BY b.id, b.period";
 
 static const char *const compact_query =
 	"WITH gone AS (DELETE FROM amelia.budget_spending AS s"
 	" USING (SELECT p.budget_id, p.period_start FROM amelia.budget_spending AS p"
-	" GROUP BY 1, 2 HAVING count(*) > 1) AS g"
+	" WHERE p.budget_id = $1 GROUP BY 1, 2 HAVING count(*) > 1) AS g"
 	" WHERE s.budget_id = g.budget_id AND s.period_start = g.period_start RETURNING s.*)"
 	" INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
 	" SELECT g.budget_id, g.period_start, sum(g.amount_usd), max(g.workflow_id::text)::uuid"
 	" FROM gone AS g GROUP BY 1, 2";
 
-/* Periods that are over by a year, and budgets that are gone. */
+/* Periods that are over by a year, and all of a budget that is gone. */
 static const char *const forget_query =
 	"DELETE FROM amelia.budget_spending AS s"
-	" WHERE (isfinite(s.period_start) AND s.period_start < (now() AT TIME ZONE 'UTC')::date - 366)"
-	" OR NOT EXISTS (SELECT FROM amelia.budgets AS b WHERE b.id = s.budget_id)";
+	" WHERE s.budget_id = $1"
+	" AND ((isfinite(s.period_start) AND s.period_start < (now() AT TIME ZONE 'UTC')::date - 366)"
+	" OR NOT EXISTS (SELECT FROM amelia.budgets AS b WHERE b.id = s.budget_id))";
 
 /*
  * The event goes to the newest workflow that spent, or if that is gone to the
  * newest that comes under the budget; without any, the next call looks again.
+ * A period that ended long ago was not over its limit then: the limit was
+ * lowered since, or usage was booked late.
  */
 static const char *const warn_query =
 	"WITH due AS MATERIALIZED (SELECT b.*, s.period_start, s.amount, COALESCE("
@@ -86,8 +116,9 @@ static const char *const warn_query =
 	" (SELECT w.id FROM amelia.workflows AS w WHERE " BUDGET_OF("w.id", "w.profile_id")
 	" ORDER BY w.created_at DESC LIMIT 1)) AS workflow_id"
 	" FROM amelia.budgets AS b JOIN (SELECT p.budget_id, p.period_start, sum(p.amount_usd) AS amount"
-	" FROM amelia.budget_spending AS p GROUP BY 1, 2) AS s ON s.budget_id = b.id"
+	" FROM amelia.budget_spending AS p WHERE p.budget_id = $1 GROUP BY 1, 2) AS s ON s.budget_id = b.id"
 	" WHERE b.action = 'warn' AND s.amount >= b.limit_usd"
+	" AND s.period_start >= amelia.budget_period(b.period, now() - interval '1 day')"
 	" AND NOT EXISTS (SELECT FROM amelia.budget_warnings AS n"
 	" WHERE n.budget_id = b.id AND n.period_start = s.period_start)),"
 	" warned AS (INSERT INTO amelia.budget_warnings (budget_id, period_start)"
@@ -131,13 +162,15 @@ amelia_spend_budgets(PG_FUNCTION_ARGS)
 Datum
 amelia_begin_budget(PG_FUNCTION_ARGS)
 {
-	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {UUIDOID};
+	Oid			begin_types[] = {DATEOID, DATEOID, UUIDOID, BOOLOID};
+	SPIPlanPtr	plan;
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	TriggerEvent event = CALLED_AS_TRIGGER(fcinfo) ? data->tg_event & TRIGGER_EVENT_OPMASK : 0;
 	OwnerContext before;
 	TupleDesc	tupdesc;
 	Datum		values[1];
+	Datum		begin_values[4];
 	bool		is_null;
 
 	data = GetTriggerData(fcinfo, "begin_budget", TRIGGER_EVENT_AFTER, event, true);
@@ -148,16 +181,116 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
 	/* Who books waits until this has committed, and finds the budget then. */
 	RunSql("LOCK TABLE amelia.token_usage IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, false);
-	RunSql(arm_query, 0, NULL, NULL, false);
+	RunSql(budget_trigger, 0, NULL, NULL, false);
 	RunSql("DELETE FROM amelia.budget_spending AS s WHERE s.budget_id = $1",
 		   lengthof(types), types, values, false);
-	KeptPlan(&plan, begin_query, lengthof(types), types);
-	if (SPI_execute_snapshot(plan, values, NULL, GetLatestSnapshot(), InvalidSnapshot,
-							 false, true, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not write what was spent");
+	begin_values[2] = values[0];
+	if (RunSql(period_query, lengthof(types), types, values, false) == 1)
+	{
+		begin_values[0] = RowValue(0, 1, &is_null);
+		begin_values[1] = RowValue(0, 2, &is_null);
+		begin_values[3] = RowValue(0, 3, &is_null);
+		plan = SPI_prepare(begin_query, lengthof(begin_types), begin_types);
+		if (plan == NULL ||
+			SPI_execute_snapshot(plan, begin_values, NULL, GetLatestSnapshot(), InvalidSnapshot,
+								 false, true, 0) != SPI_OK_INSERT)
+			elog(ERROR, "could not write what was spent");
+	}
 	BecomeSelf(&before);
 	SPI_finish();
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * HaveBudgets(): see budget.h. Whoever asks need not be able to see them.
+ */
+bool
+HaveBudgets(void)
+{
+	Oid			table = get_relname_relid("budgets", get_namespace_oid(AMELIA_SCHEMA, false));
+	OwnerContext before;
+	bool		result;
+
+	if (!OidIsValid(table))
+		return false;
+	BecomeOwner(RelationOwner(table), &before);
+	result = RunSql("SELECT FROM amelia.budgets LIMIT 1", 0, NULL, NULL, true) > 0;
+	BecomeSelf(&before);
+	return result;
+}
+
+/*
+ * Begin work as the owner of the tables.
+ */
+static void
+EnterBudgets(RestrictedContext *before)
+{
+	SPI_connect();
+	EnterRestricted(TableOwner("budget_spending"), before);
+}
+
+static void
+LeaveBudgets(const RestrictedContext *before)
+{
+	LeaveRestricted(before);
+	SPI_finish();
+}
+
+/*
+ * ListBudgets(): see budget.h.
+ */
+int
+ListBudgets(MemoryContext context, Datum **budgets)
+{
+	RestrictedContext before;
+	int			count;
+	bool		is_null;
+
+	EnterBudgets(&before);
+	count = RunSql("SELECT b.id FROM amelia.budgets AS b"
+				   " UNION SELECT s.budget_id FROM amelia.budget_spending AS s",
+				   0, NULL, NULL, true);
+	*budgets = MemoryContextAlloc(context, Max(count, 1) * sizeof(Datum));
+	for (int i = 0; i < count; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		(*budgets)[i] = datumCopy(RowValue(i, 1, &is_null), false, UUID_LEN);
+		MemoryContextSwitchTo(old);
+	}
+	LeaveBudgets(&before);
+	return count;
+}
+
+/*
+ * WarnOfBudget(): see budget.h.
+ */
+int32
+WarnOfBudget(Datum budget)
+{
+	static const Oid types[] = {UUIDOID};
+	RestrictedContext before;
+	int32		warned;
+
+	EnterBudgets(&before);
+	warned = RunSql(warn_query, lengthof(types), types, &budget, false);
+	LeaveBudgets(&before);
+	return warned;
+}
+
+/*
+ * CompactBudget(): see budget.h.
+ */
+void
+CompactBudget(Datum budget)
+{
+	static const Oid types[] = {UUIDOID};
+	RestrictedContext before;
+
+	EnterBudgets(&before);
+	RunSql(forget_query, lengthof(types), types, &budget, false);
+	RunSql(compact_query, lengthof(types), types, &budget, false);
+	LeaveBudgets(&before);
 }
 
 /*
@@ -166,18 +299,36 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 Datum
 amelia_compact_budgets(PG_FUNCTION_ARGS)
 {
-	RestrictedContext before;
-	int32		warned;
+	Datum	   *budgets;
+	int			count;
+	int32		warned = 0;
 
-	SPI_connect();
-	EnterRestricted(TableOwner("budget_spending"), &before);
-	RunSql(forget_query, 0, NULL, NULL, false);
-	/* Before the rows are put together they say more about who spent. */
-	warned = RunSql(warn_query, 0, NULL, NULL, false);
-	RunSql(compact_query, 0, NULL, NULL, false);
-	LeaveRestricted(&before);
-	SPI_finish();
+	/* Also where there is nothing to be done. */
+	PreventCommandIfReadOnly("compact_budgets()");
+	count = ListBudgets(CurrentMemoryContext, &budgets);
+	for (int i = 0; i < count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		/* Before the rows are put together they say more about who spent. */
+		warned += WarnOfBudget(budgets[i]);
+		CompactBudget(budgets[i]);
+	}
 	PG_RETURN_INT32(warned);
+}
+
+/*
+ * Whether there are budgets, and who owns them: without any, nothing more is
+ * looked at. The size of their table tells.
+ */
+bool
+MayHaveBudgets(Oid *owner)
+{
+	Relation	table = OpenTable("budgets", AccessShareLock);
+	bool		result = RelationGetNumberOfBlocks(table) > 0;
+
+	*owner = table->rd_rel->relowner;
+	table_close(table, AccessShareLock);
+	return result;
 }
 
 /*
@@ -197,7 +348,10 @@ amelia_check_workflow_budgets(PG_FUNCTION_ARGS)
 	Datum		values[2];
 	char		nulls[2];
 	bool		is_null;
+	Oid			owner;
 
+	if (!MayHaveBudgets(&owner))
+		return PointerGetDatum(data->tg_newtuple);
 	values[0] = heap_getattr(data->tg_newtuple, ColumnOfType(tupdesc, "id", UUIDOID),
 							 tupdesc, &is_null);
 	nulls[0] = is_null ? 'n' : ' ';

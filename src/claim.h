@@ -9,6 +9,7 @@
 #define AMELIA_CLAIM_H
 
 #include "lease.h"
+#include "spent.h"
 
 /* The columns of workflows that claims look at. */
 typedef enum ClaimColumn
@@ -36,13 +37,18 @@ typedef struct ClaimKey
 	pg_uuid_t	id;
 } ClaimKey;
 
-/* A workflow whose lease ran out or was given back. */
-typedef struct LostLease
+/* The leases that ran out or were given back. */
+typedef struct LostLeases
 {
-	ClaimKey	key;
-} LostLease;
+	Relation	leases;
+	Relation	index;
+	TupleTableSlot *slot;
+	AttrNumber	workflow_column;
+	IndexScanDesc scan;
+	bool		is_done;
+} LostLeases;
 
-/* What is claimed: its row is locked. */
+/* What is claimed: its row is locked, and stands in search->other. */
 typedef struct Candidate
 {
 	pg_uuid_t	id;
@@ -61,6 +67,7 @@ typedef struct ClaimSearch
 	text	   *profile;		/* NULL: any */
 	Datum	   *types;			/* NULL: any */
 	int			type_count;
+	List	   *spent;			/* budgets */
 
 	/* while it is looked for */
 	Relation	workflows;
@@ -74,16 +81,45 @@ typedef struct ClaimSearch
 	bool		changed;		/* something was not as the snapshot shows it */
 } ClaimSearch;
 
-/* claim.c */
+/* A range of the index: one type and one profile. */
+typedef struct Range
+{
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	bool		is_open;		/* it has a row in slot, which is due */
+	text	   *type;
+	text	   *profile;
+	bool		limit_known;
+	int32		limit;			/* of the profile; 0: none */
+	ClaimKey	key;
+	bool		is_bounded;		/* the scan ends before the range does: */
+	int16		bound;			/* what follows has lower priorities */
+} Range;
+
+/* queue.c */
+extern Datum QueueColumn(ClaimSearch *search, TupleTableSlot *slot, ClaimColumn column);
+extern text *QueueText(ClaimSearch *search, TupleTableSlot *slot, ClaimColumn column);
+extern bool TextEquals(const text *a, const text *b);
+extern bool StatusIs(ClaimSearch *search, TupleTableSlot *slot, const char *status);
+extern bool IsWanted(ClaimSearch *search, const text *type, const text *profile,
+					 const pg_uuid_t *workflow);
 extern void ReadClaimKey(ClaimSearch *search, TupleTableSlot *slot, ClaimKey *key);
 extern bool ClaimsBefore(const ClaimKey *a, const ClaimKey *b);
+extern List *OpenRanges(ClaimSearch *search);
+extern void NextRow(ClaimSearch *search, Range *range);
+extern void EndRange(Range *range);
+
+/* claim.c */
+extern void ReadCandidate(ClaimSearch *search, TupleTableSlot *slot, Candidate *candidate);
+extern void BeginSearch(ClaimSearch *search);
 extern bool FindCandidate(ClaimSearch *search, Candidate *candidate);
+extern void EndSearch(ClaimSearch *search);
 
 /* takeover.c */
-extern List *FindLostLeases(ClaimSearch *search);
-extern bool TryLostLease(ClaimSearch *search, const LostLease *lost, Candidate *candidate);
-
-/* limits.c */
+extern void BeginLostLeases(ClaimSearch *search, LostLeases *lost);
+extern void EndLostLeases(LostLeases *lost);
+extern List *NextLostLeases(ClaimSearch *search, LostLeases *lost);
+extern bool TryLostLease(ClaimSearch *search, const ClaimKey *lost, Candidate *candidate);
 extern int32 ProfileLimit(const text *profile);
 extern void ReadLimits(int32 *max_concurrent, Interval *start_timeout);
 

@@ -10,6 +10,7 @@
  */
 #include "claim.h"
 #include "event.h"
+#include "move.h"
 #include "worker.h"
 
 #include "access/htup_details.h"
@@ -26,10 +27,6 @@
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(amelia_claim_workflow);
-
-/* append_event()'s arguments, and where its data is. */
-#define APPEND_EVENT_ARGUMENTS 15
-#define APPEND_EVENT_DATA 5
 
 /* Lost workflows that one claim puts to rest, before it gives up. */
 #define MAX_RESTED 1000
@@ -81,7 +78,6 @@ static void
 TellClaim(Claim *claim, const Candidate *candidate, const char *event_type,
 		  const char *message, const char *to, const char *worker, int64 token)
 {
-	LOCAL_FCINFO(fcinfo, APPEND_EVENT_ARGUMENTS);
 	StringInfoData data;
 
 	initStringInfo(&data);
@@ -89,49 +85,36 @@ TellClaim(Claim *claim, const Candidate *candidate, const char *event_type,
 					 candidate->status, to, token);
 	escape_json(&data, worker);
 	appendStringInfoChar(&data, '}');
-
-	InitFunctionCallInfoData(*fcinfo, NULL, APPEND_EVENT_ARGUMENTS, InvalidOid, NULL, NULL);
-	for (int i = 0; i < APPEND_EVENT_ARGUMENTS; i++)
-		fcinfo->args[i].isnull = true;
-	fcinfo->args[0] = (NullableDatum) {UUIDPGetDatum(&candidate->id), false};
-	fcinfo->args[1] = (NullableDatum) {CStringGetTextDatum(event_type), false};
-	fcinfo->args[2] = (NullableDatum) {CStringGetTextDatum(message), false};
-	fcinfo->args[APPEND_EVENT_DATA] =
-		(NullableDatum) {DirectFunctionCall1(jsonb_in, CStringGetDatum(data.data)), false};
-	(void) amelia_append_event(fcinfo);
+	TellEvent(&candidate->id, event_type, message, data.data);
 }
 
 /*
- * Take the slots that the claim needs. Those of a lease that was lost are
- * kept, unless they were given away. Returns whether there were any left.
+ * Find the slots that the claim needs, for its lease to take. Those of a lease
+ * that was lost are kept, unless they were given away. Returns whether there
+ * were any left.
  */
 static bool
-TakeSlots(Claim *claim, const Candidate *candidate)
+FindSlots(Claim *claim, const Candidate *candidate)
 {
 	char	   *profile = candidate->profile == NULL ? "" : candidate->profile;
+	bool		was_held = claim->was_held;
 
-	claim->lease.slot = claim->was_held ? claim->before.slot : 0;
+	claim->lease.slot = was_held ? claim->before.slot : 0;
 	claim->lease.profile = profile;
-	claim->lease.profile_slot = 0;
-	if (claim->was_held && claim->before.profile_slot > 0)
-	{
-		if (candidate->profile_limit > 0 && strcmp(claim->before.profile, profile) == 0)
-			claim->lease.profile_slot = claim->before.profile_slot;
-		else
-			FreeSlot(ProfileScope(claim->before.profile), claim->before.profile_slot, &candidate->id);
-	}
+	claim->lease.profile_slot = was_held && candidate->profile_limit > 0 &&
+		claim->before.profile_slot > 0 && strcmp(claim->before.profile, profile) == 0 ?
+		claim->before.profile_slot : 0;
 	if (claim->lease.slot == 0)
-		claim->lease.slot = TakeSlot(ALL_SLOTS, claim->max_concurrent, &candidate->id);
+		claim->lease.slot = LockFreeSlot(NULL, claim->max_concurrent);
 	if (claim->lease.slot == 0)
 		return false;
 	if (candidate->profile_limit > 0 && claim->lease.profile_slot == 0)
 	{
-		claim->lease.profile_slot = TakeSlot(ProfileScope(profile), candidate->profile_limit,
-											 &candidate->id);
+		claim->lease.profile_slot = LockFreeSlot(profile, candidate->profile_limit);
 		if (claim->lease.profile_slot == 0)
 		{
-			if (!claim->was_held || claim->before.slot == 0)
-				FreeSlot(ALL_SLOTS, claim->lease.slot, &candidate->id);
+			if (!was_held || claim->before.slot == 0)
+				UnlockSlot(NULL, claim->lease.slot);
 			return false;
 		}
 	}
@@ -162,6 +145,7 @@ PutToRest(Claim *claim, const Candidate *candidate)
 	const char *status;
 	char	   *reason;
 	Datum		values[4];
+	int			nest_level;
 
 	if (candidate->cancel_requested)
 	{
@@ -182,7 +166,11 @@ PutToRest(Claim *claim, const Candidate *candidate)
 	values[2] = Int32GetDatum(lost ? 1 : 0);
 	values[3] = CStringGetTextDatum(reason);
 	SayUnfenced(&candidate->id);
+	nest_level = EnterSafePath();
+	SPI_connect();
 	RunOnLatest(KeptPlan(&plan, rest_query, lengthof(types), types), values, NULL, SPI_OK_UPDATE);
+	SPI_finish();
+	LeaveSafePath(nest_level);
 	if (strcmp(status, candidate->status) != 0)
 		TellClaim(claim, candidate, psprintf("workflow_%s", status), reason, status,
 				  claim->had_lease ? claim->before.worker : claim->worker,
@@ -191,29 +179,22 @@ PutToRest(Claim *claim, const Candidate *candidate)
 }
 
 /*
- * Give the worker its lease, and move the workflow. The changed row is SPI's
- * result. false when the caller may not change it.
+ * Move the workflow, as the caller may, and return its new row; 42501 when
+ * the caller may not change it.
  */
-static void
-MoveWorkflow(Claim *claim, Leases *leases, const Candidate *candidate)
+static HeapTuple
+MoveWorkflow(ClaimSearch *search, const Candidate *candidate, bool lost)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {UUIDOID, INT4OID};
-	bool		lost = claim->was_held && !claim->before.given_back;
-	TimestampTz full = LeaseEnd(claim->now, &claim->lease_time);
-	TimestampTz start = LeaseEnd(claim->now, &claim->start_timeout);
 	Datum		values[] = {UUIDPGetDatum(&candidate->id), Int32GetDatum(lost ? 1 : 0)};
+	int			nest_level;
+	HeapTuple	row;
 
-	claim->lease.worker = unconstify(char *, claim->worker);
-	claim->lease.expires_at = Min(full, start);
-	claim->lease.starts_until = start < full ? full : DT_NOBEGIN;
-	GiveLease(leases, &candidate->id, claim->had_lease ? &claim->before : NULL, &claim->lease,
-			  claim->now);
-	SayUnfenced(&candidate->id);
-	TellClaim(claim, candidate, "workflow_started",
-			  lost ? psprintf("claimed by %s, after the lease of %s ran out", claim->worker, claim->before.worker) :
-			  psprintf("claimed by %s", claim->worker),
-			  "in_progress", claim->worker, claim->lease.token);
+	if (MayMoveDirectly(search->workflows))
+		return MoveToProgress(search->workflows, search->other, candidate->failures + (lost ? 1 : 0));
+	nest_level = EnterSafePath();
+	SPI_connect();
 	RunOnLatest(KeptPlan(&plan, claim_query, lengthof(types), types), values, NULL,
 				SPI_OK_UPDATE_RETURNING);
 	if (SPI_processed != 1)
@@ -221,6 +202,35 @@ MoveWorkflow(Claim *claim, Leases *leases, const Candidate *candidate)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("workflow %s cannot be claimed by this role", UuidText(&candidate->id)),
 				 errdetail("A policy or a trigger left it out.")));
+	row = SPI_copytuple(SPI_tuptable->vals[0]);
+	SPI_finish();
+	LeaveSafePath(nest_level);
+	return row;
+}
+
+/*
+ * Give the worker its lease, and move the workflow, whose new row is returned.
+ */
+static HeapTuple
+TakeWorkflow(Claim *claim, ClaimSearch *search, Leases *leases, const Candidate *candidate)
+{
+	HeapTuple	row;
+	bool		lost = claim->was_held && !claim->before.given_back;
+	TimestampTz full = LeaseEnd(claim->now, &claim->lease_time);
+	TimestampTz start = LeaseEnd(claim->now, &claim->start_timeout);
+
+	claim->lease.worker = unconstify(char *, claim->worker);
+	claim->lease.expires_at = Min(full, start);
+	claim->lease.starts_until = start < full ? full : DT_NOBEGIN;
+	GiveLease(leases, &candidate->id, claim->had_lease ? &claim->before : NULL, &claim->lease,
+			  claim->now);
+	SayUnfenced(&candidate->id);
+	row = MoveWorkflow(search, candidate, lost);
+	TellClaim(claim, candidate, "workflow_started",
+			  lost ? psprintf("claimed by %s, after the lease of %s ran out", claim->worker, claim->before.worker) :
+			  psprintf("claimed by %s", claim->worker),
+			  "in_progress", claim->worker, claim->lease.token);
+	return row;
 }
 
 /*
@@ -236,44 +246,45 @@ PutClaimed(ReturnSetInfo *result, const Claim *claim, HeapTuple row, TupleDesc t
 	int			columns = wanted->natts - 2;
 
 	for (int i = 0; i < columns; i++)
-		values[i] = heap_getattr(row, ColumnNumber(tupdesc, NameStr(TupleDescAttr(wanted, i)->attname)),
+		{
+		Form_pg_attribute attribute = TupleDescAttr(wanted, i);
+
+		values[i] = heap_getattr(row, ColumnOfType(tupdesc, NameStr(attribute->attname), attribute->atttypid),
 								 tupdesc, &nulls[i]);
+	}
 	values[columns] = Int64GetDatum(claim->lease.token);
 	values[columns + 1] = TimestampTzGetDatum(claim->lease.expires_at);
 	tuplestore_putvalues(result->setResult, wanted, values, nulls);
 }
 
 /*
- * Claim what comes first; false when there is nothing, or no slot.
+ * Claim what comes first, and return its row; NULL when there is nothing, or
+ * no slot.
  */
-static bool
+static HeapTuple
 ClaimNext(Claim *claim, ClaimSearch *search)
 {
-	for (int rested = 0; rested < MAX_RESTED; rested++)
+	HeapTuple	row = NULL;
+	bool		go_on = true;
+
+	for (int rested = 0; go_on && rested < MAX_RESTED; rested++)
 	{
 		Candidate	candidate;
 		Leases		leases;
-		bool		take;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!FindCandidate(search, &candidate))
-			return false;
+			break;
 		OpenLeases(&leases);
 		ReadBefore(claim, &leases, &candidate);
-		take = !PutToRest(claim, &candidate);
-		if (take && !TakeSlots(claim, &candidate) &&
-			!(FreeExpiredSlots(claim->now, &candidate.id) && TakeSlots(claim, &candidate)))
-		{
-			CloseLeases(&leases);
-			return false;
-		}
-		if (take)
-			MoveWorkflow(claim, &leases, &candidate);
+		go_on = PutToRest(claim, &candidate);
+		if (!go_on && (FindSlots(claim, &candidate) ||
+					   (FreeExpiredSlots(claim->now, &candidate.id) && FindSlots(claim, &candidate))))
+			row = TakeWorkflow(claim, search, &leases, &candidate);
 		CloseLeases(&leases);
-		if (take)
-			return true;
+		ExecClearTuple(search->other);
 	}
-	return false;
+	return row;
 }
 
 /* The arguments; 22023 for what nobody may give. */
@@ -320,30 +331,28 @@ Datum
 amelia_claim_workflow(PG_FUNCTION_ARGS)
 {
 	static bool met_limit = true;
-	MemoryContext caller = CurrentMemoryContext;
 	Claim		claim = {0};
 	ClaimSearch search = {0};
+	HeapTuple	row;
 
 	PreventCommandIfReadOnly("claim_workflow()");
 	ReadArguments(fcinfo, &claim, &search);
 	InitMaterializedSRF(fcinfo, 0);
+	search.spent = FindSpentBudgets(search.profile);
 	ReadLimits(&claim.max_concurrent, &claim.start_timeout);
 	/* A session that met the limit asks first, and locks nothing for nothing. */
-	if (met_limit && !HasFreeSlot(ALL_SLOTS, claim.max_concurrent) &&
-		!(FreeExpiredSlots(claim.now, NULL) && HasFreeSlot(ALL_SLOTS, claim.max_concurrent)))
+	if (met_limit && !HasFreeSlot(NULL, claim.max_concurrent) &&
+		!(FreeExpiredSlots(claim.now, NULL) && HasFreeSlot(NULL, claim.max_concurrent)))
 		return (Datum) 0;
 	met_limit = true;
 
-	SPI_connect();
-	if (ClaimNext(&claim, &search))
+	BeginSearch(&search);
+	row = ClaimNext(&claim, &search);
+	if (row != NULL)
 	{
-		SPITupleTable *table = SPI_tuptable;
-		MemoryContext before = MemoryContextSwitchTo(caller);
-
 		met_limit = false;
-		PutClaimed((ReturnSetInfo *) fcinfo->resultinfo, &claim, table->vals[0], table->tupdesc);
-		MemoryContextSwitchTo(before);
+		PutClaimed((ReturnSetInfo *) fcinfo->resultinfo, &claim, row, RelationGetDescr(search.workflows));
 	}
-	SPI_finish();
+	EndSearch(&search);
 	return (Datum) 0;
 }

@@ -62,14 +62,24 @@
 /* 16: some indexes only summarize, and an update may touch none but those. */
 #if PG_VERSION_NUM >= 160000
 #define CompatUpdateIndexes TU_UpdateIndexes
-#define CompatInsertIndexTuples(result, slot, estate) \
-	ExecInsertIndexTuples((result), (slot), (estate), false, false, NULL, NIL, false)
+#define CompatInsertIndexTuples(result, slot, estate, indexes) \
+	ExecInsertIndexTuples((result), (slot), (estate), false, false, NULL, NIL, \
+						  (indexes) == TU_Summarizing)
 #define COMPAT_NO_INDEXES TU_None
+#define COMPAT_ALL_INDEXES TU_All
 #else
 #define CompatUpdateIndexes bool
-#define CompatInsertIndexTuples(result, slot, estate) \
+#define CompatInsertIndexTuples(result, slot, estate, indexes) \
 	ExecInsertIndexTuples((result), (slot), (estate), false, false, NULL, NIL)
 #define COMPAT_NO_INDEXES false
+#define COMPAT_ALL_INDEXES true
+#endif
+
+/* 18: the expressions of a table's CHECKs have another name. */
+#if PG_VERSION_NUM >= 180000
+#define COMPAT_CHECK_EXPRESSIONS ri_CheckConstraintExprs
+#else
+#define COMPAT_CHECK_EXPRESSIONS ri_ConstraintExprs
 #endif
 
 /* 16: what a check hook leaves for the assign hook is in guc's own memory. */

@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rangetypes.h"
 #include "utils/rel.h"
@@ -476,6 +477,26 @@ amelia_append_event(PG_FUNCTION_ARGS)
 	if (first > last)
 		PG_RETURN_NULL();
 	PG_RETURN_INT32(first);
+}
+
+/*
+ * Append an event with a type, a message and data, as JSON, under what the
+ * transaction has said.
+ */
+void
+TellEvent(const pg_uuid_t *workflow, const char *event_type, const char *message, const char *data)
+{
+	NullableDatum token = {.isnull = true};
+	Event		event;
+	int32		first;
+	int32		last;
+
+	memset(event.nulls, true, sizeof(event.nulls));
+	event.nulls[EVENT_TYPE] = event.nulls[EVENT_MESSAGE] = event.nulls[EVENT_DATA] = false;
+	event.values[EVENT_TYPE] = CStringGetTextDatum(event_type);
+	event.values[EVENT_MESSAGE] = CStringGetTextDatum(message);
+	event.values[EVENT_DATA] = DirectFunctionCall1(jsonb_in, CStringGetDatum(data));
+	AppendEvents(UUIDPGetDatum(workflow), &event, 1, &token, &first, &last);
 }
 
 /*

@@ -44,7 +44,8 @@ typedef struct Event
 
 extern const EventFieldInfo event_fields[EVENT_FIELDS];
 
-extern Datum amelia_append_event(PG_FUNCTION_ARGS);
+extern void TellEvent(const pg_uuid_t *workflow, const char *event_type, const char *message,
+					  const char *data);
 extern void CheckEvent(const Event *event);
 extern Event *ReadEvents(Datum events, int *count);
 

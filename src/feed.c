@@ -26,6 +26,7 @@
 #include "access/xact.h"
 #include "port/atomics.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -114,6 +115,16 @@ amelia_note_event(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Note a workflow's new status.
+ */
+void
+NoteStatus(const pg_uuid_t *workflow, const char *status)
+{
+	if (AnyoneAsks())
+		strlcpy(AddNote(workflow)->status, status, sizeof(notes->status));
+}
+
+/*
  * note_status() returns trigger
  */
 Datum
@@ -129,15 +140,8 @@ amelia_note_status(PG_FUNCTION_ARGS)
 						  is_update ? TRIGGER_EVENT_UPDATE : TRIGGER_EVENT_INSERT, true);
 	row = is_update ? data->tg_newtuple : data->tg_trigtuple;
 	tupdesc = RelationGetDescr(data->tg_relation);
-	if (AnyoneAsks())
-	{
-		FeedNote   *note = AddNote(DatumGetUUIDP(heap_getattr(row, ColumnNumber(tupdesc, "id"),
-															  tupdesc, &is_null)));
-
-		strlcpy(note->status, TextDatumGetCString(heap_getattr(row, ColumnNumber(tupdesc, "status"),
-															   tupdesc, &is_null)),
-				sizeof(note->status));
-	}
+	NoteStatus(DatumGetUUIDP(heap_getattr(row, ColumnNumber(tupdesc, "id"), tupdesc, &is_null)),
+			   TextDatumGetCString(heap_getattr(row, ColumnNumber(tupdesc, "status"), tupdesc, &is_null)));
 	return PointerGetDatum(NULL);
 }
 

@@ -28,6 +28,7 @@ typedef struct FeedNote
 /* feed.c */
 extern void InitFeed(void);
 extern void NoteEvents(const pg_uuid_t *workflow, int32 first, int32 last);
+extern void NoteStatus(const pg_uuid_t *workflow, const char *status);
 
 /* feed_write.c */
 extern void InitFeedWrite(void);

@@ -150,7 +150,7 @@ WriteFeed(const FeedNote *notes)
 		ExecStoreVirtualTuple(slot);
 		simple_table_tuple_insert(table, slot);
 		if (relation->ri_NumIndices > 0)
-			(void) CompatInsertIndexTuples(relation, slot, estate);
+			(void) CompatInsertIndexTuples(relation, slot, estate, COMPAT_ALL_INDEXES);
 		ResetPerTupleExprContext(estate);
 	}
 	MemoryContextSwitchTo(caller);

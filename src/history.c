@@ -24,14 +24,30 @@
 
 PG_FUNCTION_INFO_V1(amelia_keep_history);
 
-/* The same workflow may come back, from an export, and be deleted again. */
-#define KEEP_WORKFLOWS(source) \
+/*
+ * The same workflow may come back, from an export, and be deleted again: the
+ * usage that came with it is there already.
+ */
+#define DROP_RETURNED(condition) \
+	"DELETE FROM amelia.usage_history AS h WHERE EXISTS (SELECT FROM amelia.workflow_history AS k" \
+	" JOIN amelia.token_usage AS u ON u.workflow_id = k.workflow_id" \
+	" WHERE k.workflow_id = h.workflow_id AND u.\"timestamp\" <= k.usage_until" \
+	" AND (u.\"timestamp\" AT TIME ZONE 'UTC')::date = h.day)" condition
+
+#define USAGE_UNTIL(workflow) \
+	"(SELECT max(u.\"timestamp\") FROM amelia.token_usage AS u" \
+	" WHERE u.workflow_id = " workflow " AND isfinite(u.\"timestamp\"))"
+
+#define INSERT_WORKFLOWS(source) \
 	"INSERT INTO amelia.workflow_history AS h (workflow_id, profile_id, workflow_type," \
-	" status, started_at, completed_at, deleted_at) " source \
-	" ON CONFLICT (workflow_id) DO UPDATE SET profile_id = excluded.profile_id," \
+	" status, started_at, completed_at, deleted_at, usage_until) " source
+
+#define KEEP_WORKFLOWS(source) \
+	INSERT_WORKFLOWS(source) " ON CONFLICT (workflow_id) DO UPDATE SET profile_id = excluded.profile_id," \
 	" workflow_type = excluded.workflow_type, status = excluded.status," \
 	" started_at = excluded.started_at, completed_at = excluded.completed_at," \
-	" deleted_at = excluded.deleted_at"
+	" deleted_at = excluded.deleted_at," \
+	" usage_until = GREATEST(h.usage_until, excluded.usage_until)"
 
 #define KEEP_USAGE(condition) \
 	"INSERT INTO amelia.usage_history AS h (workflow_id, day, agent, model," \
@@ -52,6 +68,8 @@ PG_FUNCTION_INFO_V1(amelia_keep_history);
 	" duration_ms = h.duration_ms + excluded.duration_ms," \
 	" num_turns = h.num_turns + excluded.num_turns"
 
+#define ROW_VALUES "VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp(), " USAGE_UNTIL("$1") ")"
+
 /* The columns of a deleted workflow that are kept, as parameters. */
 static const struct
 {
@@ -69,6 +87,8 @@ static const struct
 static void
 KeepDeleted(TupleDesc tupdesc, HeapTuple row)
 {
+	static SPIPlanPtr first_plan = NULL;
+	static SPIPlanPtr returned_plan = NULL;
 	static SPIPlanPtr workflow_plan = NULL;
 	static SPIPlanPtr usage_plan = NULL;
 	Oid			types[lengthof(kept_columns)];
@@ -84,10 +104,16 @@ KeepDeleted(TupleDesc tupdesc, HeapTuple row)
 								 tupdesc, &is_null);
 		nulls[i] = is_null ? 'n' : ' ';
 	}
-	KeptPlan(&workflow_plan, KEEP_WORKFLOWS("VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())"),
+	KeptPlan(&first_plan, INSERT_WORKFLOWS(ROW_VALUES) " ON CONFLICT (workflow_id) DO NOTHING",
 			 lengthof(types), types);
+	KeptPlan(&returned_plan, DROP_RETURNED(" AND h.workflow_id = $1"), 1, types);
+	KeptPlan(&workflow_plan, KEEP_WORKFLOWS(ROW_VALUES), lengthof(types), types);
 	KeptPlan(&usage_plan, KEEP_USAGE(" WHERE u.workflow_id = $1"), 1, types);
-	if (SPI_execute_plan(workflow_plan, values, nulls, false, 0) != SPI_OK_INSERT ||
+	if (SPI_execute_plan(first_plan, values, nulls, false, 0) != SPI_OK_INSERT ||
+	/* Only who was deleted before can have come back. */
+		(SPI_processed == 0 &&
+		 (SPI_execute_plan(returned_plan, values, nulls, false, 0) != SPI_OK_DELETE ||
+		  SPI_execute_plan(workflow_plan, values, nulls, false, 0) != SPI_OK_INSERT)) ||
 		SPI_execute_plan(usage_plan, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write the history");
 }
@@ -112,8 +138,9 @@ amelia_keep_history(PG_FUNCTION_ARGS)
 	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
 	if (is_truncate)
 	{
+		RunSql(DROP_RETURNED(""), 0, NULL, NULL, false);
 		RunSql(KEEP_WORKFLOWS("SELECT w.id, w.profile_id, w.workflow_type, w.status,"
-							  " w.started_at, w.completed_at, clock_timestamp()"
+							  " w.started_at, w.completed_at, clock_timestamp(), " USAGE_UNTIL("w.id")
 							  " FROM amelia.workflows AS w"), 0, NULL, NULL, false);
 		RunSql(KEEP_USAGE(""), 0, NULL, NULL, false);
 	}

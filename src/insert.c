@@ -27,13 +27,16 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "feed.h"
 
@@ -53,7 +56,11 @@ static struct
 	Oid			id_index;
 	Oid			workflow_key;	/* the foreign keys */
 	Oid			parent_key;
+	ExprState **checks;			/* ready to use; NULL: they are made each time */
 } shape;
+
+/* holds what shape points to */
+static MemoryContext shape_context = NULL;
 
 struct EventInsert
 {
@@ -78,12 +85,22 @@ ForgetShape(Datum arg, Oid relation)
 }
 
 /*
+ * The same for a function that changed: it may be part of a CHECK.
+ */
+static void
+ForgetFunction(Datum arg, int cache, uint32 hash)
+{
+	ForgetShape(arg, InvalidOid);
+}
+
+/*
  * Called once, when the library is loaded.
  */
 void
 InitInsert(void)
 {
 	CacheRegisterRelcacheCallback(ForgetShape, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, ForgetFunction, (Datum) 0);
 }
 
 /*
@@ -140,6 +157,39 @@ FindColumn(TupleDesc tupdesc, const char *name, Oid type, AttrNumber *column, Bi
 }
 
 /*
+ * Make the CHECKs ready that each row is to satisfy, as the executor would
+ * for each statement anew.
+ */
+static void
+FindChecks(Relation log)
+{
+	TupleConstr *constraints = RelationGetDescr(log)->constr;
+	int			count = constraints == NULL ? 0 : constraints->num_check;
+	MemoryContext caller;
+
+	shape.checks = NULL;
+	if (shape_context == NULL)
+		shape_context = AllocSetContextCreate(TopMemoryContext, "amelia workflow_log",
+											  ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(shape_context);
+	/* One that is not valid may be one that does not even hold. */
+	for (int i = 0; i < count; i++)
+	{
+		if (!constraints->check[i].ccvalid)
+			return;
+	}
+	caller = MemoryContextSwitchTo(shape_context);
+	shape.checks = palloc(Max(count, 1) * sizeof(ExprState *));
+	for (int i = 0; i < count; i++)
+	{
+		Expr	   *expression = stringToNode(constraints->check[i].ccbin);
+
+		shape.checks[i] = ExecInitExpr(expression_planner(expression), NULL);
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/*
  * Look at the log.
  */
 static void
@@ -176,6 +226,7 @@ FindShape(Relation log)
 	shape.id_index = CompatPrimaryKeyIndex(log);
 	shape.workflow_key = ForeignKeyOn(log, shape.workflow, workflows);
 	shape.parent_key = ForeignKeyOn(log, shape.columns[EVENT_PARENT_ID], shape.table);
+	FindChecks(log);
 	shape.is_ordinary = is_ordinary && OidIsValid(shape.id_index);
 	shape.is_valid = before == table_changes;
 }
@@ -296,6 +347,7 @@ BeginInsert(Relation log, const Event *events, int count)
 	insert->estate = estate;
 	insert->relation = makeNode(ResultRelInfo);
 	InitResultRelInfo(insert->relation, log, 0, NULL, 0);
+	insert->relation->COMPAT_CHECK_EXPRESSIONS = shape.checks;
 	insert->is_noted = OmitTriggers(insert->relation->ri_TrigDesc, has_parents);
 	ExecOpenIndices(insert->relation, false);
 	estate->es_opened_result_relations = list_make1(insert->relation);

@@ -17,6 +17,7 @@
  *-------------------------------------------------------------------------
  */
 #include "lease.h"
+#include "spent.h"
 #include "worker.h"
 
 #include "access/htup_details.h"
@@ -36,8 +37,6 @@ PG_FUNCTION_INFO_V1(amelia_check_lease);
 PG_FUNCTION_INFO_V1(amelia_heartbeat);
 PG_FUNCTION_INFO_V1(amelia_give_back);
 PG_FUNCTION_INFO_V1(amelia_end_lease);
-PG_FUNCTION_INFO_V1(amelia_free_slots);
-PG_FUNCTION_INFO_V1(amelia_free_all_slots);
 
 /*
  * Keys of the index on expires_at, for the leases that have run out or were
@@ -127,10 +126,10 @@ LeaseEnd(TimestampTz from, const Interval *lease)
 															  TimestampTzGetDatum(from),
 															  IntervalPGetDatum(lease)));
 
-	if (end <= from)
+	if (end <= from || TIMESTAMP_NOT_FINITE(end))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("lease must be longer than nothing: %s",
+				 errmsg("lease must be longer than nothing, and end: %s",
 						DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(lease))))));
 	return end;
 }
@@ -279,14 +278,17 @@ GiveLease(Leases *leases, const pg_uuid_t *workflow, const Lease *before, Lease 
 }
 
 /*
- * Change a locked lease's end, and free the slots that it holds.
+ * Change a locked lease's end, and free the slots that it holds. seen_at:
+ * when its worker was seen first; DT_NOBEGIN: that stays.
  */
 static void
-StopLease(Leases *leases, const pg_uuid_t *workflow, const Lease *lease,
-		  TimestampTz expires_at, bool given_back)
+StopLease(Leases *leases, const pg_uuid_t *workflow, TimestampTz expires_at, bool given_back,
+		  TimestampTz seen_at)
 {
 	RowEdit		edit = {0};
 
+	if (!TIMESTAMP_IS_NOBEGIN(seen_at))
+		EditColumn(&edit, leases->table, "seen_at", TimestampTzGetDatum(seen_at), false);
 	EditColumn(&edit, leases->table, "expires_at", TimestampTzGetDatum(expires_at), false);
 	EditColumn(&edit, leases->table, "given_back", BoolGetDatum(given_back), false);
 	EditColumn(&edit, leases->table, "starts_until", (Datum) 0, true);
@@ -295,10 +297,6 @@ StopLease(Leases *leases, const pg_uuid_t *workflow, const Lease *lease,
 	EditColumn(&edit, leases->table, "profile_slot", (Datum) 0, true);
 	UpdateRow(leases->table, leases->slot, &edit);
 	SayUnfenced(workflow);
-	if (lease->slot > 0)
-		FreeSlot(ALL_SLOTS, lease->slot, workflow);
-	if (lease->profile_slot > 0)
-		FreeSlot(ProfileScope(lease->profile), lease->profile_slot, workflow);
 }
 
 /*
@@ -333,7 +331,7 @@ FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except)
 		ExecMaterializeSlot(leases.slot);
 		if (LockRow(leases.table, leases.slot, latest, false) != TM_Ok)
 			continue;
-		StopLease(&leases, &workflow, &lease, lease.expires_at, lease.given_back);
+		StopLease(&leases, &workflow, lease.expires_at, lease.given_back, DT_NOBEGIN);
 		any = true;
 	}
 	index_endscan(scan);
@@ -356,12 +354,34 @@ EndLease(const pg_uuid_t *workflow)
 	OpenLeases(&leases);
 	if (FindLease(&leases, workflow, &lease) && !TIMESTAMP_IS_NOBEGIN(lease.expires_at) &&
 		LockLease(&leases, workflow, true, &lease))
-		StopLease(&leases, workflow, &lease, DT_NOBEGIN, false);
+		StopLease(&leases, workflow, DT_NOBEGIN, false, DT_NOBEGIN);
+	CloseLeases(&leases);
+}
+
+/*
+ * Raise 55000 unless the token's lease is in force, and end it with its
+ * attempt: CheckLease() and EndLease() at once.
+ */
+void
+FinishLease(const pg_uuid_t *workflow, int64 token)
+{
+	Leases		leases;
+	Lease		lease;
+	bool		found;
+	TimestampTz now;
+
+	OpenLeases(&leases);
+	found = LockLease(&leases, workflow, true, &lease);
+	now = GetCurrentTimestamp();
+	if (!found || !InForce(&lease, token, now))
+		RefuseLostLease(workflow, token, found, &lease);
+	StopLease(&leases, workflow, DT_NOBEGIN, false,
+			  TIMESTAMP_IS_NOBEGIN(lease.starts_until) ? DT_NOBEGIN : now);
 	CloseLeases(&leases);
 }
 
 /* The arguments that all functions of a lease begin with; NULL is refused. */
-static void
+void
 GetLeaseArguments(FunctionCallInfo fcinfo, pg_uuid_t **workflow, int64 *token)
 {
 	if (PG_ARGISNULL(0))
@@ -391,7 +411,8 @@ amelia_check_lease(PG_FUNCTION_ARGS)
 
 /*
  * heartbeat(workflow_id uuid, lease_token bigint, lease interval)
- * returns expires_at timestamptz, cancel_requested boolean
+ * returns expires_at timestamptz, cancel_requested boolean,
+ * budget_spent boolean, budget_message text
  *
  * Waits for no append, and for a claim only if that takes this very workflow
  * over.
@@ -399,7 +420,7 @@ amelia_check_lease(PG_FUNCTION_ARGS)
 Datum
 amelia_heartbeat(PG_FUNCTION_ARGS)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now;
 	pg_uuid_t  *workflow;
 	int64		token;
 	Leases		leases;
@@ -410,8 +431,11 @@ amelia_heartbeat(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 	ScanKeyData key;
 	TupleDesc	tupdesc;
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
+	Datum		values[4];
+	bool		nulls[4] = {false, false, false, false};
+	bool		no_profile;
+	Datum		profile;
+	char	   *spent;
 
 	GetLeaseArguments(fcinfo, &workflow, &token);
 	if (PG_ARGISNULL(2))
@@ -429,6 +453,8 @@ amelia_heartbeat(PG_FUNCTION_ARGS)
 
 	OpenLeases(&leases);
 	found = LockLease(&leases, workflow, true, &lease);
+	/* It may have run out while a claim had it locked, and freed its slots. */
+	now = GetCurrentTimestamp();
 	if (!found || !InForce(&lease, token, now))
 		RefuseLostLease(workflow, token, found, &lease);
 	NoteSeen(&leases, &lease, now, LeaseEnd(now, PG_GETARG_INTERVAL_P(2)));
@@ -436,6 +462,11 @@ amelia_heartbeat(PG_FUNCTION_ARGS)
 
 	values[0] = TimestampTzGetDatum(lease.expires_at);
 	values[1] = RowColumn(table, slot, "cancel_requested", &nulls[1]);
+	profile = RowColumn(table, slot, "profile_id", &no_profile);
+	spent = SpentBudgetOf(workflow, profile, !no_profile);
+	values[2] = BoolGetDatum(spent != NULL);
+	nulls[3] = spent == NULL;
+	values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(spent);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
 	table_close(table, NoLock);
@@ -460,7 +491,7 @@ amelia_give_back(PG_FUNCTION_ARGS)
 	CheckLease(workflow, token);
 	OpenLeases(&leases);
 	if (LockLease(&leases, workflow, true, &lease))
-		StopLease(&leases, workflow, &lease, GetCurrentTimestamp(), true);
+		StopLease(&leases, workflow, GetCurrentTimestamp(), true, DT_NOBEGIN);
 	CloseLeases(&leases);
 	PG_RETURN_VOID();
 }
@@ -480,56 +511,5 @@ amelia_end_lease(PG_FUNCTION_ARGS)
 	Datum		id = heap_getattr(data->tg_trigtuple, ColumnNumber(tupdesc, "id"), tupdesc, &is_null);
 
 	EndLease(DatumGetUUIDP(id));
-	return PointerGetDatum(NULL);
-}
-
-/*
- * free_slots() returns trigger
- *
- * A lease whose row goes, with its workflow or without, holds no slot.
- */
-Datum
-amelia_free_slots(PG_FUNCTION_ARGS)
-{
-	TriggerData *data = GetTriggerData(fcinfo, "free_slots",
-									   TRIGGER_EVENT_AFTER, TRIGGER_EVENT_DELETE, true);
-	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
-	HeapTuple	row = data->tg_trigtuple;
-	bool		is_null;
-	pg_uuid_t  *workflow = DatumGetUUIDP(heap_getattr(row, ColumnNumber(tupdesc, "workflow_id"),
-													  tupdesc, &is_null));
-	Datum		slot = heap_getattr(row, ColumnNumber(tupdesc, "slot"), tupdesc, &is_null);
-
-	if (!is_null)
-		FreeSlot(ALL_SLOTS, DatumGetInt32(slot), workflow);
-	slot = heap_getattr(row, ColumnNumber(tupdesc, "profile_slot"), tupdesc, &is_null);
-	if (!is_null)
-	{
-		Datum		profile = heap_getattr(row, ColumnNumber(tupdesc, "profile_id"), tupdesc, &is_null);
-
-		FreeSlot(ProfileScope(TextDatumGetCString(profile)), DatumGetInt32(slot), workflow);
-	}
-	return PointerGetDatum(NULL);
-}
-
-/*
- * free_all_slots() returns trigger
- *
- * Done with the rights of the tables' owner: whoever may truncate workflows
- * need not be able to write slots.
- */
-Datum
-amelia_free_all_slots(PG_FUNCTION_ARGS)
-{
-	OwnerContext before;
-	TriggerData *data = GetTriggerData(fcinfo, "free_all_slots", TRIGGER_EVENT_BEFORE,
-									   TRIGGER_EVENT_TRUNCATE, false);
-
-	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
-	SPI_connect();
-	if (SPI_execute("DELETE FROM amelia.workflow_slots", false, 0) != SPI_OK_DELETE)
-		elog(ERROR, "could not free the slots");
-	SPI_finish();
-	BecomeSelf(&before);
 	return PointerGetDatum(NULL);
 }

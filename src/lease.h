@@ -12,10 +12,6 @@
 
 #include "datatype/timestamp.h"
 
-/* Where a slot counts: over everything, or in one profile. */
-#define ALL_SLOTS "all"
-#define PROFILE_SLOTS "profile:"
-
 /* The leases, open; and one of them, in slot. */
 typedef struct Leases
 {
@@ -44,6 +40,8 @@ extern bool LockLease(Leases *leases, const pg_uuid_t *workflow, bool wait, Leas
 extern void InitExpiredKeys(ScanKey keys, TimestampTz now);
 extern bool FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except);
 extern void EndLease(const pg_uuid_t *workflow);
+extern void FinishLease(const pg_uuid_t *workflow, int64 token);
+extern void GetLeaseArguments(FunctionCallInfo fcinfo, pg_uuid_t **workflow, int64 *token);
 extern void UseLease(const pg_uuid_t *workflow, int64 token);
 extern void CheckLease(const pg_uuid_t *workflow, int64 token);
 extern void GiveLease(Leases *leases, const pg_uuid_t *workflow, const Lease *before, Lease *lease,
@@ -53,9 +51,8 @@ extern TimestampTz LeaseEnd(TimestampTz from, const Interval *lease);
 extern TimestampTz LeaseExpiry(const pg_uuid_t *workflow);
 
 /* slot.c */
-extern int32 TakeSlot(const char *scope, int32 limit, const pg_uuid_t *workflow);
-extern bool HasFreeSlot(const char *scope, int32 limit);
-extern void FreeSlot(const char *scope, int32 slot, const pg_uuid_t *workflow);
-extern char *ProfileScope(const char *profile);
+extern bool HasFreeSlot(const char *profile, int32 limit);
+extern int32 LockFreeSlot(const char *profile, int32 limit);
+extern void UnlockSlot(const char *profile, int32 slot);
 
 #endif							/* AMELIA_LEASE_H */

@@ -39,6 +39,7 @@
 #include "extension.h"
 #include "feed.h"
 #include "retention.h"
+#include "upkeep.h"
 #include "worker_state.h"
 
 /* How often a round looks again at what it has been through before. */
@@ -53,7 +54,9 @@ typedef struct Round
 	MemoryContext context;		/* errors are kept here */
 	ExtensionState extension;
 	char	   *problem;		/* with the schema, or NULL */
+	bool		may_begin;		/* there can be a round */
 	bool		thorough;
+	Upkeep	   *upkeep;
 	int			other_pid;		/* who runs one already */
 	RetentionRound *retention;	/* NULL: it was not begun */
 	bool		more;
@@ -254,7 +257,7 @@ DoStep(Round *round, RoundStep step)
 }
 
 /*
- * Look whether there can be a round, and begin it if so.
+ * Look whether there can be a round.
  */
 static void
 BeginRound(Round *round)
@@ -269,7 +272,56 @@ BeginRound(Round *round)
 		round->problem = MemoryContextStrdup(round->context, round->problem);
 		return;
 	}
-	round->retention = RetentionRoundBegin(true, round->thorough, &round->other_pid);
+	round->may_begin = true;
+}
+
+/*
+ * Whether nobody wants us gone.
+ */
+static bool
+MayGoOn(void)
+{
+	CHECK_FOR_INTERRUPTS();
+	/* Else it would keep the server from being started again: it never waits. */
+	if (!PostmasterIsAlive())
+		proc_exit(1);
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	return !ShutdownRequestPending && amelia_enabled;
+}
+
+static void
+DoUpkeepStep(Round *round)
+{
+	round->extension = LockExtension();
+	round->more = round->extension == EXTENSION_READY && UpkeepStep(round->upkeep);
+}
+
+/*
+ * Do what is to be done for usage and budgets.
+ */
+static void
+DoUpkeep(Round *round)
+{
+	round->upkeep = UpkeepBegin();
+	round->more = true;
+	while (round->more && MayGoOn())
+	{
+		if (!DoStep(round, DoUpkeepStep))
+			round->more = !ShutdownRequestPending && UpkeepFailed(round->upkeep);
+	}
+	UpkeepFree(round->upkeep);
+}
+
+static void
+BeginRetention(Round *round)
+{
+	round->extension = LockExtension();
+	if (round->extension == EXTENSION_READY)
+		round->retention = RetentionRoundBegin(true, round->thorough, &round->other_pid);
 }
 
 static void
@@ -298,17 +350,8 @@ static void
 DoBatches(Round *round)
 {
 	round->outcome = RETENTION_STOPPED;
-	while (!ShutdownRequestPending && amelia_enabled)
+	while (MayGoOn())
 	{
-		CHECK_FOR_INTERRUPTS();
-		/* Else it would keep the server from being started again: it never waits. */
-		if (!PostmasterIsAlive())
-			proc_exit(1);
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
 		if (DoStep(round, DoBatch))
 		{
 			if (round->more)
@@ -444,7 +487,12 @@ static void
 DoRound(Round *round)
 {
 	round->extension = EXTENSION_READY;
-	if (!amelia_enabled || !DoStep(round, BeginRound) || round->retention == NULL)
+	if (!amelia_enabled || !DoStep(round, BeginRound) || !round->may_begin)
+		return;
+	pgstat_report_activity(STATE_RUNNING, "usage");
+	DoUpkeep(round);
+	if (round->extension != EXTENSION_READY || !MayGoOn() ||
+		!DoStep(round, BeginRetention) || round->retention == NULL)
 		return;
 	pgstat_report_activity(STATE_RUNNING, "retention");
 	DoBatches(round);

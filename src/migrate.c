@@ -41,6 +41,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "budget.h"
 #include "scripts.h"
 
 PG_FUNCTION_INFO_V1(amelia_migrate);
@@ -85,6 +86,9 @@ RunScript(const Script *script)
 		int			result;
 
 		CHECK_FOR_INTERRUPTS();
+		/* An index cannot be replaced, and would take long to make anew. */
+		if (script->is_api && IndexIsThere(statement->stmt))
+			continue;
 		text = statement->stmt_len > 0 ?
 			pnstrdup(start, statement->stmt_len) : pstrdup(start);
 		for (; counted < start; counted++)
@@ -179,7 +183,7 @@ RunScripts(List *scripts, Oid schema, bool anew, StringInfo done)
 		NoteVersion(version);
 		appendStringInfo(done, "schema brought from version %d to %d", before, version);
 	}
-	if (version == before && !anew && ApiIsIntact(scripts))
+	if (version == before && !anew && ApiIsIntact(scripts) && BudgetsAreIntact())
 	{
 		appendStringInfo(done, "schema version %d is complete, nothing to do", version);
 		return;
@@ -192,6 +196,8 @@ RunScripts(List *scripts, Oid schema, bool anew, StringInfo done)
 		if (script->is_api)
 			RunScript(script);
 	}
+	if (HaveBudgets())
+		RunSql(budget_trigger, 0, NULL, NULL, false);
 	appendStringInfo(done, "%sfunctions, triggers and defaults made anew",
 					 done->len > 0 ? "; " : "");
 }
@@ -326,6 +332,7 @@ amelia_migrate(PG_FUNCTION_ARGS)
 	{
 		/* CREATE EXTENSION lets no NOTICE through while its script runs. */
 		SPI_finish();
+		WakeLauncherAtCommit();
 		ereport(INFO,
 				(errmsg("the tables of Amelia are left to the dump that is being restored"),
 				 errdetail("row_security was set in this session, as every dump does."),

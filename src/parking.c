@@ -173,6 +173,18 @@ LookAfterParked(Relation workflows, Relation active, TimestampTz now, bool at_on
 }
 
 /*
+ * A workflow has left a worktree: the first one that waits for it may come.
+ */
+void
+UnparkNext(Relation workflows, Datum worktree)
+{
+	Relation	index = OpenIndex("idx_workflows_parked", RowExclusiveLock);
+
+	UnparkFirst(workflows, index, worktree);
+	index_close(index, NoLock);
+}
+
+/*
  * unpark_next() returns trigger
  *
  * A workflow that is no longer active, or no longer waits, makes room in its
@@ -183,7 +195,6 @@ amelia_unpark_next(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	bool		is_delete = CALLED_AS_TRIGGER(fcinfo) && TRIGGER_FIRED_BY_DELETE(data->tg_event);
-	Relation	index;
 	bool		is_null;
 	Datum		worktree;
 
@@ -192,8 +203,6 @@ amelia_unpark_next(PG_FUNCTION_ARGS)
 	worktree = heap_getattr(data->tg_trigtuple,
 							ColumnNumber(RelationGetDescr(data->tg_relation), "worktree_path"),
 							RelationGetDescr(data->tg_relation), &is_null);
-	index = OpenIndex("idx_workflows_parked", RowExclusiveLock);
-	UnparkFirst(data->tg_relation, index, worktree);
-	index_close(index, NoLock);
+	UnparkNext(data->tg_relation, worktree);
 	return PointerGetDatum(NULL);
 }

@@ -15,6 +15,7 @@
 extern void Park(Relation workflows, TupleTableSlot *slot, Snapshot snapshot);
 extern bool WorktreeIsBusy(Relation workflows, Relation active, Datum worktree,
 						   TupleTableSlot *slot, bool *certain);
+extern void UnparkNext(Relation workflows, Datum worktree);
 extern bool LookAfterParked(Relation workflows, Relation active, TimestampTz now, bool at_once);
 
 #endif							/* AMELIA_PARKING_H */

@@ -52,12 +52,19 @@ TextLock(LockKind kind, const char *text)
 }
 
 /*
- * Open an index of ours by name; 55000 when it is not there.
+ * Open an index of ours by name; 55000 when it is not there, or of no use.
  */
 Relation
 OpenIndex(const char *name, LOCKMODE lock)
 {
-	return index_open(OurRelation(name), lock);
+	Relation	index = index_open(OurRelation(name), lock);
+
+	if (!index->rd_index->indisvalid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" is not valid", name),
+				 errhint("Drop it, and run SELECT amelia.migrate() as the owner of the tables.")));
+	return index;
 }
 
 /*
@@ -171,7 +178,7 @@ EditColumn(RowEdit *edit, Relation table, const char *name, Datum value, bool is
  * Put a row that was written into the table's indexes, an operator's too.
  */
 static void
-InsertIndexEntries(Relation table, TupleTableSlot *slot)
+InsertIndexEntries(Relation table, TupleTableSlot *slot, CompatUpdateIndexes indexes)
 {
 	EState	   *estate = CreateExecutorState();
 	ResultRelInfo *result = makeNode(ResultRelInfo);
@@ -179,7 +186,7 @@ InsertIndexEntries(Relation table, TupleTableSlot *slot)
 	InitResultRelInfo(result, table, 0, NULL, 0);
 	ExecOpenIndices(result, false);
 	if (result->ri_NumIndices > 0)
-		list_free(CompatInsertIndexTuples(result, slot, estate));
+		list_free(CompatInsertIndexTuples(result, slot, estate, indexes));
 	ExecCloseIndices(result);
 	FreeExecutorState(estate);
 }
@@ -203,20 +210,34 @@ InsertRow(Relation table, const RowEdit *row)
 	}
 	ExecStoreVirtualTuple(slot);
 	simple_table_tuple_insert(table, slot);
-	InsertIndexEntries(table, slot);
+	InsertIndexEntries(table, slot, COMPAT_ALL_INDEXES);
 	ExecDropSingleTupleTableSlot(slot);
 	CommandCounterIncrement();
 }
 
 /*
- * Change a row that is locked, in its latest version.
+ * Put what a slot holds in the place of a row that is locked, in its latest
+ * version.
+ */
+void
+ReplaceRow(Relation table, ItemPointer place, TupleTableSlot *changed)
+{
+	CompatUpdateIndexes update_indexes = COMPAT_NO_INDEXES;
+
+	simple_table_tuple_update(table, place, changed, SnapshotAny, &update_indexes);
+	if (update_indexes != COMPAT_NO_INDEXES)
+		InsertIndexEntries(table, changed, update_indexes);
+	CommandCounterIncrement();
+}
+
+/*
+ * Change some columns of a row that is locked, in its latest version.
  */
 void
 UpdateRow(Relation table, TupleTableSlot *slot, const RowEdit *edit)
 {
 	TupleTableSlot *changed = table_slot_create(table, NULL);
 	ItemPointerData place = slot->tts_tid;
-	CompatUpdateIndexes update_indexes = COMPAT_NO_INDEXES;
 
 	slot_getallattrs(slot);
 	ExecClearTuple(changed);
@@ -228,11 +249,8 @@ UpdateRow(Relation table, TupleTableSlot *slot, const RowEdit *edit)
 		changed->tts_isnull[edit->columns[i] - 1] = edit->nulls[i];
 	}
 	ExecStoreVirtualTuple(changed);
-	simple_table_tuple_update(table, &place, changed, SnapshotAny, &update_indexes);
-	if (update_indexes != COMPAT_NO_INDEXES)
-		InsertIndexEntries(table, changed);
+	ReplaceRow(table, &place, changed);
 	ExecDropSingleTupleTableSlot(changed);
-	CommandCounterIncrement();
 }
 
 /*

@@ -46,6 +46,7 @@ extern Datum RowColumn(Relation table, TupleTableSlot *slot, const char *name, b
 extern void EditColumn(RowEdit *edit, Relation table, const char *name, Datum value, bool is_null);
 extern void InsertRow(Relation table, const RowEdit *row);
 extern void DeleteRow(Relation table, TupleTableSlot *slot);
+extern void ReplaceRow(Relation table, ItemPointer place, TupleTableSlot *changed);
 extern void UpdateRow(Relation table, TupleTableSlot *slot, const RowEdit *edit);
 
 #endif							/* AMELIA_ROW_H */

@@ -5,19 +5,24 @@
  *	  is there.
  *
  *	  There is no list of the layer's objects beside the scripts that could
- *	  grow old: the scripts are parsed, and each function, view, trigger and
- *	  default that they make is looked for. A function counts as intact when
- *	  its body is the script's, which also tells an older layer, and a trigger
- *	  when it fires as the script's does.
+ *	  grow old: the scripts are parsed, and each function, view, trigger,
+ *	  index and default that they make is looked for. A function counts as
+ *	  intact when its body is the script's, which also tells an older layer,
+ *	  a trigger when it fires as the script's does, an index when it is like
+ *	  it in outline. The trigger that comes with the first budget is no
+ *	  statement of the layer, and looked for where there is one.
  *
  *-------------------------------------------------------------------------
  */
 #include "amelia.h"
 
 #include "access/htup_details.h"
+#include "access/genam.h"
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "funcapi.h"
@@ -31,6 +36,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "budget.h"
 #include "scripts.h"
 
 PG_FUNCTION_INFO_V1(amelia_api_objects);
@@ -136,9 +142,44 @@ TriggerIsIntact(Oid table, CreateTrigStmt *statement)
 			actual != NULL && strcmp(actual, function) == 0 &&
 			trigger->tgtype == type &&
 			(trigger->tgqual != NULL) == (statement->whenClause != NULL) &&
-			(trigger->tgoldtable != NULL) == (statement->transitionRels != NIL);
+			(trigger->tgoldtable != NULL || trigger->tgnewtable != NULL) ==
+			(statement->transitionRels != NIL);
 	}
 	relation_close(relation, AccessShareLock);
+	return intact;
+}
+
+/*
+ * Whether a statement makes an index of whose name there is something.
+ */
+bool
+IndexIsThere(Node *statement)
+{
+	return IsA(statement, IndexStmt) &&
+		OidIsValid(get_relname_relid(((IndexStmt *) statement)->idxname,
+									 get_namespace_oid(AMELIA_SCHEMA, false)));
+}
+
+/*
+ * Whether the table has the index, and that can be used as the one of the
+ * statement.
+ */
+static bool
+IndexIsIntact(Oid schema, Oid table, IndexStmt *statement)
+{
+	Oid			index = get_relname_relid(statement->idxname, schema);
+	Relation	relation;
+	bool		intact;
+
+	if (!OidIsValid(index) || get_rel_relkind(index) != RELKIND_INDEX)
+		return false;
+	relation = index_open(index, AccessShareLock);
+	intact = relation->rd_index->indrelid == table && relation->rd_index->indisvalid &&
+		relation->rd_index->indisunique == statement->unique &&
+		relation->rd_index->indnkeyatts == list_length(statement->indexParams) &&
+		heap_attisnull(relation->rd_indextuple, Anum_pg_index_indpred, NULL) ==
+		(statement->whereClause == NULL);
+	index_close(relation, AccessShareLock);
 	return intact;
 }
 
@@ -179,6 +220,14 @@ VisitStatement(Node *statement, Oid schema, ApiObjectVisitor visit, void *arg)
 
 		return visit("trigger", psprintf("%s on %s", trigger->trigname, table),
 					 TriggerIsIntact(get_relname_relid(table, schema), trigger), arg);
+	}
+	if (IsA(statement, IndexStmt))
+	{
+		IndexStmt  *index = (IndexStmt *) statement;
+
+		return visit("index", index->idxname,
+					 IndexIsIntact(schema, get_relname_relid(index->relation->relname, schema), index),
+					 arg);
 	}
 	if (IsA(statement, ViewStmt))
 	{
@@ -230,6 +279,19 @@ VisitApi(List *scripts, ApiObjectVisitor visit, void *arg)
 	}
 }
 
+/*
+ * Visit the trigger that comes with the first budget, where there is one. It
+ * does not come along when budgets are replicated, and maintenance does not
+ * need it. SPI must be connected.
+ */
+static void
+VisitBudgetTrigger(ApiObjectVisitor visit, void *arg)
+{
+	if (HaveBudgets())
+		VisitStatement(linitial_node(RawStmt, pg_parse_query(budget_trigger))->stmt,
+					   get_namespace_oid(AMELIA_SCHEMA, false), visit, arg);
+}
+
 static bool
 StopAtMissing(const char *kind, const char *object, bool intact, void *arg)
 {
@@ -246,6 +308,18 @@ ApiIsIntact(List *scripts)
 	bool		intact = true;
 
 	VisitApi(scripts, StopAtMissing, &intact);
+	return intact;
+}
+
+/*
+ * Whether the trigger is there that budgets need.
+ */
+bool
+BudgetsAreIntact(void)
+{
+	bool		intact = true;
+
+	VisitBudgetTrigger(StopAtMissing, &intact);
 	return intact;
 }
 
@@ -271,6 +345,7 @@ amelia_api_objects(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	VisitApi(ReadScripts(), PutRow, fcinfo->resultinfo);
+	VisitBudgetTrigger(PutRow, fcinfo->resultinfo);
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -8,6 +8,7 @@
 #ifndef AMELIA_SCRIPTS_H
 #define AMELIA_SCRIPTS_H
 
+#include "nodes/nodes.h"
 #include "nodes/pg_list.h"
 
 /* One row of amelia.scripts(). */
@@ -21,5 +22,7 @@ typedef struct Script
 
 extern List *ReadScripts(void);
 extern bool ApiIsIntact(List *scripts);
+extern bool IndexIsThere(Node *statement);
+extern bool BudgetsAreIntact(void);
 
 #endif							/* AMELIA_SCRIPTS_H */

@@ -268,6 +268,15 @@ LockLatest(const Allocator *allocator, Relation table, Datum parent, TupleTableS
 	return ROW_LOCKED;
 }
 
+/* The transaction that wrote a row. */
+static TransactionId
+RowWriter(TupleTableSlot *slot)
+{
+	bool		is_null;
+
+	return DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null));
+}
+
 /*
  * Lock the parent's row to the end of the transaction, and get its floor.
  * Returns false when there is no such parent.
@@ -287,6 +296,12 @@ LockParent(const Allocator *allocator, Relation table, Datum parent, int32 *floo
 	{
 		bool		found = FindParent(allocator, table, index, parent, SnapshotSelf, slot);
 
+		/* Nobody else can lock or change what we have written. */
+		if (found && TransactionIdIsCurrentTransactionId(RowWriter(slot)))
+		{
+			outcome = ROW_LOCKED;
+			break;
+		}
 		if (!found)
 		{
 			Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());

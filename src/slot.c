@@ -3,12 +3,13 @@
  * slot.c
  *	  The slots that limit how many workflows are held at the same time.
  *
- *	  A slot is a number from 1 to the limit, and taken while there is a row
- *	  of it. A claim looks for a number that has none, from a random one on,
- *	  and takes it under a lock on that number which nobody waits for: so the
- *	  limit holds exactly, and no claim waits for another. Far from the limit
- *	  the first number that it tries is free. Numbers are drawn from a range
- *	  a little wider than what is taken, which keeps the index narrow.
+ *	  A slot is a number from 1 to the limit, and taken while a lease has it;
+ *	  a unique index sees to it that only one does. A claim looks for a number
+ *	  that no lease has, from a random one on, and takes it under a lock on
+ *	  that number which nobody waits for: so the limit holds exactly, and no
+ *	  claim waits for another. Far from the limit the first number that it
+ *	  tries is free. Numbers are drawn from a range a little wider than what
+ *	  is taken, which keeps the index narrow.
  *
  *	  When the limit has been lowered, numbers above it may still be taken.
  *	  As long as any is, claims come one after the other, and count.
@@ -30,24 +31,29 @@
 /* Free numbers that there are at least in the range that is drawn from. */
 #define SPARE_SLOTS 32
 
+/* The slots of a limit: over everything, or of a profile. */
 typedef struct Slots
 {
 	Relation	table;
 	Relation	index;
 	TupleTableSlot *row;
-	const char *scope_text;
-	Datum		scope;
+	AttrNumber	number;			/* the column */
+	const char *profile;		/* NULL: over everything */
+	Datum		profile_key;
 	int32		limit;
 } Slots;
 
 static void
-OpenSlots(Slots *slots, const char *scope, int32 limit)
+OpenSlots(Slots *slots, const char *profile, int32 limit)
 {
-	slots->table = OpenTable("workflow_slots", RowExclusiveLock);
-	slots->index = OpenIndex("workflow_slots_pkey", RowExclusiveLock);
+	slots->table = OpenTable("workflow_leases", RowExclusiveLock);
+	slots->index = OpenIndex(profile == NULL ? "idx_workflow_leases_slot" :
+							 "idx_workflow_leases_profile_slot", RowExclusiveLock);
 	slots->row = table_slot_create(slots->table, NULL);
-	slots->scope_text = scope;
-	slots->scope = CStringGetTextDatum(scope);
+	slots->number = ColumnNumber(RelationGetDescr(slots->table),
+								 profile == NULL ? "slot" : "profile_slot");
+	slots->profile = profile;
+	slots->profile_key = profile == NULL ? (Datum) 0 : CStringGetTextDatum(profile);
 	slots->limit = limit;
 }
 
@@ -59,42 +65,38 @@ CloseSlots(Slots *slots)
 	table_close(slots->table, NoLock);
 }
 
-/*
- * The scope of a profile's slots.
- */
-char *
-ProfileScope(const char *profile)
-{
-	return psprintf(PROFILE_SLOTS "%s", profile);
-}
-
 /* The number of the row. */
 static int32
 SlotNumber(Slots *slots)
 {
 	bool		is_null;
 
-	return DatumGetInt32(RowColumn(slots->table, slots->row, "slot", &is_null));
+	return DatumGetInt32(slot_getattr(slots->row, slots->number, &is_null));
 }
 
 /* What a lock on a number is on. */
 static char *
-SlotLock(Slots *slots, int32 number)
+SlotLock(const char *profile, int32 number)
 {
-	return psprintf("%d %s", number, slots->scope_text);
+	return psprintf("%d%s%s", number, profile == NULL ? "" : " ", profile == NULL ? "" : profile);
 }
 
 /* Begin to read the numbers from one to another. */
 static IndexScanDesc
 ScanSlots(Slots *slots, int32 from, int32 to, Snapshot snapshot)
 {
-	IndexScanDesc scan = CompatBeginIndexScan(slots->table, slots->index, snapshot, 3);
 	ScanKeyData keys[3];
+	int			count = 0;
+	AttrNumber	column = 1;
+	IndexScanDesc scan;
 
-	InitTextKey(&keys[0], 1, slots->index, BTEqualStrategyNumber, F_TEXTEQ, slots->scope);
-	InitKey(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT4GE, Int32GetDatum(from));
-	InitKey(&keys[2], 2, BTLessEqualStrategyNumber, F_INT4LE, Int32GetDatum(to));
-	index_rescan(scan, keys, lengthof(keys), NULL, 0);
+	if (slots->profile != NULL)
+		InitTextKey(&keys[count++], column++, slots->index, BTEqualStrategyNumber, F_TEXTEQ,
+					slots->profile_key);
+	InitKey(&keys[count++], column, BTGreaterEqualStrategyNumber, F_INT4GE, Int32GetDatum(from));
+	InitKey(&keys[count++], column, BTLessEqualStrategyNumber, F_INT4LE, Int32GetDatum(to));
+	scan = CompatBeginIndexScan(slots->table, slots->index, snapshot, count);
+	index_rescan(scan, keys, count, NULL, 0);
 	return scan;
 }
 
@@ -116,8 +118,8 @@ HighestSlot(Slots *slots)
 }
 
 /*
- * Whether a number is taken: those that somebody takes or frees and has not
- * committed are.
+ * Whether a number is taken: it is while who takes or frees it has not
+ * committed.
  */
 static bool
 IsTaken(Slots *slots, int32 number)
@@ -131,6 +133,22 @@ IsTaken(Slots *slots, int32 number)
 	found = index_getnext_slot(scan, ForwardScanDirection, slots->row);
 	index_endscan(scan);
 	return found;
+}
+
+/*
+ * Lock a number and return it, if nobody else has; otherwise 0.
+ */
+static int32
+LockNumber(Slots *slots, int32 number)
+{
+	char	   *lock = SlotLock(slots->profile, number);
+
+	if (!TryLockText(LOCK_SLOT, lock))
+		return 0;
+	if (!IsTaken(slots, number))
+		return number;
+	UnlockText(LOCK_SLOT, lock);
+	return 0;
 }
 
 /*
@@ -175,15 +193,7 @@ FindFree(Slots *slots, int32 from, int32 to, bool lock)
 		for (; number < taken && found == 0; number++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			if (!lock)
-				found = number;
-			else if (TryLockText(LOCK_SLOT, SlotLock(slots, number)))
-			{
-				if (!IsTaken(slots, number))
-					found = number;
-				else
-					UnlockText(LOCK_SLOT, SlotLock(slots, number));
-			}
+			found = lock ? LockNumber(slots, number) : number;
 		}
 		number = Max(number, taken + 1);
 	}
@@ -205,12 +215,14 @@ SearchSlots(Slots *slots, bool lock)
 
 	if (highest > slots->limit)
 	{
-		if (lock && !TryLockText(LOCK_SLOT, SlotLock(slots, 0)))
+		if (lock && !TryLockText(LOCK_SLOT, SlotLock(slots->profile, 0)))
 			return 0;
 		if (CountTaken(slots) >= slots->limit)
 			return 0;
 	}
-	found = FindFree(slots, start, top, lock);
+	found = lock ? LockNumber(slots, start) : 0;
+	if (found == 0)
+		found = FindFree(slots, start, top, lock);
 	if (found == 0)
 		found = FindFree(slots, 1, start - 1, lock);
 	if (found == 0)
@@ -219,64 +231,42 @@ SearchSlots(Slots *slots, bool lock)
 }
 
 /*
- * Whether a slot is free; without locking anything.
+ * Whether a slot is free, of a profile's or, with NULL, over everything;
+ * without locking anything.
  */
 bool
-HasFreeSlot(const char *scope, int32 limit)
+HasFreeSlot(const char *profile, int32 limit)
 {
 	Slots		slots;
 	bool		found;
 
-	OpenSlots(&slots, scope, limit);
+	OpenSlots(&slots, profile, limit);
 	found = SearchSlots(&slots, false) > 0;
 	CloseSlots(&slots);
 	return found;
 }
 
 /*
- * Take a slot for a workflow. Returns its number, 0 when all are taken or
- * looked at by others.
+ * Find a free slot and lock its number: the caller's is the only lease that
+ * may have it. Returns 0 when all are taken or looked at by others.
  */
 int32
-TakeSlot(const char *scope, int32 limit, const pg_uuid_t *workflow)
+LockFreeSlot(const char *profile, int32 limit)
 {
 	Slots		slots;
 	int32		found;
 
-	OpenSlots(&slots, scope, limit);
+	OpenSlots(&slots, profile, limit);
 	found = SearchSlots(&slots, true);
-	if (found > 0)
-	{
-		RowEdit		row = {0};
-
-		EditColumn(&row, slots.table, "scope", slots.scope, false);
-		EditColumn(&row, slots.table, "slot", Int32GetDatum(found), false);
-		EditColumn(&row, slots.table, "workflow_id", UUIDPGetDatum(workflow), false);
-		InsertRow(slots.table, &row);
-	}
 	CloseSlots(&slots);
 	return found;
 }
 
 /*
- * Free a slot, if the workflow still holds it.
+ * Give back what LockFreeSlot() found, and no lease has got.
  */
 void
-FreeSlot(const char *scope, int32 slot, const pg_uuid_t *workflow)
+UnlockSlot(const char *profile, int32 slot)
 {
-	Slots		slots;
-	ScanKeyData keys[2];
-
-	OpenSlots(&slots, scope, slot);
-	InitTextKey(&keys[0], 1, slots.index, BTEqualStrategyNumber, F_TEXTEQ, slots.scope);
-	InitKey(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(slot));
-	if (FindLatestRow(slots.table, slots.index, keys, lengthof(keys), slots.row))
-	{
-		bool		is_null;
-		Datum		holder = RowColumn(slots.table, slots.row, "workflow_id", &is_null);
-
-		if (memcmp(DatumGetUUIDP(holder), workflow, sizeof(pg_uuid_t)) == 0)
-			DeleteRow(slots.table, slots.row);
-	}
-	CloseSlots(&slots);
+	UnlockText(LOCK_SLOT, SlotLock(profile, slot));
 }

@@ -4,8 +4,8 @@
  *	  Workflows whose lease ran out or was given back, and the limits that
  *	  claims keep.
  *
- *	  There are no more such workflows than may be held at the same time, so
- *	  a claim looks at all of them, and at none when all is well.
+ *	  When all is well there are none. A claim looks at those that it finds
+ *	  only as long as it has not taken one.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,6 +15,8 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -22,6 +24,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+
+/* Leases that are put into the order of claims at a time. */
+#define LOST_AT_A_TIME 100
 
 /* What holds while server_settings has no row. */
 #define DEFAULT_MAX_CONCURRENT 5
@@ -37,88 +42,83 @@ FindWorkflow(ClaimSearch *search, Relation pkey, const pg_uuid_t *id, TupleTable
 	return FindRow(search->workflows, pkey, &key, 1, search->snapshot, slot);
 }
 
-/* A text column of the row in a slot; NULL counts as empty. */
-static text *
-TextColumn(ClaimSearch *search, TupleTableSlot *slot, ClaimColumn column)
-{
-	bool		is_null;
-	Datum		value = slot_getattr(slot, search->columns[column], &is_null);
-
-	return is_null ? cstring_to_text("") : DatumGetTextPP(value);
-}
-
-static bool
-TextIs(const text *value, const char *data, size_t length)
-{
-	return VARSIZE_ANY_EXHDR(value) == length && memcmp(VARDATA_ANY(value), data, length) == 0;
-}
-
-/* Whether the workflow in a slot can be taken over by the caller. */
-static bool
-IsWanted(ClaimSearch *search, TupleTableSlot *slot)
-{
-	text	   *type = TextColumn(search, slot, COLUMN_TYPE);
-	bool		wanted = search->types == NULL;
-
-	if (!TextIs(TextColumn(search, slot, COLUMN_STATUS), "in_progress", strlen("in_progress")))
-		return false;
-	for (int i = 0; i < search->type_count; i++)
-	{
-		text	   *given = DatumGetTextPP(search->types[i]);
-
-		wanted = wanted || TextIs(type, VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given));
-	}
-	return wanted &&
-		(search->profile == NULL ||
-		 TextIs(TextColumn(search, slot, COLUMN_PROFILE),
-				VARDATA_ANY(search->profile), VARSIZE_ANY_EXHDR(search->profile)));
-}
-
 static int
 CompareLost(const ListCell *a, const ListCell *b)
 {
-	return ClaimsBefore(&((LostLease *) lfirst(a))->key, &((LostLease *) lfirst(b))->key) ? -1 : 1;
+	return ClaimsBefore(lfirst(a), lfirst(b)) ? -1 : 1;
 }
 
 /*
- * The workflows in progress whose lease ran out or was given back, and that
- * the caller may take, in the order of claims.
+ * Begin to look at the leases that ran out or were given back.
+ */
+void
+BeginLostLeases(ClaimSearch *search, LostLeases *lost)
+{
+	ScanKeyData keys[2];
+
+	lost->leases = OpenTable("workflow_leases", RowExclusiveLock);
+	lost->index = OpenIndex("idx_workflow_leases_expires_at", RowExclusiveLock);
+	lost->slot = table_slot_create(lost->leases, NULL);
+	lost->workflow_column = ColumnOfType(RelationGetDescr(lost->leases), "workflow_id", UUIDOID);
+	lost->scan = CompatBeginIndexScan(lost->leases, lost->index, search->snapshot, lengthof(keys));
+	InitExpiredKeys(keys, search->now);
+	index_rescan(lost->scan, keys, lengthof(keys), NULL, 0);
+	lost->is_done = false;
+}
+
+/*
+ * Stop looking at them.
+ */
+void
+EndLostLeases(LostLeases *lost)
+{
+	index_endscan(lost->scan);
+	ExecDropSingleTupleTableSlot(lost->slot);
+	index_close(lost->index, NoLock);
+	table_close(lost->leases, NoLock);
+}
+
+/*
+ * The next ones, of workflows in progress that the caller may take, in the
+ * order of claims. They are looked at some at a time, those that ran out first
+ * before others: when all workers have died at once there are many.
  */
 List *
-FindLostLeases(ClaimSearch *search)
+NextLostLeases(ClaimSearch *search, LostLeases *lost)
 {
-	Relation	leases = OpenTable("workflow_leases", RowExclusiveLock);
-	Relation	index = OpenIndex("idx_workflow_leases_expires_at", RowExclusiveLock);
-	Relation	pkey = OpenIndex("workflows_pkey", RowExclusiveLock);
-	TupleTableSlot *slot = table_slot_create(leases, NULL);
-	IndexScanDesc scan;
-	ScanKeyData keys[2];
-	List	   *lost = NIL;
+	List	   *found = NIL;
+	Relation	pkey;
 
-	scan = CompatBeginIndexScan(leases, index, search->snapshot, lengthof(keys));
-	InitExpiredKeys(keys, search->now);
-	index_rescan(scan, keys, lengthof(keys), NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, slot))
+	if (lost->is_done)
+		return NIL;
+	pkey = OpenIndex("workflows_pkey", RowExclusiveLock);
+	while (list_length(found) < LOST_AT_A_TIME)
 	{
 		bool		is_null;
-		pg_uuid_t  *workflow = DatumGetUUIDP(RowColumn(leases, slot, "workflow_id", &is_null));
+		pg_uuid_t  *workflow;
 
-		if (FindWorkflow(search, pkey, workflow, search->other) && IsWanted(search, search->other))
+		CHECK_FOR_INTERRUPTS();
+		if (!index_getnext_slot(lost->scan, ForwardScanDirection, lost->slot))
 		{
-			LostLease  *one = palloc(sizeof(LostLease));
+			lost->is_done = true;
+			break;
+		}
+		workflow = DatumGetUUIDP(slot_getattr(lost->slot, lost->workflow_column, &is_null));
+		if (FindWorkflow(search, pkey, workflow, search->other) &&
+			StatusIs(search, search->other, "in_progress") &&
+			IsWanted(search, QueueText(search, search->other, COLUMN_TYPE),
+					 QueueText(search, search->other, COLUMN_PROFILE), workflow))
+		{
+			ClaimKey   *key = palloc(sizeof(ClaimKey));
 
-			ReadClaimKey(search, search->other, &one->key);
-			lost = lappend(lost, one);
+			ReadClaimKey(search, search->other, key);
+			found = lappend(found, key);
 		}
 		ExecClearTuple(search->other);
 	}
-	index_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
 	index_close(pkey, NoLock);
-	index_close(index, NoLock);
-	table_close(leases, NoLock);
-	list_sort(lost, CompareLost);
-	return lost;
+	list_sort(found, CompareLost);
+	return found;
 }
 
 /*
@@ -126,10 +126,10 @@ FindLostLeases(ClaimSearch *search)
  * An append in flight is somebody who does: it is let finish.
  */
 bool
-TryLostLease(ClaimSearch *search, const LostLease *lost, Candidate *candidate)
+TryLostLease(ClaimSearch *search, const ClaimKey *lost, Candidate *candidate)
 {
 	Relation	pkey = OpenIndex("workflows_pkey", RowExclusiveLock);
-	bool		found = FindWorkflow(search, pkey, &lost->key.id, search->other);
+	bool		found = FindWorkflow(search, pkey, &lost->id, search->other);
 	TM_Result	result;
 	Leases		leases;
 	Lease		lease;
@@ -139,29 +139,22 @@ TryLostLease(ClaimSearch *search, const LostLease *lost, Candidate *candidate)
 	if (!found)
 		return false;
 	ExecMaterializeSlot(search->other);
-	profile = (text *) pg_detoast_datum_copy((struct varlena *) TextColumn(search, search->other, COLUMN_PROFILE));
+	profile = (text *) pg_detoast_datum_copy((struct varlena *) QueueText(search, search->other, COLUMN_PROFILE));
 	candidate->profile_limit = ProfileLimit(profile);
 	OpenLeases(&leases);
 	/* Its slot is kept; if that was given away, there must be another. */
-	found = FindLease(&leases, &lost->key.id, &lease) && lease.expires_at <= search->now &&
+	found = FindLease(&leases, &lost->id, &lease) && lease.expires_at <= search->now &&
 		(candidate->profile_limit == 0 || lease.profile_slot > 0 ||
-		 HasFreeSlot(ProfileScope(text_to_cstring(profile)), candidate->profile_limit));
+		 HasFreeSlot(text_to_cstring(profile), candidate->profile_limit));
 	result = found ? LockRow(search->workflows, search->other, search->snapshot, false) : TM_Deleted;
 	search->changed = search->changed || result == TM_Updated;
-	found = result == TM_Ok && LockLease(&leases, &lost->key.id, false, &lease) &&
+	found = result == TM_Ok && LockLease(&leases, &lost->id, false, &lease) &&
 		lease.expires_at <= search->now && !TIMESTAMP_IS_NOBEGIN(lease.expires_at);
 	if (found)
-	{
-		candidate->id = lost->key.id;
-		candidate->status = text_to_cstring(TextColumn(search, search->other, COLUMN_STATUS));
-		candidate->profile = VARSIZE_ANY_EXHDR(profile) == 0 ? NULL : text_to_cstring(profile);
-		candidate->failures = DatumGetInt32(slot_getattr(search->other, search->columns[COLUMN_FAILURES], &found));
-		candidate->max_failures = DatumGetInt32(slot_getattr(search->other, search->columns[COLUMN_MAX_FAILURES], &found));
-		candidate->cancel_requested = DatumGetBool(slot_getattr(search->other, search->columns[COLUMN_CANCEL_REQUESTED], &found));
-		found = true;
-	}
+		ReadCandidate(search, search->other, candidate);
 	CloseLeases(&leases);
-	ExecClearTuple(search->other);
+	if (!found)
+		ExecClearTuple(search->other);
 	return found;
 }
 

@@ -4,25 +4,33 @@
  *	  What agents used and cost over a range of days: summary, trend, by
  *	  model, agent and profile.
  *
- *	  Each answer is one SQL statement, and so one snapshot: a day that is
- *	  closed and has no mark (usage_close.c) is taken from its sums, any
- *	  other from token_usage and usage_history. The days to read row by row
- *	  are put together to ranges, which the indexes on time serve. What
- *	  counts workflows or goes by profile reads usage_workflow_days, the rest
- *	  the few rows of usage_day_sums. How a workflow ended and which profile
- *	  it has is looked up by its id, in workflows or in workflow_history if it
- *	  was deleted, so no sum has to follow when that changes.
+ *	  An answer takes one or two SQL statements with the same snapshot, the
+ *	  caller's: a day that is closed and has no mark (usage_close.c) is taken
+ *	  from its sums, any other from token_usage and kept_usage. The days to
+ *	  read row by row are put together to ranges, which the indexes on time
+ *	  serve. Costs come from the few rows of usage_day_sums, distinct workflows
+ *	  from arrays (usage_count.c), and what goes by profile from the sums of
+ *	  each workflow. How a workflow ended and which profile it has is looked up
+ *	  by its id, in workflows or in workflow_history if it was deleted, so no
+ *	  sum has to follow when that changes.
  *
  *	  The plans are made once and without looking at the dates: the time to
- *	  plan would show.
+ *	  plan would show. They outlive the sizes of the tables that they were made
+ *	  for, so the functions have enable_seqscan off.
  *
  *-------------------------------------------------------------------------
  */
 #include "usage.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#include "usage_query.h"
 
 PG_FUNCTION_INFO_V1(amelia_usage_summary);
 PG_FUNCTION_INFO_V1(amelia_usage_trend);
@@ -44,96 +52,66 @@ enum
 	USAGE_PARAMS
 };
 
-#define START_OF(day) "(" day ")::timestamp AT TIME ZONE 'UTC'"
+/* A function's queries: sums, and workflows to count. */
+typedef struct UsageQuery
+{
+	const char *sums;
+	const char *workflows;
+} UsageQuery;
 
-/*
- * closed: the days to take from the sums. gap: what lies between them. live:
- * the rows of the gaps.
- */
-#define USAGE \
-	"WITH closed AS MATERIALIZED (SELECT d.day, d.workflows FROM amelia.usage_days AS d" \
-	" WHERE d.state = 'closed' AND d.day BETWEEN $1 AND $2" \
-	" AND NOT EXISTS (SELECT FROM amelia.usage_dirty_days AS m WHERE m.day = d.day))," \
-	" gap AS MATERIALIZED (SELECT g.first, g.until" \
-	" FROM (SELECT COALESCE(lag(e.day) OVER (ORDER BY e.day) + 1, $1), e.day" \
-	" FROM (SELECT c.day FROM closed AS c UNION ALL SELECT $2 + 1) AS e (day)) AS g (first, until)" \
-	" WHERE g.first < g.until)," \
-	" live AS (SELECT (u.\"timestamp\" AT TIME ZONE 'UTC')::date AS day, u.workflow_id, u.agent," \
-	" u.model, u.cost_usd, u.input_tokens::bigint + u.output_tokens AS tokens, u.duration_ms::bigint" \
-	" FROM gap AS g CROSS JOIN LATERAL (SELECT t.* FROM amelia.token_usage AS t" \
-	" WHERE t.\"timestamp\" >= " START_OF("g.first") \
-	" AND t.\"timestamp\" < " START_OF("g.until") " OFFSET 0) AS u" \
-	" UNION ALL" \
-	" SELECT h.day, h.workflow_id, h.agent, h.model, h.cost_usd, h.input_tokens + h.output_tokens," \
-	" h.duration_ms FROM gap AS g CROSS JOIN LATERAL (SELECT t.* FROM amelia.usage_history AS t" \
-	" WHERE t.day >= g.first AND t.day < g.until OFFSET 0) AS h)"
+typedef struct UsagePlan
+{
+	SPIPlanPtr	sums;
+	SPIPlanPtr	workflows;
+} UsagePlan;
 
-#define SUM_COLUMNS(t) \
-	t ".day, " t ".agent, " t ".model, " t ".cost_usd, " t ".tokens, " t ".duration_ms"
-#define STORED_COLUMNS(t) \
-	t ".agent, " t ".model, " t ".cost_usd, " t ".input_tokens + " t ".output_tokens," \
-	" " t ".duration_ms"
-
-/* All usage, without the workflows: few rows. */
-#define SUMS \
-	"(SELECT c.day, " STORED_COLUMNS("s") " FROM closed AS c" \
-	" JOIN amelia.usage_day_sums AS s ON s.day = c.day AND s.day BETWEEN $1 AND $2" \
-	" UNION ALL SELECT " SUM_COLUMNS("l") " FROM live AS l)" \
-	" AS p (day, agent, model, cost_usd, tokens, duration_ms)"
-
-/* All usage by workflow. */
-#define WORKFLOW_SUMS \
-	"(SELECT c.day, s.workflow_id, " STORED_COLUMNS("s") " FROM closed AS c" \
-	" JOIN amelia.usage_workflow_days AS s ON s.day = c.day AND s.day BETWEEN $1 AND $2" \
-	" UNION ALL SELECT l.day, l.workflow_id, l.agent, l.model, l.cost_usd, l.tokens, l.duration_ms" \
-	" FROM live AS l)" \
-	" AS p (day, workflow_id, agent, model, cost_usd, tokens, duration_ms)"
-
-/* How workflows ended, and their profiles; those that came back are not history. */
-#define WORKFLOWS \
-	"(SELECT w.id, w.status, w.profile_id, w.completed_at FROM amelia.workflows AS w" \
-	" UNION ALL SELECT h.workflow_id, h.status, h.profile_id, h.completed_at" \
-	" FROM amelia.workflow_history AS h" \
-	" WHERE NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = h.workflow_id))" \
-	" AS k (id, status, profile_id, completed_at)"
+typedef struct UsageParams
+{
+	Datum		values[USAGE_PARAMS];
+	char		nulls[USAGE_PARAMS];
+	DateADT		first;
+	DateADT		last;
+} UsageParams;
 
 /* Usage by workflow of one profile. */
 #define PROFILE_SUMS \
 	"(SELECT p.* FROM " WORKFLOW_SUMS \
 	" WHERE p.workflow_id IN (SELECT k.id FROM " WORKFLOWS " WHERE k.profile_id = $4)) AS p"
 
-#define ENDED \
-	"SELECT count(*) AS finished, count(*) FILTER (WHERE e.status = 'completed') AS successful" \
-	" FROM (SELECT w.status, w.profile_id FROM amelia.workflows AS w" \
-	" WHERE w.status IN ('completed', 'failed', 'cancelled')" \
-	" AND w.completed_at >= " START_OF("$3") " AND w.completed_at < " START_OF("$2 + 1") \
-	" UNION ALL SELECT h.status, h.profile_id FROM amelia.workflow_history AS h" \
-	" WHERE h.status IN ('completed', 'failed', 'cancelled')" \
-	" AND h.completed_at >= " START_OF("$3") " AND h.completed_at < " START_OF("$2 + 1") \
-	" AND NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = h.workflow_id)) AS e"
+#define ENDED_IN_RANGE(t) \
+	t ".status IN ('completed', 'failed', 'cancelled')" \
+	" AND " t ".completed_at >= " START_OF("$3") " AND " t ".completed_at < " START_OF("$2 + 1")
 
-#define SUMMARY(sums, used, ended) \
+#define ENDED(condition) \
+	"(SELECT sum(f.finished)::bigint AS finished, sum(f.successful)::bigint AS successful" \
+	" FROM (SELECT count(*), count(*) FILTER (WHERE w.status = 'completed')" \
+	" FROM amelia.workflows AS w WHERE " ENDED_IN_RANGE("w") condition("w") \
+	" UNION ALL SELECT count(*), count(*) FILTER (WHERE h.status = 'completed')" \
+	" FROM amelia.workflow_history AS h WHERE " ENDED_IN_RANGE("h") condition("h") \
+	" AND NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = h.workflow_id))" \
+	" AS f (finished, successful)) AS e"
+
+#define OF_ALL(t) ""
+#define OF_PROFILE(t) " AND " t ".profile_id = $4"
+
+/* The workflows themselves are counted apart. */
+#define SUMMARY(sums, condition) \
 	USAGE \
-	" SELECT s.cost, u.workflows, s.tokens, s.duration, s.previous, e.finished, e.successful," \
+	" SELECT s.cost, NULL::bigint, s.tokens, s.duration, s.previous, e.finished, e.successful," \
 	" COALESCE(e.successful::numeric / NULLIF(e.finished, 0), 0)" \
 	" FROM (SELECT COALESCE(sum(p.cost_usd) FILTER (WHERE p.day >= $3), 0) AS cost," \
 	" COALESCE(sum(p.tokens) FILTER (WHERE p.day >= $3), 0)::bigint AS tokens," \
 	" COALESCE(sum(p.duration_ms) FILTER (WHERE p.day >= $3), 0)::bigint AS duration," \
 	" COALESCE(sum(p.cost_usd) FILTER (WHERE p.day < $3), 0) AS previous" \
-	" FROM " sums ") AS s," \
-	" (SELECT count(*) AS workflows FROM (" used ") AS d) AS u," \
-	" (" ended ") AS e"
+	" FROM " sums ") AS s, " ENDED(condition)
 
-static const char *const summary_query =
-	SUMMARY(SUMS,
-			"SELECT i.id FROM closed AS c JOIN amelia.usage_days AS d ON d.day = c.day,"
-			" unnest(d.workflow_ids) AS i (id) WHERE c.day >= $3"
-			" UNION SELECT l.workflow_id FROM live AS l WHERE l.day >= $3",
-			ENDED);
-static const char *const profile_summary_query =
-	SUMMARY(PROFILE_SUMS,
-			"SELECT DISTINCT p.workflow_id FROM " PROFILE_SUMS " WHERE p.day >= $3",
-			ENDED " WHERE e.profile_id = $4");
+static const UsageQuery summary_queries[] = {
+	{SUMMARY(SUMS, OF_ALL),
+		USAGE " SELECT NULL::text, d.workflow_ids FROM closed AS c JOIN amelia.usage_days AS d ON d.day = c.day"
+		" WHERE c.day >= $3 UNION ALL SELECT NULL, array_agg(l.workflow_id) FROM live AS l WHERE l.day >= $3"},
+	{SUMMARY(PROFILE_SUMS, OF_PROFILE),
+		USAGE " SELECT NULL::text, array_agg(p.workflow_id) FROM " PROFILE_SUMS " WHERE p.day >= $3"}
+};
 
 /* A day's workflows are counted when it is closed. */
 static const char *const trend_query =
@@ -157,49 +135,45 @@ static const char *const bucket_trend_query = BUCKET_TREND(WORKFLOW_SUMS);
 static const char *const profile_trend_query = BUCKET_TREND(PROFILE_SUMS);
 
 /*
- * By a key: pair has each key's workflows, part its sums by day. The trend is
- * put together from all days of the range, so that the empty ones are 0.
+ * By a key: its sums, and the cost of each day that has any.
  */
-#define BY_KEY(key, sums, pairs) \
-	USAGE ", part AS (SELECT " key " AS key, p.day, sum(p.cost_usd) AS cost, sum(p.tokens) AS tokens" \
-	" FROM " sums " GROUP BY 1, 2)," \
-	" total AS (SELECT t.key, sum(t.cost) AS cost, sum(t.tokens)::bigint AS tokens" \
-	" FROM part AS t GROUP BY t.key)," \
-	" trend AS (SELECT t.key, array_agg(COALESCE(d.cost, 0) ORDER BY g.day) AS trend" \
-	" FROM total AS t CROSS JOIN (SELECT $1 + n FROM generate_series(0, $2 - $1) AS n) AS g (day)" \
-	" LEFT JOIN part AS d ON d.key IS NOT DISTINCT FROM t.key AND d.day = g.day GROUP BY t.key)," \
-	" counted AS (SELECT q.key, count(*) AS workflows," \
-	" count(*) FILTER (WHERE q.status = 'completed') AS successful" \
-	" FROM (" pairs ") AS q (key, status) GROUP BY q.key)" \
-	" SELECT t.key, n.workflows, t.tokens, t.cost, r.trend, n.successful," \
-	" round(n.successful::numeric / n.workflows, 4)" \
-	" FROM total AS t JOIN trend AS r ON r.key IS NOT DISTINCT FROM t.key" \
-	" JOIN counted AS n ON n.key IS NOT DISTINCT FROM t.key" \
-	" ORDER BY t.cost DESC, t.key"
+#define BY_KEY(key, sums) \
+	USAGE " SELECT t.key, sum(t.tokens)::bigint, sum(t.cost)," \
+	" array_agg(t.day ORDER BY t.day), array_agg(t.cost ORDER BY t.day)" \
+	" FROM (SELECT " key ", p.day, sum(p.cost_usd), sum(p.tokens) FROM " sums " GROUP BY 1, 2)" \
+	" AS t (key, day, cost, tokens) GROUP BY t.key ORDER BY 3 DESC, 1"
 
-#define PAIRS(column, sums) \
-	"SELECT x.key, COALESCE(w.status, h.status)" \
-	" FROM (SELECT DISTINCT p." column ", p.workflow_id FROM " sums ") AS x (key, workflow_id)" \
-	" LEFT JOIN amelia.workflows AS w ON w.id = x.workflow_id" \
-	" LEFT JOIN amelia.workflow_history AS h ON h.workflow_id = x.workflow_id"
+/* The workflows of each key, in arrays. */
+#define DAY_WORKFLOWS(kind) \
+	USAGE " SELECT s.name, s.workflow_ids FROM closed AS c" \
+	" JOIN amelia.usage_day_workflows AS s ON s.day = c.day AND s.kind = '" kind "'" \
+	" UNION ALL SELECT l." kind ", array_agg(l.workflow_id) FROM live AS l GROUP BY 1"
 
-/* Sums by workflow, with the profile of each. */
+#define WORKFLOWS_BY(key, sums) \
+	USAGE " SELECT " key ", array_agg(p.workflow_id) FROM " sums " GROUP BY 1"
+
+/* The sums of each workflow on each day, with its profile. */
 #define WITH_PROFILE \
-	"(SELECT v.*, k.profile_id FROM (SELECT p.day, p.workflow_id, sum(p.cost_usd), sum(p.tokens)" \
-	" FROM " WORKFLOW_SUMS " GROUP BY p.day, p.workflow_id) AS v (day, workflow_id, cost_usd, tokens)" \
+	"(SELECT v.day, v.workflow_id, v.cost_usd, v.tokens, k.profile_id FROM (" \
+	"SELECT c.day, n.workflow_id, n.cost_usd, n.tokens FROM closed AS c" \
+	" JOIN amelia.usage_days AS d ON d.day = c.day," \
+	" unnest(d.workflow_ids, d.workflow_costs, d.workflow_tokens) AS n (workflow_id, cost_usd, tokens)" \
+	" UNION ALL SELECT l.day, l.workflow_id, l.cost_usd, l.tokens FROM live AS l)" \
+	" AS v (day, workflow_id, cost_usd, tokens)" \
 	" LEFT JOIN " WORKFLOWS " ON k.id = v.workflow_id" \
 	" WHERE $4 IS NULL OR k.profile_id = $4) AS p"
 
-static const char *const model_query =
-	BY_KEY("p.model", SUMS, PAIRS("model", WORKFLOW_SUMS));
-static const char *const profile_model_query =
-	BY_KEY("p.model", PROFILE_SUMS, PAIRS("model", PROFILE_SUMS));
-static const char *const agent_query =
-	BY_KEY("p.agent", SUMS, PAIRS("agent", WORKFLOW_SUMS));
-static const char *const profile_agent_query =
-	BY_KEY("p.agent", PROFILE_SUMS, PAIRS("agent", PROFILE_SUMS));
-static const char *const by_profile_query =
-	BY_KEY("p.profile_id", WITH_PROFILE, PAIRS("profile_id", WITH_PROFILE));
+static const UsageQuery model_queries[] = {
+	{BY_KEY("p.model", SUMS), DAY_WORKFLOWS("model")},
+	{BY_KEY("p.model", PROFILE_SUMS), WORKFLOWS_BY("p.model", PROFILE_SUMS)}
+};
+static const UsageQuery agent_queries[] = {
+	{BY_KEY("p.agent", SUMS), DAY_WORKFLOWS("agent")},
+	{BY_KEY("p.agent", PROFILE_SUMS), WORKFLOWS_BY("p.agent", PROFILE_SUMS)}
+};
+static const UsageQuery profile_queries[] = {
+	{BY_KEY("p.profile_id", WITH_PROFILE), WORKFLOWS_BY("p.profile_id", WITH_PROFILE)}
+};
 
 /*
  * Check the range in the first two arguments; 22023.
@@ -238,28 +212,36 @@ CheckDateRange(FunctionCallInfo fcinfo, DateADT *start, DateADT *end)
 }
 
 /*
- * Run a query and return its rows as they are.
+ * Begin a function: its result, its parameters, SPI.
  */
-static Datum
-ReturnUsage(FunctionCallInfo fcinfo, SPIPlanPtr *plan, const char *query,
-			DateADT first, DateADT last, DateADT start, const char *bucket)
+static ReturnSetInfo *
+BeginUsage(FunctionCallInfo fcinfo, UsageParams *params,
+		   DateADT first, DateADT last, DateADT start, const char *bucket)
 {
-	Oid			types[] = {DATEOID, DATEOID, DATEOID, TEXTOID, TEXTOID};
-	ReturnSetInfo *result;
-	Datum		values[USAGE_PARAMS];
-	char		nulls[USAGE_PARAMS] = {' ', ' ', ' ', ' ', ' '};
-	const char *profile = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	bool		of_all = PG_ARGISNULL(2);
 
 	InitMaterializedSRF(fcinfo, 0);
-	result = (ReturnSetInfo *) fcinfo->resultinfo;
-	values[FIRST_DAY] = DateADTGetDatum(first);
-	values[LAST_DAY] = DateADTGetDatum(last);
-	values[START_DAY] = DateADTGetDatum(start);
-	values[PROFILE] = profile != NULL ? CStringGetTextDatum(profile) : (Datum) 0;
-	nulls[PROFILE] = profile != NULL ? ' ' : 'n';
-	values[BUCKET] = CStringGetTextDatum(bucket);
-
+	params->first = first;
+	params->last = last;
+	params->values[FIRST_DAY] = DateADTGetDatum(first);
+	params->values[LAST_DAY] = DateADTGetDatum(last);
+	params->values[START_DAY] = DateADTGetDatum(start);
+	params->values[PROFILE] = of_all ? (Datum) 0 : PG_GETARG_DATUM(2);
+	params->values[BUCKET] = CStringGetTextDatum(bucket);
+	memset(params->nulls, ' ', sizeof(params->nulls));
+	params->nulls[PROFILE] = of_all ? 'n' : ' ';
 	SPI_connect();
+	return (ReturnSetInfo *) fcinfo->resultinfo;
+}
+
+/*
+ * Run a query; its rows are in SPI_tuptable.
+ */
+static void
+RunUsage(SPIPlanPtr *plan, const char *query, UsageParams *params)
+{
+	Oid			types[] = {DATEOID, DATEOID, DATEOID, TEXTOID, TEXTOID};
+
 	if (*plan == NULL)
 	{
 		SPIPlanPtr	prepared = SPI_prepare_cursor(query, USAGE_PARAMS, types,
@@ -270,12 +252,8 @@ ReturnUsage(FunctionCallInfo fcinfo, SPIPlanPtr *plan, const char *query,
 		SPI_keepplan(prepared);
 		*plan = prepared;
 	}
-	if (SPI_execute_plan(*plan, values, nulls, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_plan(*plan, params->values, params->nulls, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not sum up usage");
-	for (uint64 i = 0; i < SPI_processed; i++)
-		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
-	SPI_finish();
-	return (Datum) 0;
 }
 
 /*
@@ -286,17 +264,37 @@ ReturnUsage(FunctionCallInfo fcinfo, SPIPlanPtr *plan, const char *query,
 Datum
 amelia_usage_summary(PG_FUNCTION_ARGS)
 {
-	static SPIPlanPtr plans[2];
-	bool		by_profile = !PG_ARGISNULL(2);
+	static UsagePlan plans[lengthof(summary_queries)];
+	int			query = !PG_ARGISNULL(2);
 	DateADT		start;
 	DateADT		end;
 	DateADT		first;
+	UsageParams params;
+	ReturnSetInfo *result;
+	WorkflowCount *count;
+	Datum		values[8];
+	bool		nulls[8];
 
 	CheckDateRange(fcinfo, &start, &end);
 	first = Max(start - (end - start + 1), DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE);
-	return ReturnUsage(fcinfo, &plans[by_profile],
-					   by_profile ? profile_summary_query : summary_query,
-					   first, end, start, "day");
+	result = BeginUsage(fcinfo, &params, first, end, start, "day");
+	RunUsage(&plans[query].workflows, summary_queries[query].workflows, &params);
+	count = BeginCount(1);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		is_null;
+		Datum		ids = RowValue(i, 2, &is_null);
+
+		if (!is_null)
+			AddToCount(count, 0, ids);
+	}
+	RunUsage(&plans[query].sums, summary_queries[query].sums, &params);
+	heap_deform_tuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, values, nulls);
+	values[1] = Int64GetDatum(WorkflowsOf(count, 0));
+	nulls[1] = false;
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	SPI_finish();
+	return (Datum) 0;
 }
 
 /*
@@ -311,6 +309,8 @@ amelia_usage_trend(PG_FUNCTION_ARGS)
 	DateADT		end;
 	char	   *bucket;
 	int			query;
+	UsageParams params;
+	ReturnSetInfo *result;
 
 	CheckDateRange(fcinfo, &start, &end);
 	if (PG_ARGISNULL(3))
@@ -318,44 +318,166 @@ amelia_usage_trend(PG_FUNCTION_ARGS)
 	bucket = text_to_cstring(PG_GETARG_TEXT_PP(3));
 	CheckChoice("bucket", bucket);
 	query = !PG_ARGISNULL(2) ? 2 : strcmp(bucket, "day") != 0 ? 1 : 0;
-	return ReturnUsage(fcinfo, &plans[query], queries[query], start, end, start, bucket);
+	result = BeginUsage(fcinfo, &params, start, end, start, bucket);
+	RunUsage(&plans[query], queries[query], &params);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* A key, where its row is. Without a text: NULL. */
+typedef struct UsageKey
+{
+	char	   *text;
+	int			row;
+} UsageKey;
+
+static int
+CompareKeys(const void *a, const void *b)
+{
+	const char *x = ((const UsageKey *) a)->text;
+	const char *y = ((const UsageKey *) b)->text;
+
+	if (x == NULL || y == NULL)
+		return (y == NULL) - (x == NULL);
+	return strcmp(x, y);
+}
+
+/*
+ * The key in the first column of a row.
+ */
+static UsageKey
+RowKey(SPITupleTable *table, uint64 row)
+{
+	UsageKey	key = {SPI_getvalue(table->vals[row], table->tupdesc, 1), row};
+
+	return key;
+}
+
+/*
+ * Count the workflows of the keys, which have a row each.
+ */
+static WorkflowCount *
+CountByKey(SPITupleTable *rows, int count, UsagePlan *plan, const UsageQuery *query,
+		   UsageParams *params)
+{
+	WorkflowCount *result = BeginCount(count);
+	UsageKey   *keys = palloc(Max(count, 1) * sizeof(UsageKey));
+
+	for (int i = 0; i < count; i++)
+		keys[i] = RowKey(rows, i);
+	qsort(keys, count, sizeof(UsageKey), CompareKeys);
+	RunUsage(&plan->workflows, query->workflows, params);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		UsageKey	wanted = RowKey(SPI_tuptable, i);
+		UsageKey   *key = bsearch(&wanted, keys, count, sizeof(UsageKey), CompareKeys);
+		bool		is_null;
+
+		if (key != NULL)
+			AddToCount(result, key->row, RowValue(i, 2, &is_null));
+		if (wanted.text != NULL)
+			pfree(wanted.text);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	CountSuccess(result);
+	return result;
+}
+
+/*
+ * The cost of each day of the range, 0 for those that are not in the row.
+ */
+static Datum
+Trend(SPITupleTable *rows, int row, const UsageParams *params, Datum zero, Datum *trend)
+{
+	int			length = params->last - params->first + 1;
+	Datum	   *days;
+	Datum	   *costs;
+	int			count;
+	bool		is_null;
+
+	deconstruct_array(DatumGetArrayTypeP(SPI_getbinval(rows->vals[row], rows->tupdesc, 4, &is_null)),
+					  DATEOID, sizeof(DateADT), true, TYPALIGN_INT, &days, NULL, &count);
+	deconstruct_array(DatumGetArrayTypeP(SPI_getbinval(rows->vals[row], rows->tupdesc, 5, &is_null)),
+					  NUMERICOID, -1, false, TYPALIGN_INT, &costs, NULL, &count);
+	for (int i = 0; i < length; i++)
+		trend[i] = zero;
+	for (int i = 0; i < count; i++)
+		trend[DatumGetDateADT(days[i]) - params->first] = costs[i];
+	return PointerGetDatum(construct_array(trend, length, NUMERICOID, -1, false, TYPALIGN_INT));
 }
 
 /*
  * usage_by_...(start_date date, end_date date, profile_id text)
  */
 static Datum
-UsageByKey(FunctionCallInfo fcinfo, SPIPlanPtr *plan, const char *query)
+UsageByKey(FunctionCallInfo fcinfo, UsagePlan *plan, const UsageQuery *query)
 {
 	DateADT		start;
 	DateADT		end;
+	UsageParams params;
+	ReturnSetInfo *result;
+	SPITupleTable *rows;
+	int			row_count;
+	WorkflowCount *count;
+	Datum		zero = DirectFunctionCall1(int4_numeric, Int32GetDatum(0));
+	Datum	   *trend;
 
 	CheckDateRange(fcinfo, &start, &end);
-	return ReturnUsage(fcinfo, plan, query, start, end, start, "day");
+	result = BeginUsage(fcinfo, &params, start, end, start, "day");
+	RunUsage(&plan->sums, query->sums, &params);
+	rows = SPI_tuptable;
+	row_count = SPI_processed;
+	count = CountByKey(rows, row_count, plan, query, &params);
+	trend = palloc((end - start + 1) * sizeof(Datum));
+	for (int i = 0; i < row_count; i++)
+	{
+		int64		workflows = WorkflowsOf(count, i);
+		int64		successful = SuccessfulOf(count, i);
+		Datum		values[7];
+		bool		nulls[7] = {false};
+
+		CHECK_FOR_INTERRUPTS();
+		values[0] = SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &nulls[0]);
+		values[1] = Int64GetDatum(workflows);
+		values[2] = SPI_getbinval(rows->vals[i], rows->tupdesc, 2, &nulls[2]);
+		values[3] = SPI_getbinval(rows->vals[i], rows->tupdesc, 3, &nulls[3]);
+		values[4] = Trend(rows, i, &params, zero, trend);
+		values[5] = Int64GetDatum(successful);
+		values[6] = DirectFunctionCall2(numeric_round,
+										DirectFunctionCall2(numeric_div,
+															DirectFunctionCall1(int8_numeric, values[5]),
+															DirectFunctionCall1(int8_numeric, values[1])),
+										Int32GetDatum(4));
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	SPI_finish();
+	return (Datum) 0;
 }
 
 Datum
 amelia_usage_by_model(PG_FUNCTION_ARGS)
 {
-	static SPIPlanPtr plans[2];
-	bool		by_profile = !PG_ARGISNULL(2);
+	static UsagePlan plans[lengthof(model_queries)];
+	int			query = !PG_ARGISNULL(2);
 
-	return UsageByKey(fcinfo, &plans[by_profile], by_profile ? profile_model_query : model_query);
+	return UsageByKey(fcinfo, &plans[query], &model_queries[query]);
 }
 
 Datum
 amelia_usage_by_agent(PG_FUNCTION_ARGS)
 {
-	static SPIPlanPtr plans[2];
-	bool		by_profile = !PG_ARGISNULL(2);
+	static UsagePlan plans[lengthof(agent_queries)];
+	int			query = !PG_ARGISNULL(2);
 
-	return UsageByKey(fcinfo, &plans[by_profile], by_profile ? profile_agent_query : agent_query);
+	return UsageByKey(fcinfo, &plans[query], &agent_queries[query]);
 }
 
 Datum
 amelia_usage_by_profile(PG_FUNCTION_ARGS)
 {
-	static SPIPlanPtr plan = NULL;
+	static UsagePlan plan;
 
-	return UsageByKey(fcinfo, &plan, by_profile_query);
+	return UsageByKey(fcinfo, &plan, &profile_queries[0]);
 }

@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * usage.h
- *	  What agents used and cost: closed days, as those who close them see
- *	  it, the procedure close_days() and the maintenance worker.
+ *	  What agents used and cost: counting workflows; closed days, as those
+ *	  who close them see it, the procedure close_days() and the maintenance
+ *	  worker.
  *
- *	  Transactions are the caller's affair:
+ *	  Of those who close days, transactions are the caller's affair:
  *
  *		begin; close = UsageCloseBegin(limit); commit	announces up to limit days
  *		begin; UsageCloseWait(close, timeout); commit	no snapshot may be held
@@ -34,6 +35,15 @@
 /* usage_days.c */
 extern DateADT UsageDay(TimestampTz time);
 
+/* usage_count.c */
+typedef struct WorkflowCount WorkflowCount;
+
+extern WorkflowCount *BeginCount(int keys);
+extern void AddToCount(WorkflowCount *count, int key, Datum ids);
+extern void CountSuccess(WorkflowCount *count);
+extern int64 WorkflowsOf(const WorkflowCount *count, int key);
+extern int64 SuccessfulOf(const WorkflowCount *count, int key);
+
 /* usage_close.c */
 typedef struct UsageClose UsageClose;
 
@@ -58,6 +68,9 @@ extern bool UsageCloseDay(UsageClose *close);
 
 /* Whether as many days were announced as may be at once, so that more wait. */
 extern bool UsageCloseIsFull(const UsageClose *close);
+
+/* Whether there are days for which writers are to be waited for. */
+extern bool UsageCloseWaits(const UsageClose *close);
 
 extern void UsageCloseFree(UsageClose *close);
 

@@ -36,6 +36,7 @@
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
+#include "utils/array.h"
 #include "utils/fmgrprotos.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -109,7 +110,7 @@ static const char *const workflow_days_query =
 	" UNION ALL"
 	" SELECT h.workflow_id, h.agent, h.model, h.input_tokens, h.output_tokens,"
 	" h.cache_read_tokens, h.cache_creation_tokens, h.cost_usd, h.duration_ms, h.num_turns"
-	" FROM amelia.usage_history AS h WHERE h.day = $1)"
+	" FROM amelia.kept_usage AS h WHERE h.day = $1)"
 	" AS r (workflow_id, agent, model, input_tokens, output_tokens, cache_read_tokens,"
 	" cache_creation_tokens, cost_usd, duration_ms, num_turns)"
 	" GROUP BY r.workflow_id, r.agent, r.model";
@@ -126,10 +127,19 @@ static const char *const day_sums_query =
 
 static const char *const closed_query =
 	"UPDATE amelia.usage_days AS d SET state = 'closed', closed_at = clock_timestamp(),"
-	" workflows = cardinality(n.ids), workflow_ids = n.ids"
-	" FROM (SELECT COALESCE(array_agg(DISTINCT w.workflow_id), '{}') AS ids"
-	" FROM amelia.usage_workflow_days AS w WHERE w.day = $1) AS n"
+	" workflows = cardinality(n.ids), workflow_ids = n.ids, workflow_costs = n.costs, workflow_tokens = n.tokens"
+	" FROM (SELECT COALESCE(array_agg(w.workflow_id), '{}') AS ids, COALESCE(array_agg(w.cost), '{}') AS costs,"
+	" COALESCE(array_agg(w.tokens), '{}') AS tokens FROM (SELECT s.workflow_id, sum(s.cost_usd) AS cost,"
+	" sum(s.input_tokens + s.output_tokens)::bigint AS tokens FROM amelia.usage_workflow_days AS s"
+	" WHERE s.day = $1 GROUP BY s.workflow_id) AS w) AS n"
 	" WHERE d.day = $1";
+
+static const char *const day_workflows_query =
+	"INSERT INTO amelia.usage_day_workflows (day, kind, name, workflow_ids)"
+	" SELECT $1, 'agent', w.agent, array_agg(DISTINCT w.workflow_id)"
+	" FROM amelia.usage_workflow_days AS w WHERE w.day = $1 GROUP BY w.agent"
+	" UNION ALL SELECT $1, 'model', w.model, array_agg(DISTINCT w.workflow_id)"
+	" FROM amelia.usage_workflow_days AS w WHERE w.day = $1 GROUP BY w.model";
 
 /*
  * Begin work as the tables' owner. The snapshots of this transaction must be
@@ -158,7 +168,7 @@ UsageClose *
 UsageCloseBegin(int limit)
 {
 	static const Oid types[] = {DATEOID, INT4OID};
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "Amelia closes days",
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "Amelia closes days",
 												  ALLOCSET_SMALL_SIZES);
 	UsageClose *close = MemoryContextAllocZero(context, sizeof(UsageClose));
 	RestrictedContext before;
@@ -185,6 +195,8 @@ UsageCloseBegin(int limit)
 		close->closing[i] = DatumGetDateADT(RowValue(i, 1, &is_null));
 	PopActiveSnapshot();
 	LeaveUsage(&before);
+	/* It outlives this transaction, unless that failed before. */
+	MemoryContextSetParent(context, TopMemoryContext);
 	return close;
 }
 
@@ -279,8 +291,10 @@ ComputeDay(DateADT day)
 	RunOnDay("DELETE FROM amelia.usage_dirty_days AS m WHERE m.day = $1", day, snapshot);
 	RunOnDay("DELETE FROM amelia.usage_workflow_days AS w WHERE w.day = $1", day, snapshot);
 	RunOnDay("DELETE FROM amelia.usage_day_sums AS s WHERE s.day = $1", day, snapshot);
+	RunOnDay("DELETE FROM amelia.usage_day_workflows AS s WHERE s.day = $1", day, snapshot);
 	RunOnDay(workflow_days_query, day, snapshot);
 	RunOnDay(day_sums_query, day, snapshot);
+	RunOnDay(day_workflows_query, day, snapshot);
 	RunOnDay(closed_query, day, snapshot);
 	UnregisterSnapshot(snapshot);
 }
@@ -323,6 +337,15 @@ bool
 UsageCloseIsFull(const UsageClose *close)
 {
 	return close->announced >= close->limit;
+}
+
+/*
+ * UsageCloseWaits(): see usage.h.
+ */
+bool
+UsageCloseWaits(const UsageClose *close)
+{
+	return close->closing_count > 0;
 }
 
 /*

@@ -23,6 +23,10 @@ PG_FUNCTION_INFO_V1(amelia_uuid_v7);
 #define STEPS_PER_MS 4096
 #define NANOSECONDS_PER_MS 1000000
 
+/* random bytes of a UUID, and of how many there are some at hand */
+#define RANDOM_LEN 8
+#define RANDOM_POOL 32
+
 /*
  * The steps of now, above all that this session used before.
  */
@@ -43,6 +47,27 @@ NextStep(void)
 }
 
 /*
+ * Fill in random bytes. Asking for them takes longer than all the rest, so a
+ * session asks for those of some UUIDs at once.
+ */
+static void
+TakeRandom(unsigned char *bytes)
+{
+	static unsigned char pool[RANDOM_POOL][RANDOM_LEN];
+	static int	left = 0;
+
+	if (left == 0)
+	{
+		if (!pg_strong_random(pool, sizeof(pool)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random values")));
+		left = RANDOM_POOL;
+	}
+	memcpy(bytes, pool[--left], RANDOM_LEN);
+}
+
+/*
  * Fill in a new version-7 UUID.
  */
 void
@@ -52,10 +77,7 @@ MakeUuidV7(pg_uuid_t *uuid)
 	uint64		ms = step / STEPS_PER_MS;
 	uint16		fraction = step % STEPS_PER_MS;
 
-	if (!pg_strong_random(uuid->data + 8, UUID_LEN - 8))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random values")));
+	TakeRandom(uuid->data + UUID_LEN - RANDOM_LEN);
 	for (int i = 0; i < 6; i++)
 		uuid->data[i] = (unsigned char) (ms >> (8 * (5 - i)));
 	uuid->data[6] = 0x70 | (fraction >> 8);

@@ -166,7 +166,8 @@ EnterWaiters(const pg_uuid_t *workflow)
 
 /*
  * Whether the workflow has an event behind a sequence, committed by now; then
- * let go of the snapshot, and of the transaction with it.
+ * let go of the snapshot, and of the transaction with it. The path is the
+ * caller's: a procedure that commits can have none of its own.
  */
 static bool
 HasEventAfter(Datum workflow, Datum after)
@@ -177,7 +178,8 @@ HasEventAfter(Datum workflow, Datum after)
 	bool		found;
 
 	if (SPI_execute_plan(KeptPlan(&plan, "SELECT FROM amelia.workflow_log AS e"
-								  " WHERE e.workflow_id = $1 AND e.sequence > $2 LIMIT 1",
+								  " WHERE e.workflow_id OPERATOR(pg_catalog.=) $1"
+								  " AND e.sequence OPERATOR(pg_catalog.>) $2 LIMIT 1",
 								  lengthof(types), types), values, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for events");
 	found = SPI_processed > 0;

@@ -121,8 +121,21 @@ FROM workflows ORDER BY id LIMIT 1;
 
 SELECT record_workflow_prompt(w.id, p.id, p.current_version_id)
 FROM workflows AS w, prompts AS p WHERE p.current_version_id IS NOT NULL;
+-- one that a worker holds, under its second lease, with a message that it took
+-- and one that waits; others whose lease an older client wrote
+SELECT create_workflow('HELD', '/tree/held', profile_id => 'work', id => '00000000-0000-4000-8000-000000000040');
+UPDATE workflows SET priority = 9 WHERE issue_id = 'HELD';
+UPDATE profiles SET max_concurrent = 3 WHERE id = 'work';
+SELECT id, lease_token FROM claim_workflow('host-7');
+SELECT release_workflow('00000000-0000-4000-8000-000000000040', 1);
+SELECT id, lease_token FROM claim_workflow('host-8');
+SELECT heartbeat('00000000-0000-4000-8000-000000000040', 2, '1 year');
+SELECT send_to_workflow('00000000-0000-4000-8000-000000000040', 'pause', '{"until": "noon"}');
+SELECT kind FROM take_inbox('00000000-0000-4000-8000-000000000040', 2);
+SELECT send_to_workflow('00000000-0000-4000-8000-000000000040', 'message', '{"text": "é\\"}');
 INSERT INTO workflow_leases (workflow_id, worker, lease_token, expires_at)
-SELECT id, 'host-1', 42, '2031-01-01' FROM workflows WHERE status = 'in_progress';
+SELECT id, 'host-1', 42, '2031-01-01' FROM workflows WHERE status = 'in_progress' AND issue_id <> 'HELD';
+SELECT prune_feed('0', 5);
 -- one that is gone, with its history
 SELECT create_workflow('GONE', '/tree/gone', profile_id => 'work', id => '00000000-0000-4000-8000-000000000099');
 SELECT record_usage('00000000-0000-4000-8000-000000000099', 'architect', 'model-1', 10 * n, n, cost_usd => 0.25)

@@ -157,9 +157,6 @@ INSERT INTO contract VALUES
 	('workflow_leases', 'profile_id', 'text'),
 	('workflow_leases', 'profile_slot', 'integer'),
 
-	('workflow_slots', 'scope', 'text NOT NULL'),
-	('workflow_slots', 'slot', 'integer NOT NULL'),
-	('workflow_slots', 'workflow_id', 'uuid NOT NULL'),
 
 	('workflow_inbox', 'id', 'bigint NOT NULL'),
 	('workflow_inbox', 'workflow_id', 'uuid NOT NULL'),
@@ -233,6 +230,7 @@ INSERT INTO contract VALUES
 	('workflow_history', 'started_at', 'timestamp with time zone'),
 	('workflow_history', 'completed_at', 'timestamp with time zone'),
 	('workflow_history', 'deleted_at', 'timestamp with time zone NOT NULL'),
+	('workflow_history', 'usage_until', 'timestamp with time zone'),
 
 	('usage_days', 'day', 'date NOT NULL'),
 	('usage_days', 'state', 'text NOT NULL DEFAULT ''closing''::text'),
@@ -240,6 +238,8 @@ INSERT INTO contract VALUES
 	('usage_days', 'closed_at', 'timestamp with time zone'),
 	('usage_days', 'workflows', 'bigint NOT NULL DEFAULT 0'),
 	('usage_days', 'workflow_ids', 'uuid[] NOT NULL DEFAULT ''{}''::uuid[]'),
+	('usage_days', 'workflow_costs', 'numeric[] NOT NULL DEFAULT ''{}''::numeric[]'),
+	('usage_days', 'workflow_tokens', 'bigint[] NOT NULL DEFAULT ''{}''::bigint[]'),
 
 	('usage_dirty_days', 'id', 'uuid NOT NULL'),
 	('usage_dirty_days', 'day', 'date NOT NULL'),
@@ -266,6 +266,11 @@ INSERT INTO contract VALUES
 	('usage_day_sums', 'cost_usd', 'numeric NOT NULL'),
 	('usage_day_sums', 'duration_ms', 'bigint NOT NULL'),
 	('usage_day_sums', 'num_turns', 'bigint NOT NULL'),
+
+	('usage_day_workflows', 'day', 'date NOT NULL'),
+	('usage_day_workflows', 'kind', 'text NOT NULL'),
+	('usage_day_workflows', 'name', 'text NOT NULL'),
+	('usage_day_workflows', 'workflow_ids', 'uuid[] NOT NULL'),
 
 	('model_prices', 'id', 'uuid NOT NULL DEFAULT amelia.uuid_v7()'),
 	('model_prices', 'model', 'text NOT NULL'),
@@ -355,6 +360,7 @@ SELECT set_eq($$
 	GROUP BY c.relname
 $$, $$
 	VALUES ('active_workflows', 'id, issue_id, worktree_path, workflow_type, profile_id, status, created_at, started_at, running_for'),
+		('kept_usage', 'workflow_id, day, agent, model, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens, cost_usd, duration_ms, num_turns'),
 		('usage_daily', 'day, agent, model, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens, cost_usd, duration_ms, num_turns'),
 		('workflow_overview', 'id, issue_id, worktree_path, workflow_type, profile_id, status, failure_reason, created_at, started_at, completed_at, duration, last_sequence, last_event_type, last_message, last_event_at, cost_usd, tokens')
 $$, 'the views');
@@ -381,7 +387,6 @@ INSERT INTO contract_keys VALUES
 	('event_types', 'PRIMARY KEY (event_type)'),
 	('schema_migrations', 'PRIMARY KEY (version)'),
 	('workflow_leases', 'PRIMARY KEY (workflow_id)'),
-	('workflow_slots', 'PRIMARY KEY (scope, slot)'),
 	('workflow_inbox', 'PRIMARY KEY (id)'),
 	('workflow_feed', 'PRIMARY KEY (origin, lsn, xid, number)'),
 	('feed_snapshots', 'PRIMARY KEY (origin, taken_at)'),
@@ -395,6 +400,7 @@ INSERT INTO contract_keys VALUES
 	('usage_dirty_days', 'PRIMARY KEY (id)'),
 	('usage_workflow_days', 'PRIMARY KEY (day, workflow_id, agent, model)'),
 	('usage_day_sums', 'PRIMARY KEY (day, agent, model)'),
+	('usage_day_workflows', 'PRIMARY KEY (day, kind, name)'),
 	('model_prices', 'PRIMARY KEY (id)'),
 	-- a model has one price at a time
 	('model_prices', 'EXCLUDE USING gist (int8range(hashtextextended(model, (0)::bigint), hashtextextended(model, (0)::bigint), ''[]''::text) WITH &&, tstzrange(valid_from, valid_to) WITH &&)'),

@@ -69,6 +69,7 @@ INSERT INTO valid VALUES
 	('usage_dirty_days', '{"id": "00000000-0000-0000-0000-000000000001", "day": "2026-01-01"}'),
 	('usage_workflow_days', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "day": "2026-01-01", "agent": "a", "model": "m", "input_tokens": 1, "output_tokens": 1, "cache_read_tokens": 1, "cache_creation_tokens": 1, "cost_usd": 1, "duration_ms": 1, "num_turns": 1}'),
 	('usage_day_sums', '{"day": "2026-01-01", "agent": "a", "model": "m", "input_tokens": 1, "output_tokens": 1, "cache_read_tokens": 1, "cache_creation_tokens": 1, "cost_usd": 1, "duration_ms": 1, "num_turns": 1}'),
+	('usage_day_workflows', '{"day": "2026-01-01", "kind": "agent", "name": "a", "workflow_ids": []}'),
 	('model_prices', '{"model": "m", "input": 1, "output": 1, "cache_read": 1, "cache_creation": 1}'),
 	('unpriced_usage', '{"usage_id": "00000000-0000-0000-0000-000000000001", "workflow_id": "00000000-0000-0000-0000-000000000001", "model": "m"}'),
 	('budgets', '{"scope": "everything", "period": "day", "limit_usd": 1, "action": "warn"}'),
@@ -111,6 +112,7 @@ INSERT INTO sets VALUES
 	('brainstorm_messages', 'role', 'role', '{user,assistant}'),
 	('retention_runs', 'outcome', NULL, '{running,completed,failed,stopped,crashed}'),
 	('usage_days', 'state', NULL, '{closing,closed}'),
+	('usage_day_workflows', 'kind', NULL, '{agent,model}'),
 	('budgets', 'scope', NULL, '{everything,profile,workflow}'),
 	('budgets', 'period', NULL, '{day,month,total}'),
 	('budgets', 'action', NULL, '{warn,block}'),
@@ -122,7 +124,7 @@ VALUES (''), ('Pending'), ('FULL'), (' active'), ('info '), ('fatal'), ('system'
 
 -- A budget is for somebody, unless it is for everything.
 SELECT is(pg_temp.outcome(pg_temp.insertion(v.table_name, v.row_values || jsonb_build_object(s.column_name, c.value)
-		|| CASE WHEN s.column_name = 'scope' AND c.value <> 'everything' THEN '{"target": "p"}' ELSE '{}' END::jsonb)),
+		|| CASE WHEN s.column_name = 'scope' AND c.value <> 'everything' THEN '{"target": "00000000-0000-0000-0000-000000000001"}' ELSE '{}' END::jsonb)),
 	CASE WHEN c.value = ANY (s.allowed) THEN 'accepted' ELSE '23514' END,
 	format('%s.%s: "%s"', s.table_name, s.column_name, c.value))
 FROM sets AS s JOIN valid AS v USING (table_name), candidates AS c

@@ -109,8 +109,8 @@ SELECT set_eq($$
 $$, $$
 	SELECT t.name, p.privilege
 	FROM unnest(ARRAY['schema_migrations', 'retention_runs', 'checkpoint_schemas',
-			'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums', 'budget_spending', 'budget_warnings',
-			'usage_daily', 'active_workflows', 'workflow_overview']) AS t (name),
+			'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums', 'usage_day_workflows', 'budget_spending', 'budget_warnings',
+			'kept_usage', 'usage_daily', 'active_workflows', 'workflow_overview']) AS t (name),
 		unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS p (privilege)
 	UNION ALL
 	SELECT t.name, p.privilege

@@ -56,8 +56,8 @@ VALUES (1, '0/1', '1', 1, '00000000-0000-0000-0000-000000000001', '-infinity');
 INSERT INTO feed_snapshots (origin, taken_at, snapshot, high) VALUES (1, 'infinity', '1:1:', '0/1');
 INSERT INTO checkpoint_schemas (schema_name, registered_at) VALUES ('s', 'infinity');
 INSERT INTO retention_runs (requested_by, pid, thorough, started_at, finished_at) VALUES ('r', 1, false, '-infinity', 'infinity');
-INSERT INTO workflow_history (workflow_id, workflow_type, status, started_at, completed_at, deleted_at)
-VALUES ('00000000-0000-0000-0000-0000000000ff', 'full', 'completed', '-infinity', 'infinity', 'infinity');
+INSERT INTO workflow_history (workflow_id, workflow_type, status, started_at, completed_at, deleted_at, usage_until)
+VALUES ('00000000-0000-0000-0000-0000000000ff', 'full', 'completed', '-infinity', 'infinity', 'infinity', 'infinity');
 INSERT INTO usage_days (day, announced_at, closed_at) VALUES ('1999-12-31', 'infinity', '-infinity');
 INSERT INTO model_prices (model, input, output, cache_read, cache_creation) VALUES ('m', 3, 15, 0.3, 3.75);
 INSERT INTO unpriced_usage (usage_id, workflow_id, model, recorded_at)

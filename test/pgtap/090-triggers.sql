@@ -31,8 +31,6 @@ INSERT INTO contract VALUES
 	('workflows', 'AFTER DELETE ROW', 'amelia.unpark_next'),
 	('workflows', 'AFTER INSERT ROW', 'amelia.note_status'),
 	('workflows', 'AFTER UPDATE ROW', 'amelia.note_status'),
-	('workflow_leases', 'AFTER DELETE ROW', 'amelia.free_slots'),
-	('workflow_leases', 'BEFORE TRUNCATE STATEMENT', 'amelia.free_all_slots'),
 	('workflow_log', 'AFTER INSERT ROW', 'amelia.note_event'),
 	('workflow_log', 'AFTER UPDATE ROW', 'amelia.fence_workflow'),
 	('token_usage', 'BEFORE INSERT UPDATE ROW', 'amelia.fence_workflow'),

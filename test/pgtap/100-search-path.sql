@@ -138,7 +138,29 @@ INSERT INTO calls (statement) VALUES
 	('amelia.brainstorm_usage(''s'')'),
 	('amelia.verify()'),
 	('amelia.uuid_v7()'),
-	('amelia.set_workflow_status(''00000000-0000-0000-0000-000000000001'', ''failed'', ''no reason'')');
+	('amelia.set_workflow_status(''00000000-0000-0000-0000-000000000001'', ''failed'', ''no reason'')'),
+	('amelia.create_workflow(''A-5'', ''/5'', id => ''00000000-0000-0000-0000-000000000005'')'),
+	('amelia.claim_workflow(''w'', workflow_types => ''{full}'')'),
+	('amelia.claim_workflow(''w'')'),
+	('amelia.heartbeat(''00000000-0000-0000-0000-000000000005'', 1, ''1 hour'')'),
+	('amelia.check_lease(''00000000-0000-0000-0000-000000000005'', 1)'),
+	('amelia.set_worker(''00000000-0000-0000-0000-000000000005'', 1)'),
+	('amelia.append_event(''00000000-0000-0000-0000-000000000005'', ''t'', ''m'', lease_token => 1)'),
+	('amelia.send_to_workflow(''00000000-0000-0000-0000-000000000005'', ''pause'', ''{}'')'),
+	('amelia.take_inbox(''00000000-0000-0000-0000-000000000005'', 1)'),
+	('amelia.feed_after()'),
+	('amelia.feed_after((SELECT f.next_cursor FROM amelia.feed_after() AS f), 10, ARRAY[''00000000-0000-0000-0000-000000000005'']::pg_catalog.uuid[])'),
+	('amelia.queue_status()'),
+	('amelia.request_approval(''00000000-0000-0000-0000-000000000005'', 1, ''Shall I?'', ''{}'')'),
+	('amelia.decide(''00000000-0000-0000-0000-000000000005'', true, ''yes'')'),
+	('amelia.claim_workflow(''w'')'),
+	('amelia.release_workflow(''00000000-0000-0000-0000-000000000005'', 2, ''failed'', ''no luck'', ''0'')'),
+	('amelia.dead_workflows(5)'),
+	('amelia.requeue_workflow(''00000000-0000-0000-0000-000000000005'', 2)'),
+	('amelia.claim_workflow(''w'')'),
+	('amelia.release_workflow(''00000000-0000-0000-0000-000000000005'', 3)'),
+	('amelia.request_cancel(''00000000-0000-0000-0000-000000000005'')'),
+	('amelia.prune_feed(''0'')');
 GRANT SELECT ON calls TO contract_caller;
 
 SET LOCAL ROLE contract_caller;

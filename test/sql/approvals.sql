@@ -4,7 +4,7 @@ INSERT INTO amelia.workflows (id, issue_id, worktree_path, priority) SELECT t.w(
 SELECT id = t.w(1) AS first, lease_token FROM amelia.claim_workflow('a');
 SELECT status, failures FROM amelia.request_approval(t.w(1), 1, 'Shall I?', '{"plan": [1]}');
 SELECT t.error('SELECT amelia.heartbeat(t.w(1), 1)');
-SELECT count(*) AS slots FROM amelia.workflow_slots;
+SELECT count(l.slot) AS slots FROM amelia.workflow_leases AS l;
 -- Blocked is never claimed.
 SELECT id = t.w(2) AS second, lease_token FROM amelia.claim_workflow('a');
 SELECT count(*) FROM amelia.claim_workflow('a');

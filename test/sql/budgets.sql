@@ -119,6 +119,8 @@ SELECT * FROM t.errors(
 	$$INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('everything', 'x', 'day', 1, 'warn')$$,
 	$$INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('profile', NULL, 'day', 1, 'warn')$$,
 	$$INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('team', 'x', 'day', 1, 'warn')$$,
+	$$INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('workflow', 'x', 'day', 1, 'warn')$$,
+	$$INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('workflow', '01970000-0000-7000-8000-00000000000A', 'day', 1, 'warn')$$,
 	$$INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES ('everything', 'week', 1, 'warn')$$,
 	$$INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES ('everything', 'day', -1, 'warn')$$,
 	$$INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES ('everything', 'day', 'NaN', 'warn')$$,
@@ -127,3 +129,56 @@ SELECT * FROM t.errors(
 -- A sparkline.
 SELECT amelia.sparkline(ARRAY[0, 1, 2, 3, 4, 5, 6, 7, 8]), amelia.sparkline('{}'), amelia.sparkline(NULL) AS nothing,
 	amelia.sparkline(ARRAY[0, 0]) AS zeros, amelia.sparkline(ARRAY[5, NULL, 'NaN', -3, 0.000001]) AS odd;
+
+-- What a budget takes up comes from closed days, marked days and rows alike, and
+-- from deleted workflows and such that came back.
+DELETE FROM amelia.budgets;
+INSERT INTO amelia.workflows (id, issue_id, worktree_path, profile_id) VALUES (t.w(21), 'I', '/21', 'work'), (t.w(22), 'I', '/22', 'work');
+INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
+SELECT t.w(21 + n % 2), 'a', 'm', 1, 1, 0.5 + n, '2021-01-01Z'::timestamptz + n * interval '7 hours' FROM generate_series(0, 20) AS n;
+CALL amelia.close_days();
+CREATE TEMP TABLE gone AS SELECT * FROM amelia.token_usage WHERE workflow_id = t.w(22);
+INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
+VALUES (t.w(21), 'a', 'm', 1, 1, 1000, '2021-01-02Z'), (t.w(21), 'a', 'm', 1, 1, 2000, now()),
+	(t.w(21), 'a', 'm', 1, 1, 4000, '-infinity'), (t.w(21), 'a', 'm', 1, 1, 8000, 'infinity');
+DELETE FROM amelia.workflows WHERE id = t.w(22);
+CREATE FUNCTION t.spent() RETURNS TABLE (scope text, period text, is_right boolean) LANGUAGE sql AS $$
+SELECT s.scope, s.period, s.spent_usd = (SELECT COALESCE(sum(u.cost_usd), 0)
+	FROM (SELECT t.workflow_id, t.cost_usd, t."timestamp" FROM amelia.token_usage AS t
+		UNION ALL SELECT h.workflow_id, h.cost_usd, h.day FROM amelia.usage_history AS h
+		WHERE NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = h.workflow_id)) AS u
+	LEFT JOIN LATERAL (SELECT w.profile_id FROM amelia.workflows AS w WHERE w.id = u.workflow_id
+		UNION ALL SELECT h.profile_id FROM amelia.workflow_history AS h WHERE h.workflow_id = u.workflow_id LIMIT 1) AS p ON true
+	WHERE (s.scope = 'everything' OR s.target IN (p.profile_id, u.workflow_id::text))
+		AND amelia.budget_period(s.period, u."timestamp") = s.period_start)
+FROM amelia.budget_status() AS s ORDER BY s.scope, s.period
+$$;
+CREATE FUNCTION t.budget_all() RETURNS void LANGUAGE sql AS $$
+DELETE FROM amelia.budgets;
+INSERT INTO amelia.budgets (scope, target, period, limit_usd, action)
+SELECT s, CASE s WHEN 'profile' THEN 'work' WHEN 'workflow' THEN t.w(21)::text END, p, 1000000, 'warn'
+FROM unnest(ARRAY['everything', 'profile', 'workflow']) AS s, unnest(ARRAY['day', 'month', 'total']) AS p
+$$;
+SELECT t.budget_all();
+SELECT * FROM t.spent();
+INSERT INTO amelia.workflows (id, issue_id, worktree_path, profile_id) VALUES (t.w(22), 'I', '/22', 'work');
+INSERT INTO amelia.token_usage SELECT * FROM gone;
+SELECT * FROM t.spent() WHERE NOT is_right;
+SELECT t.budget_all();
+SELECT * FROM t.spent() WHERE NOT is_right;
+-- what is undone was not spent, whatever became of the transaction around it
+BEGIN;
+SAVEPOINT s;
+SELECT amelia.record_usage(t.w(21), 'a', 'm', 1, 1, cost_usd => 5) IS NOT NULL AS recorded;
+ROLLBACK TO s;
+SELECT amelia.record_usage(t.w(21), 'a', 'm', 1, 1, cost_usd => 6) IS NOT NULL AS recorded;
+COMMIT;
+SELECT * FROM t.spent() WHERE NOT is_right;
+SELECT amelia.compact_budgets();
+SELECT * FROM t.spent() WHERE NOT is_right;
+-- lowering a limit warns of the period that runs, and of none that is over
+INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd)
+SELECT b.id, '2021-01-01', 500 FROM amelia.budgets AS b WHERE b.scope = 'everything' AND b.period = 'day';
+UPDATE amelia.budgets SET limit_usd = 1 WHERE scope = 'everything' AND period = 'day';
+SELECT amelia.compact_budgets();
+SELECT count(*), max(period_start) = (now() AT TIME ZONE 'UTC')::date AS today FROM amelia.budget_warnings;

@@ -152,6 +152,56 @@ TRUNCATE amelia.brainstorm_messages;
 SELECT sequence FROM amelia.add_brainstorm_message('s1', 'user', 'c');
 INSERT INTO amelia.prompt_versions (prompt_id, version_number, content) VALUES ('p', 9, 'c');
 
+-- Workers, a person, the feed; a fence, a spent budget, a lost lease.
+INSERT INTO amelia.profiles (id, working_dir, agents, max_concurrent) VALUES ('few', '/few', '{}', 1);
+INSERT INTO amelia.workflows (id, issue_id, worktree_path, profile_id, priority)
+VALUES (t.w(5), 'I-5', '/w5', 'few', 2), (t.w(6), 'I-6', '/w6', 'few', 1), (t.w(7), 'I-7', '/w5', NULL, 0);
+SELECT next_cursor AS cursor FROM amelia.feed_after() \gset
+SELECT id, lease_token FROM amelia.claim_workflow('a', '1 hour', 'few', '{full,review}');
+SELECT id, lease_token FROM amelia.claim_workflow('b');
+SELECT id, parked FROM amelia.get_workflow(t.w(7));
+SELECT cancel_requested, budget_spent FROM amelia.heartbeat(t.w(5), 1);
+SELECT amelia.check_lease(t.w(5), 1);
+BEGIN;
+SELECT amelia.set_worker(t.w(5), 1);
+INSERT INTO amelia.workflow_log (workflow_id, event_type, message) VALUES (t.w(5), 'x', 'm') RETURNING sequence;
+UPDATE amelia.workflows SET plan_cache = '{}' WHERE amelia.workflows.id OPERATOR(pg_catalog.=) t.w(5);
+INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd) VALUES (t.w(5), 'a', 'm', 1, 1, 1);
+COMMIT;
+SELECT amelia.send_to_workflow(t.w(5), 'pause', '{}');
+SELECT kind, data FROM amelia.take_inbox(t.w(5), 1);
+SELECT status FROM amelia.request_approval(t.w(5), 1, 'Shall I?', '{}');
+SELECT status FROM amelia.decide(t.w(5), true, 'yes');
+SELECT id, lease_token FROM amelia.claim_workflow('a', profile_id => 'few');
+SELECT status, failures FROM amelia.release_workflow(t.w(5), 2, 'failed', 'no luck');
+SELECT id FROM amelia.dead_workflows();
+SELECT failures FROM amelia.requeue_workflow(t.w(5), 1);
+SELECT id, lease_token FROM amelia.claim_workflow('a');
+INSERT INTO amelia.budgets (id, scope, target, period, limit_usd, action) VALUES (t.w(1), 'profile', 'few', 'total', 0, 'block');
+SELECT budget_spent, budget_message FROM amelia.heartbeat(t.w(5), 3);
+SELECT t.error($$SELECT amelia.claim_workflow('a', profile_id => 'few')$$);
+SELECT amelia.compact_budgets();
+DELETE FROM amelia.budgets;
+SELECT status FROM amelia.release_workflow(t.w(5), 3);
+SELECT id, lease_token, failures FROM amelia.claim_workflow('a', '0.001 s');
+SELECT pg_catalog.pg_sleep(0.01);
+SELECT id, lease_token, failures FROM amelia.claim_workflow('b');
+SELECT t.error($$SELECT amelia.heartbeat(t.w(5), 4)$$);
+SELECT status FROM amelia.release_workflow(t.w(5), 5, 'completed');
+SELECT id, lease_token FROM amelia.claim_workflow('b');
+SELECT status FROM amelia.request_cancel(t.w(7));
+SELECT by_status, held FROM amelia.queue_status();
+SELECT workflow_id, status, (event).event_type FROM amelia.feed_after(:'cursor', 5);
+SELECT amelia.prune_feed('0', 3);
+CALL amelia.wait_events(t.w(5), 2);
+CREATE SCHEMA lg
+	CREATE TABLE checkpoints (thread_id pg_catalog.text, checkpoint_id pg_catalog.text);
+SELECT amelia.fence_checkpoints('lg');
+INSERT INTO lg.checkpoints VALUES ('aaaaaaaa-0000-7000-8000-000000000007', 'c');
+SELECT amelia.fence_checkpoints('lg', false);
+DROP TABLE lg.checkpoints;
+DROP SCHEMA lg;
+
 -- Errors, which format values, come out as they should.
 SELECT t.error($$SELECT amelia.set_workflow_status(t.w(1), 'completed')$$);
 SELECT t.error($$SELECT amelia.append_events(t.w(1), '[{"event_type": "x", "message": "m", "colour": 1}]')$$);

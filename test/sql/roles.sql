@@ -128,6 +128,9 @@ SELECT * FROM t.who_may(
 	$$SELECT id FROM amelia.list_brainstorm_sessions('work', 'active')$$,
 	$$SELECT amelia.brainstorm_usage('s1')$$,
 	$$SELECT amelia.verify()$$,
+	$$SELECT amelia.queue_status()$$,
+	$$SELECT id FROM amelia.dead_workflows()$$,
+	$$SELECT next_cursor FROM amelia.feed_after()$$,
 	$$SELECT amelia.retention_preview()$$,
 	$$SELECT amelia.checkpoint_stats()$$,
 	$$SELECT amelia.maintenance_status()$$,
@@ -149,6 +152,39 @@ SELECT * FROM t.who_may(
 	$$SELECT id FROM amelia.add_brainstorm_message('s1', 'user', 'c', '[]', 1, 1, 1)$$,
 	$$SELECT amelia.link_thread(t.w(1), 'thread')$$,
 	$$SELECT amelia.uuid_v7()$$);
+
+-- … who claims, and who answers.
+INSERT INTO amelia.workflows (id, issue_id, worktree_path, status)
+SELECT t.w(n), 'I-' || n, '/w' || n, CASE n WHEN 6 THEN 'blocked' WHEN 7 THEN 'failed' ELSE 'in_progress' END FROM generate_series(5, 7) AS n;
+INSERT INTO amelia.workflow_leases (workflow_id, worker, lease_token, expires_at) VALUES (t.w(5), 'w', 1, 'infinity');
+SELECT * FROM t.who_may(
+	$$SELECT amelia.claim_workflow('w')$$,
+	$$SELECT amelia.heartbeat(t.w(5), 1)$$,
+	$$SELECT amelia.release_workflow(t.w(5), 1)$$,
+	$$SELECT amelia.release_workflow(t.w(5), 1, 'failed', 'no luck')$$,
+	$$SELECT amelia.release_workflow(t.w(5), 1, 'completed')$$,
+	$$SELECT amelia.set_worker(t.w(5), 1), amelia.append_event(t.w(5), 'x', 'm')$$,
+	$$SELECT amelia.append_event(t.w(5), 'x', 'm', lease_token => 1)$$,
+	$$SELECT amelia.request_approval(t.w(5), 1, 'Shall I?')$$,
+	$$SELECT amelia.decide(t.w(6), true)$$,
+	$$SELECT amelia.send_to_workflow(t.w(5), 'pause')$$,
+	$$SELECT amelia.take_inbox(t.w(5), 1)$$,
+	$$SELECT amelia.request_cancel(t.w(5))$$,
+	$$SELECT amelia.requeue_workflow(t.w(7))$$,
+	$$SELECT amelia.prune_feed()$$,
+	$$UPDATE amelia.workflow_leases SET expires_at = 'infinity' WHERE workflow_id = t.w(5)$$,
+	$$SET amelia.lease = 'aaaaaaaa-0000-7000-8000-000000000005 1'$$,
+	$$SET amelia.require_lease = off$$,
+	$$SET amelia.feed = off$$);
+-- What a role may do to a workflow ends its lease as well, though it may not write leases.
+SET ROLE regress_amelia_worker;
+UPDATE amelia.workflows SET status = 'completed' WHERE id = t.w(5);
+RESET ROLE;
+SELECT expires_at FROM amelia.workflow_leases WHERE workflow_id = t.w(5);
+SET ROLE regress_amelia_admin;
+DELETE FROM amelia.workflows WHERE id IN (t.w(5), t.w(6), t.w(7));
+RESET ROLE;
+SELECT count(*) FROM amelia.workflow_leases;
 
 -- Functions that an admin needs.
 SELECT * FROM t.who_may(

@@ -52,15 +52,88 @@ SELECT * FROM answers EXCEPT SELECT * FROM t.answers();
 
 ALTER TABLE amelia.workflows DROP CONSTRAINT workflows_issue_id_fkey;
 
--- A workflow that comes back, from an export: it counts once, with what it adds.
+-- A workflow that comes back and goes on: what it adds counts, once.
 INSERT INTO amelia.workflows (id, issue_id, worktree_path, status, profile_id) VALUES (t.w(5), 'I-1', '/w', 'in_progress', 'home');
 INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
-VALUES (t.w(5), 'architect', 'model-1', 1, 1, 0.5, '2020-01-08Z');
+VALUES (t.w(5), 'architect', 'model-1', 1, 1, 0.5, '2020-01-08 23:00Z');
 SELECT * FROM t.differences();
+SELECT total_cost_usd - (SELECT (regexp_match(answer, '[(]([0-9.]+),'))[1]::numeric FROM answers WHERE question = 'summary 2020-01-01 2020-01-31 ') AS added
+FROM amelia.usage_summary('2020-01-01', '2020-01-31');
+CREATE TEMP TABLE then_answers AS SELECT * FROM t.answers();
 DELETE FROM amelia.workflows;
+SELECT * FROM then_answers EXCEPT SELECT * FROM t.answers();
 SELECT * FROM t.differences();
 CALL amelia.close_days();
+SELECT * FROM then_answers EXCEPT SELECT * FROM t.answers();
+SELECT amelia.forget_workflow(t.w(5));
+CALL amelia.close_days();
+
+-- One that comes back from an export, with its usage: nothing counts twice,
+-- neither from rows, nor from sums, nor while it is there, nor when it goes again.
+INSERT INTO amelia.workflows (id, issue_id, worktree_path, status, profile_id, completed_at)
+VALUES (t.w(5), 'I-5', '/w5', 'completed', 'home', '2020-01-09Z'), (t.w(98), 'I-98', '/w98', 'failed', 'work', '2020-01-09Z');
+INSERT INTO amelia.token_usage (id, workflow_id, agent, model, input_tokens, output_tokens, cost_usd, duration_ms, "timestamp")
+SELECT t.u(9000 + i), t.w(CASE WHEN i < 20 THEN 5 ELSE 98 END), (ARRAY['architect', 'developer'])[1 + i % 2], 'model-' || i / 7 % 4,
+	i, i, i * 0.010001, i, '2020-01-06Z'::timestamptz + i % 20 * interval '3 hours 7 minutes'
+FROM generate_series(0, 39) AS i;
+CREATE TEMP TABLE exported_workflows AS SELECT * FROM amelia.workflows WHERE id IN (t.w(5), t.w(98));
+CREATE TEMP TABLE exported_usage AS SELECT * FROM amelia.token_usage WHERE workflow_id IN (t.w(5), t.w(98));
+DROP TABLE answers;
+CREATE TEMP TABLE answers AS SELECT * FROM t.answers();
+CREATE FUNCTION t.come_back() RETURNS void LANGUAGE sql AS $$
+INSERT INTO amelia.workflows SELECT * FROM exported_workflows;
+INSERT INTO amelia.token_usage SELECT * FROM exported_usage;
+$$;
+CREATE FUNCTION t.changed() RETURNS SETOF text LANGUAGE sql AS $$
+SELECT x::text FROM (SELECT * FROM answers EXCEPT SELECT * FROM t.answers()) AS x
+UNION ALL SELECT d::text FROM t.differences() AS d
+$$;
+DELETE FROM amelia.workflows;
+SELECT * FROM t.changed();
+SELECT t.come_back();
+SELECT * FROM t.changed();
+CALL amelia.close_days();
+SELECT dirty FROM t.days();
+SELECT * FROM t.changed();
+DELETE FROM amelia.workflows;
+SELECT * FROM t.changed();
+CALL amelia.close_days(anew => true);
+SELECT * FROM t.changed();
+-- gone and back again in one transaction, while the days are closed; undone in part; by TRUNCATE
+BEGIN;
+SELECT t.come_back();
+SELECT * FROM t.changed();
+SAVEPOINT s;
+DELETE FROM amelia.workflows;
+SELECT * FROM t.changed();
+SELECT t.come_back();
+SELECT * FROM t.changed();
+ROLLBACK TO s;
+SELECT * FROM t.changed();
+COMMIT;
+SELECT * FROM t.changed();
+SET client_min_messages = warning;
+TRUNCATE amelia.workflows CASCADE;
+RESET client_min_messages;
+SELECT * FROM t.changed();
+CALL amelia.close_days();
+SELECT * FROM t.changed();
+-- with one more row, with its own later usage too, without one of its days
+SELECT t.come_back();
+INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
+VALUES (t.w(5), 'architect', 'model-1', 1, 1, 0.25, '2020-01-08 23:00Z'), (t.w(5), 'architect', 'model-1', 1, 1, 0.25, '2020-01-20Z');
+DELETE FROM amelia.token_usage WHERE workflow_id = t.w(98) AND "timestamp" < '2020-01-07Z';
 SELECT * FROM t.differences();
+SELECT s.total_cost_usd - (SELECT sum(cost_usd) FROM exported_usage)
+	- (SELECT sum(cost_usd) FROM amelia.usage_history WHERE workflow_id NOT IN (t.w(5), t.w(98))) AS added, s.total_workflows
+FROM amelia.usage_summary('2020-01-01', '2020-01-31') AS s;
+DROP TABLE answers;
+CREATE TEMP TABLE answers AS SELECT * FROM t.answers();
+DELETE FROM amelia.workflows;
+SELECT * FROM t.changed();
+CALL amelia.close_days();
+SELECT * FROM t.changed();
+SELECT sum(d.cost_usd) = (SELECT total_cost_usd FROM amelia.usage_summary('2020-01-01', '2020-01-31')) FROM amelia.usage_daily AS d;
 
 -- Only forgetting erases: it marks the days, and the sums follow.
 SELECT sum(cost_usd) FROM amelia.usage_history WHERE workflow_id = t.w(7);

@@ -72,7 +72,18 @@ INSERT INTO amelia.workflows (id, issue_id, worktree_path, status) VALUES (t.w(8
 SELECT * FROM amelia.verify() ORDER BY object COLLATE "C";
 ROLLBACK;
 
--- Triggers: each that is missing, disabled, or calls something else.
+-- A lease that a trigger which was off did not end.
+BEGIN;
+SELECT lease_token FROM amelia.claim_workflow('host-1');
+SELECT * FROM amelia.verify();
+SET LOCAL session_replication_role = replica;
+UPDATE amelia.workflows SET status = 'cancelled' WHERE status = 'in_progress';
+SELECT problem, object = 'workflow ' || t.w(1) AS first, detail FROM amelia.verify() WHERE problem LIKE 'lease%';
+ROLLBACK;
+
+-- Triggers: each that is missing, disabled, or calls something else; one of
+-- them is there as soon as there is a budget.
+INSERT INTO amelia.budgets (id, scope, target, period, limit_usd, action) VALUES (t.w(1), 'workflow', t.w(1)::text, 'day', 1, 'warn');
 CREATE FUNCTION t.nothing() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
 CREATE FUNCTION t.without_triggers(change text)
 RETURNS TABLE (tgname name, relation regclass, problems bigint, named boolean)
@@ -105,6 +116,22 @@ SELECT * FROM t.without_triggers('ALTER TABLE %2$s ENABLE REPLICA TRIGGER %1$I')
 SELECT * FROM t.without_triggers('ALTER TABLE %2$s ENABLE ALWAYS TRIGGER %1$I') WHERE problems <> 0;
 SELECT * FROM t.without_triggers('%3$s') WHERE problems <> 1 OR NOT named;
 SELECT * FROM t.without_triggers('ALTER TRIGGER %I ON %s RENAME TO another_name') WHERE problems <> 1 OR NOT named;
+
+-- The one that budgets have, gone and back.
+BEGIN;
+DROP TRIGGER zzz_spend_budgets ON amelia.token_usage;
+SELECT * FROM amelia.verify();
+SELECT amelia.migrate();
+SELECT * FROM amelia.verify();
+ALTER TABLE amelia.token_usage DISABLE TRIGGER zzz_spend_budgets;
+SELECT amelia.migrate();
+SELECT * FROM amelia.verify();
+ROLLBACK;
+BEGIN;
+DELETE FROM amelia.budgets;
+DROP TRIGGER zzz_spend_budgets ON amelia.token_usage;
+SELECT * FROM amelia.verify();
+ROLLBACK;
 
 -- Defaults, functions, and the version of the schema.
 BEGIN;

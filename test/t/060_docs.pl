@@ -104,11 +104,11 @@ cmp_ok(scalar @catalog, '>=', 60, 'there are functions');
 sub signature
 {
 	my ($function) = @_;
-	return "CALL amelia.$function->{name}(" . $function->{arguments} =~ s/\bIN //gr . ')'
-	  if $function->{kind} eq 'p';
 	my ($arguments, $result) = map {
-		s/timestamp with time zone/timestamptz/gr =~ s/(DEFAULT (?:NULL|'[^']*'))::[a-z ]+/$1/gr
+		s/timestamp with time zone/timestamptz/gr =~ s/(DEFAULT (?:NULL|'[^']*'))::[a-z]+(?: [a-z]+)*(?:\[\])?/$1/gr
 	} map { $_ // '' } @{$function}{qw(arguments result)};
+	return "CALL amelia.$function->{name}(" . $arguments =~ s/\bIN //gr . ')'
+	  if $function->{kind} eq 'p';
 	my @out = $arguments =~ /OUT ([^,]*)/g;
 
 	$result = ($result =~ /^SETOF/ ? 'SETOF ' : '') . 'record(' . join(', ', @out) . ')' if @out;

@@ -15,9 +15,11 @@ my $dir = PostgreSQL::Test::Utils::tempdir;
 my $count = 0;
 
 new_database($node, 'source', extension => 1);
+burn_transactions($node, 'source');
 fill($node, 'source');
 operator_changes($node, 'source');
 $node->safe_psql('source', q{COMMENT ON SCHEMA amelia IS 'our runs'; CREATE TABLE public.mine AS SELECT 1});
+my $old_cursor = $node->safe_psql('source', 'SELECT next_cursor FROM amelia.feed_after()');
 my $sums = table_sums($node, 'source');
 my $catalog = catalog($node, 'source');
 
@@ -26,6 +28,51 @@ my $catalog = catalog($node, 'source');
 my $next = q{
 	SELECT w.issue_id, amelia.append_event(w.id, 'task_started', 'after the restore')
 	FROM amelia.workflows AS w ORDER BY 1};
+
+# So many transaction ids that those of the feed are far ahead of a new cluster's.
+sub burn_transactions
+{
+	my ($cluster, $database) = @_;
+
+	$cluster->safe_psql($database, q{
+		CREATE TEMP TABLE burnt (n integer);
+		DO $$
+		BEGIN
+			FOR n IN 1..20000 LOOP
+				BEGIN
+					INSERT INTO burnt VALUES (n);
+				EXCEPTION WHEN division_by_zero THEN
+					NULL;
+				END;
+			END LOOP;
+		END
+		$$});
+	return;
+}
+
+# What a worker has in hand goes on under its token, and the next one's is
+# greater; numbers go on; the feed begins anew, and shows nothing of the old one.
+sub queue_goes_on
+{
+	my ($cluster, $database, $name) = @_;
+	my $held = '00000000-0000-4000-8000-000000000040';
+
+	fails_with($cluster, $database, "SELECT amelia.feed_after('$old_cursor')", '22023', 'HINT:.*Begin anew',
+		"$name: a cursor from before");
+	my $cursor = $cluster->safe_psql($database, 'SELECT next_cursor FROM amelia.feed_after()');
+	is( $cluster->safe_psql($database, qq{
+			SELECT expires_at > now() + interval '1 hour' FROM amelia.heartbeat('$held', 2, '1 day');
+			SELECT amelia.send_to_workflow('$held', 'message', '{"text": "third"}');
+			SELECT id, kind, data ->> 'text' FROM amelia.take_inbox('$held', 2);
+			SELECT status FROM amelia.release_workflow('$held', 2, 'failed', retry_after => '0');
+			SELECT id, lease_token FROM amelia.claim_workflow('host-9')}),
+		"t\n3\n2|message|é\\\n3|message|third\nfailed\n$held|3", "$name: the lease, the inbox, the next claim");
+	fails_with($cluster, $database, "SELECT amelia.heartbeat('$held', 2)", '55000', 'lease 2', "$name: the old lease");
+	is( $cluster->safe_psql($database, qq{
+			SELECT status, (event).event_type FROM amelia.feed_after('$cursor') WHERE workflow_id IS NOT NULL}),
+		"failed|\n|workflow_failed\nin_progress|\n|workflow_started", "$name: the feed has this, and nothing else");
+	return;
+}
 
 sub dump_to
 {
@@ -102,6 +149,7 @@ is( $node->safe_psql($db, q{
 		SELECT id, 'task_started', 'first' FROM amelia.workflows WHERE issue_id = 'NEW'
 		RETURNING sequence, id IS NOT NULL}),
 	'1|t', 'plain: ids and sequences come by themselves');
+queue_goes_on($node, $db, 'plain');
 verify_is($node, $db, '', 'plain: verify() finds nothing after that');
 
 $db = empty_database();
@@ -172,9 +220,14 @@ run_script($db, 'data.sql', '-1');
 is( $node->safe_psql($db, q{SELECT scope, period, spent_usd FROM amelia.budget_status()}),
 	"workflow|total|0.450015\nprofile|month|1.350000", 'data with triggers on: what was spent');
 $node->safe_psql($db, 'DELETE FROM amelia.budget_spending');
-restore($db, 'data.custom', '-n', 'amelia', '-t', 'budget_spending');
+# The feed tells of the workflows and events that came as of any others.
+is( $node->safe_psql($db, 'SELECT count(*) FROM amelia.workflow_feed') >
+	  $node->safe_psql('source', 'SELECT count(*) FROM amelia.workflow_feed'), 1, 'data with triggers on: the feed');
+$node->safe_psql($db, 'DELETE FROM amelia.workflow_feed');
+restore($db, 'data.custom', '-n', 'amelia', '-t', 'budget_spending', '-t', 'workflow_feed');
 check_apart($db, 'schema, then data with triggers on');
 is($node->safe_psql($db, $next), $expected_next, 'data with triggers on: the logs go on where they were');
+queue_goes_on($node, $db, 'data with triggers on');
 
 $db = empty_database();
 restore($db, 'schema.custom');
@@ -208,11 +261,15 @@ $db = empty_database();
 	restore($db, 'all.custom', '-j4');
 }
 check($db, 'with session_replication_role = replica');
+queue_goes_on($node, $db, 'with session_replication_role = replica');
+$db = empty_database();
+restore($db, 'all.custom');
 
 # A copy of a copy is the same.
 $node->safe_psql('postgres', "CREATE DATABASE twin TEMPLATE $db");
 check('twin', 'CREATE DATABASE … TEMPLATE');
 is($node->safe_psql('twin', $next), $expected_next, 'TEMPLATE: the logs go on where they were');
+queue_goes_on($node, 'twin', 'TEMPLATE');
 $node->safe_psql('postgres', 'DROP DATABASE twin');
 
 # A whole cluster, without the many copies.

@@ -122,6 +122,7 @@ $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/version1", 'runs' ], 'dump ver
 # What is missing or not as it should be: verify() names it, migrate() mends it.
 my $trigger = 'trigger is missing, disabled or not as migrate() makes it';
 my $default = 'default is missing, disabled or not as migrate() makes it';
+my $index = 'index is missing, disabled or not as migrate() makes it';
 my $function = 'function is missing, disabled or not as migrate() makes it';
 foreach my $damage (
 	[ 'dropped trigger', 'DROP TRIGGER zzz_allocate_sequence ON amelia.workflow_log',
@@ -154,7 +155,9 @@ foreach my $damage (
 	[ 'function without its search_path', 'ALTER FUNCTION amelia.last_sequence(uuid) RESET search_path',
 		"$function|last_sequence" ],
 	[ "function with its owner's rights", 'ALTER FUNCTION amelia.last_sequence(uuid) SECURITY DEFINER',
-		"$function|last_sequence" ])
+		"$function|last_sequence" ],
+	(map { [ "without $_", "DROP INDEX amelia.$_", "$index|$_" ] }
+		qw(idx_workflows_claim idx_workflows_parked idx_workflows_active_worktree idx_workflow_leases_expires_at)))
 {
 	my ($name, $sql, $problem) = @$damage;
 
@@ -169,12 +172,37 @@ foreach my $damage (
 	$node->safe_psql('postgres', 'DROP DATABASE damaged');
 }
 
+# What migrate() cannot mend by itself is said as well, and what to do.
+foreach my $damage (
+	[ 'another index of that name', q{
+		DROP INDEX amelia.idx_workflows_parked;
+		CREATE INDEX idx_workflows_parked ON amelia.workflows (worktree_path)},
+		"$index|idx_workflows_parked|drop it, then run SELECT amelia.migrate()", 'DROP INDEX amelia.idx_workflows_parked' ],
+	[ 'an index that is not valid',
+		q{UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'amelia.idx_workflows_claim'::regclass},
+		"$index|idx_workflows_claim|drop it, then run SELECT amelia.migrate()", 'DROP INDEX amelia.idx_workflows_claim' ],
+	[ 'a primary key that was renamed', 'ALTER INDEX amelia.workflow_leases_pkey RENAME TO leases_pkey',
+		'primary key is missing, or has another name|workflow_leases_pkey|have an index of that name for the primary key of workflow_leases',
+		'ALTER INDEX amelia.leases_pkey RENAME TO workflow_leases_pkey' ])
+{
+	my ($name, $sql, $problem, $mend) = @$damage;
+
+	$node->safe_psql('postgres', 'CREATE DATABASE damaged TEMPLATE runs');
+	$node->safe_psql('damaged', $sql);
+	is($node->safe_psql('damaged', 'SELECT * FROM amelia.verify()'), $problem, "$name: verify() names it");
+	fails_with($node, 'damaged', q{SELECT amelia.claim_workflow('host-1')}, '55000', 'HINT: .*migrate\(\)', "$name: a claim")
+	  unless $name =~ /another index/;
+	$node->safe_psql('damaged', "$mend; SELECT amelia.migrate()");
+	same_database($node, 'damaged', $sums, $catalog, "$name: mended");
+	$node->safe_psql('postgres', 'DROP DATABASE damaged');
+}
+
 # Several at once, as --disable-triggers leaves them when it is interrupted.
 $node->safe_psql('runs', 'ALTER TABLE amelia.workflow_log DISABLE TRIGGER USER');
 verify_is(
 	$node, 'runs',
 	join("\n", map { "$trigger|zzz_$_ on workflow_log" }
-		  qw(allocate_sequence keep_sequence raise_sequence_floor raise_sequence_floor_truncate)),
+		  qw(allocate_sequence fence keep_sequence note_event raise_sequence_floor raise_sequence_floor_truncate)),
 	'DISABLE TRIGGER USER: verify() names each of ours');
 migrate_is('runs', $anew, 'DISABLE TRIGGER USER: migrate() acts');
 verify_is($node, 'runs', '', 'DISABLE TRIGGER USER: ours are mended');
@@ -238,7 +266,7 @@ verify_is($node, 'older', '', 'older: then verify() finds nothing');
 is( $node->safe_psql(
 		'older', q{SELECT amelia.squad(id) FROM amelia.workflows WHERE issue_id = 'ISSUE-1';
 		SELECT count(*), sum(size) FROM amelia.squads}),
-	"squad of ISSUE-1\n31|31", 'older: rows and functions of the new version');
+	"squad of ISSUE-1\n32|32", 'older: rows and functions of the new version');
 migrate_is('older', 'schema version 3 is complete, nothing to do', 'older: the second time nothing');
 {
 	my $left = join "\n", grep { !/^(workflows|squads|schema_migrations)\|/ } split /\n/, table_sums($node, 'older');
@@ -266,6 +294,18 @@ foreach my $write (
 {
 	fails_with($node, 'lacking', $write, '55000', 'amelia\.migrate\(\)', 'a function that needs a newer schema');
 }
+restore('earlier', 'version1');
+$node->safe_psql('earlier', 'DROP TABLE amelia.workflow_leases, amelia.workflow_inbox, amelia.workflow_feed, amelia.feed_state');
+foreach my $call (
+	q{claim_workflow('host-1')},
+	map { "$_('00000000-0000-4000-8000-000000000040', 2)" } qw(heartbeat check_lease give_back set_worker release_workflow))
+{
+	fails_with($node, 'earlier', "SELECT amelia.$call", '55000', 'amelia\.migrate\(\)', "without its tables: $call");
+}
+is( $node->safe_psql('earlier', q{SELECT amelia.append_event('00000000-0000-4000-8000-000000000040', 'x', 'm')}),
+	'4', 'without its tables: events are stored');
+$node->safe_psql('lacking', 'ALTER TABLE amelia.workflow_leases DROP COLUMN given_back');
+fails_with($node, 'lacking', q{SELECT amelia.claim_workflow('host-1')}, '55000', 'amelia\.migrate\(\)', 'a claim without a column');
 
 # One that is newer than the code.
 restore('newer', 'version1');

@@ -85,12 +85,12 @@ $node->safe_psql('filled', q{
 is($node->safe_psql('filled', $state), $before, 'a trigger that comes later and keeps a row');
 is($node->safe_psql('filled', 'SELECT count(*) FROM amelia.workflow_history'), 1, 'keeps it out of the history');
 
-# One that comes back and goes again adds up.
+# One that comes back, goes on and goes again adds up.
 $node->safe_psql('filled', q{
 	INSERT INTO amelia.workflows (id, issue_id, worktree_path, status)
 	VALUES ('00000000-0000-4000-8000-000000000001', '1', '/w', 'cancelled');
 	INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
-	VALUES ('00000000-0000-4000-8000-000000000001', 'agent 1', 'model 1', 1, 2, 0.5, '2024-02-29 12:00:00+00')});
+	VALUES ('00000000-0000-4000-8000-000000000001', 'agent 1', 'model 1', 1, 2, 0.5, '2024-03-02 12:00:00+00')});
 my $cost = $node->safe_psql('filled', 'SELECT sum(cost), sum(i) FROM public.whole');
 $node->safe_psql('filled', q{DELETE FROM amelia.workflows WHERE issue_id = '1'});
 is($node->safe_psql('filled', 'SELECT sum(cost), sum(i) FROM public.whole'), $cost, 'a workflow that comes back and goes again');

@@ -1,154 +1,220 @@
-# Many workers, some of which stall beyond their lease or are killed, and a
-# server that is killed too; afterwards the history is checked: never two
-# holders that could both write, nothing lost, nothing finished twice, the limit
-# kept, no gap in a sequence, and a reader who saw exactly what the table has.
+# Many workers at once, some of which stall beyond their lease, are stopped for a
+# while or killed, people who decide and cancel, writers who commit late, and a
+# server that is killed too. All write down what they asked and what they were
+# told (test/stress); readers follow with their cursors across the crash; and
+# afterwards all that is compared with the database (StressHistory.pm): never two
+# who could both write, nothing lost or doubled, nothing finished twice, the
+# limits kept, no gap in a sequence, and readers who saw what the tables have.
 # AMELIA_STRESS_SECONDS and AMELIA_STRESS_WORKERS make it longer and wider.
 use strict;
 use warnings FATAL => 'all';
+
 use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use StressHistory;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
 my $seconds = $ENV{AMELIA_STRESS_SECONDS} // 12;
 my $workers = $ENV{AMELIA_STRESS_WORKERS} // 8;
+my %limits = (two => 2, three => 3);
 my $limit = int($workers / 2) + 1;
+my $seed = $ENV{AMELIA_STRESS_SEED} // int(rand(2**31));
+my $dir = PostgreSQL::Test::Utils::tempdir();
+my $program = "$dir/stress";
+
+srand($seed);
+note("AMELIA_STRESS_SEED=$seed");
+
+sub pg_config
+{
+	my $value = qx('@{[ $ENV{PG_CONFIG} // 'pg_config' ]}' --$_[0]);
+	chomp $value;
+	return $value;
+}
+
+my $libdir = pg_config('libdir');
+my ($out, $err);
+ok( IPC::Run::run(
+		[ $ENV{CC} // 'cc', '-std=gnu99', '-O1', '-Wall', '-Wextra', '-Werror', '-I' . pg_config('includedir'),
+			'-o', $program, glob("$FindBin::RealBin/../stress/*.c"), "-L$libdir", "-Wl,-rpath,$libdir", '-lpq' ],
+		'>', \$out, '2>', \$err), 'the programs compile') or BAIL_OUT($err);
+
 my $node = PostgreSQL::Test::Cluster->new('stress');
 
 $node->init(extra => [ '--no-locale', '--encoding=UTF8' ]);
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'amelia'\nlog_statement = none\nmax_connections = 150\nrestart_after_crash = on\nfsync = on\n");
+$node->append_conf('postgresql.conf', <<'CONF');
+shared_preload_libraries = 'amelia'
+amelia.enabled = off
+log_statement = none
+max_connections = 150
+max_prepared_transactions = 10
+track_commit_timestamp = on
+CONF
 $node->start;
-$node->safe_psql('postgres', "CREATE EXTENSION amelia; SELECT amelia.update_settings('{\"max_concurrent\": $limit}')");
-# Several in each worktree, more failures than can happen.
-$node->safe_psql('postgres', "INSERT INTO amelia.workflows (issue_id, worktree_path, max_failures, priority)
-	SELECT 'I-' || n, '/w' || n % 40, 1000000, n % 3 FROM generate_series(1, 20 * $seconds + 100) AS n");
 
-$ENV{PGHOST} = $node->host;
-$ENV{PGPORT} = $node->port;
-$ENV{PGDATABASE} = 'postgres';
+sub value { return $node->safe_psql('postgres', $_[0]); }
+
+value('CREATE EXTENSION amelia');
+value(qq{SELECT amelia.update_settings('{"max_concurrent": $limit, "workflow_start_timeout_seconds": 0.7}');
+	INSERT INTO amelia.profiles (id, working_dir, agents, max_concurrent)
+	VALUES ('free', '/', '{}', NULL), ('two', '/', '{}', $limits{two}), ('three', '/', '{}', $limits{three})});
+# Several in each worktree; most may fail as often as they like.
+value(q{INSERT INTO amelia.workflows (issue_id, worktree_path, profile_id, max_failures, priority)
+	SELECT 'I-' || n, '/w/' || n % 40, (ARRAY[NULL, 'free', 'two', 'three'])[1 + n % 4],
+		CASE WHEN n % 3 = 0 THEN 2 ELSE 1000000 END, n % 3
+	FROM generate_series(1, 200) AS n});
+
 my %pids;
 my $number = 0;
 
-sub start_worker
+sub start_process
 {
-	my $name = 'worker-' . ++$number;
+	my ($role) = @_;
+	my $name = $role . '-' . ++$number;
 	my $pid = fork() // die "fork: $!";
 
 	if ($pid == 0)
 	{
-		setpgrp(0, 0);
-		open STDERR, '>', '/dev/null';
-		exec "$FindBin::Bin/../stress/worker.sh", $name or die;
+		exec $program, $role, $name, "$dir/$name.history", $node->connstr('postgres'), int(rand(2**31))
+		  or POSIX::_exit(127);
 	}
-	$pids{$pid} = $name;
+	$pids{$name} = $pid;
+	rand();
+	return $name;
+}
+
+sub kill_process
+{
+	my ($name) = @_;
+
+	kill 'KILL', $pids{$name};
+	waitpid delete $pids{$name}, 0;
 	return;
 }
 
-# Read the feed as it comes.
-my $cursor = $node->safe_psql('postgres', 'SELECT next_cursor FROM amelia.feed_after()');
-my (%seen, $twice, $disorder, %last);
-$twice = $disorder = 0;
+sub of_role { my ($role) = @_; return grep { /^$role-/ } sort keys %pids; }
 
-sub read_feed
+# Waits until a line stands in a process's history; whether it does.
+sub has_line
 {
-	for (;;)
+	my ($name, $line) = @_;
+	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
+
+	while (!-e "$dir/$name.history" || slurp_file("$dir/$name.history") !~ /\t$line$/m)
 	{
-		my ($rows, $ok) = ('', 0);
-
-		$ok = $node->psql('postgres', "SELECT next_cursor, workflow_id, (event).sequence FROM amelia.feed_after('$cursor', 500)", stdout => \$rows) == 0;
-		return if !$ok;
-		for (split /\n/, $rows)
-		{
-			my ($next, $workflow, $sequence) = split /\|/;
-
-			$cursor = $next;
-			return if !$workflow;
-			next if !$sequence;
-			$twice++ if $seen{"$workflow $sequence"}++;
-			$disorder++ if ($last{$workflow} // 0) >= $sequence;
-			$last{$workflow} = $sequence;
-		}
+		return 0 if time > $end;
+		sleep 0.05;
 	}
+	return 1;
 }
 
-start_worker() for 1 .. $workers;
-my ($end, $crash_at, $most, $killed) = (time + $seconds, time + $seconds / 2, 0, 0);
+sub stop_process
+{
+	my ($name) = @_;
+
+	kill 'TERM', $pids{$name};
+	waitpid delete $pids{$name}, 0;
+	is($?, 0, "$name ends well");
+	return;
+}
+
+sub crash
+{
+	$node->kill9;
+	# The children of a postmaster that was killed may hold its memory for a moment.
+	for (1 .. 100)
+	{
+		return if $node->start(fail_ok => 1);
+		sleep 0.1;
+		# A start that failed may have taken the old pid for the server's.
+		$node->stop('fast', fail_ok => 1);
+	}
+	die 'the server does not start again';
+}
+
+my @readers = map { start_process($_) } 'feed', 'narrow-feed', 'events';
+has_line($_, 'begun') or die "$_ does not begin" for @readers;
+start_process($_) for 'observer', 'people', 'people';
+start_process('worker') for 1 .. $workers;
+
+my ($end, $crash_at, $killed, %stopped) = (time + $seconds, time + $seconds / 2, 0);
 while (time < $end)
 {
-	my $held;
+	my @running = grep { !$stopped{$_} } of_role('worker');
 
-	sleep 0.3;
-	read_feed();
-	$node->psql('postgres', "SELECT count(*) FROM amelia.workflow_leases WHERE expires_at > clock_timestamp()", stdout => \$held);
-	$most = $held if defined $held && $held =~ /^\d+$/ && $held > $most;
-	if (rand() < 0.15)
+	sleep 0.1;
+	if (rand() < 0.08)
 	{
-		my ($pid) = (keys %pids)[ int rand keys %pids ];
-
-		kill 'KILL', -$pid;
-		waitpid $pid, 0;
-		delete $pids{$pid};
+		kill_process($running[ rand @running ]);
 		$killed++;
-		start_worker();
+		start_process('worker');
+	}
+	elsif (rand() < 0.08)
+	{
+		my $name = $running[ rand @running ];
+
+		kill 'STOP', $pids{$name};
+		$stopped{$name} = time + rand 3;
+	}
+	for (grep { $stopped{$_} < time } keys %stopped)
+	{
+		kill 'CONT', $pids{$_};
+		delete $stopped{$_};
 	}
 	if ($crash_at && time > $crash_at)
 	{
 		$crash_at = 0;
-		$node->stop('immediate');
-		$node->start;
+		crash();
 	}
 }
-for my $pid (keys %pids) { kill 'KILL', -$pid; waitpid $pid, 0; }
+kill_process($_) for of_role('worker');
+stop_process($_) for of_role('people');
 # What is in flight in the server comes to its end.
-$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()");
-read_feed();
+$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity
+	WHERE backend_type = 'client backend' AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()})
+  or die 'a transaction does not end';
 
-sub value { return $node->safe_psql('postgres', $_[0]); }
+# Those that failed as often as they may are known.
+my ($model, $wrong) = workflow_model($node);
+is($wrong, '', 'each log is one that a workflow can have');
+is(model_against_tables($node, $model), '', 'and the tables say the same');
+my $dead = q{FROM amelia.workflows AS w WHERE w.status = 'failed' AND w.failures >= w.max_failures AND NOT w.cancel_requested};
+is( value("SELECT count(*) $dead AND NOT EXISTS (SELECT FROM amelia.dead_workflows(1000000) AS d WHERE d.id = w.id)"),
+	0, 'dead_workflows() has all that are');
+note(value("SELECT count(*) $dead") . ' were dead');
 
-note value("SELECT by_status FROM amelia.queue_status()"), " with $killed workers killed, $most held at once at most";
-cmp_ok(value("SELECT count(*) FROM amelia.workflows WHERE status = 'completed'"), '>', 10, 'workflows were completed');
-cmp_ok($most, '<=', $limit, 'the limit was kept');
-is(value("SELECT count(*) FROM amelia.workflow_slots AS s WHERE NOT EXISTS (SELECT FROM amelia.workflow_leases AS l WHERE l.workflow_id = s.workflow_id AND l.slot = s.slot)"),
-	0, 'no slot is held for nothing');
-# Each event carries the token that it was written under: once a greater one
-# has been seen, no smaller one may come.
-is(value("SELECT count(*) FROM (SELECT t.token, max(t.token) OVER (PARTITION BY t.workflow_id ORDER BY t.sequence) AS highest
-	FROM (SELECT e.workflow_id, e.sequence, COALESCE(e.data ->> 'token', e.data ->> 'lease_token')::bigint AS token
-		FROM amelia.workflow_log AS e WHERE e.event_type IN ('work', 'workflow_started')) AS t) AS o WHERE o.token < o.highest"),
-	0, 'nobody wrote after his successor had begun');
-is(value("SELECT count(*) FROM (SELECT workflow_id FROM amelia.workflow_log WHERE event_type = 'workflow_completed' GROUP BY workflow_id HAVING count(*) > 1) AS d"),
-	0, 'each was completed once at most');
-is(value("SELECT count(*) FROM amelia.workflows AS w WHERE (w.status = 'completed') <> EXISTS (SELECT FROM amelia.workflow_log AS e WHERE e.workflow_id = w.id AND e.event_type = 'workflow_completed')"),
-	0, 'and its log says so');
+# And all can be finished: nothing was lost.
+my $finisher = start_process('finisher');
+ok(has_line($finisher, 'ended'), 'all can be finished');
+kill_process($finisher);
+stop_process($_) for of_role('observer'), @readers;
+is(value(q{SELECT string_agg(w.id || ' ' || w.status, ', ') FROM amelia.workflows AS w
+	WHERE w.status NOT IN ('completed', 'cancelled') AND NOT (w.status = 'failed' AND w.cancel_requested)}), '', 'none was lost');
+
+my $read = read_history($dir);
+($model, $wrong) = workflow_model($node);
+is($wrong, '', 'at the end, each log is one that a workflow can have');
+is(stored_as_told($node, $model), '', 'what was acknowledged is there, what was refused is not, and nothing else is');
+is(messages_once($node), '', 'each message was given out once');
+is(holders(), '', 'no workflow had two holders');
+($wrong, my $most) = limits($limit, %limits);
+is($wrong, '', 'the limits were kept, by the history');
+is(scalar history_lines('broken'), '', 'and by the observer');
+is(scalar history_lines('odd'), '', 'nothing was refused for another reason than a lost lease');
+is(streams($_, $model), '', "$_ saw what the tables have") for @readers;
 is(value('SELECT count(*) FROM amelia.verify()'), 0, 'verify() finds nothing: no gap, no duplicate');
-is($twice, 0, 'the reader saw nothing twice');
-is($disorder, 0, 'and the events of each workflow in order');
-is(join(',', sort keys %seen), join(',', sort split /\n/, value("SELECT workflow_id || ' ' || sequence FROM amelia.workflow_log")),
-	'and all that there is');
+is(value(q{SELECT count(*) FROM amelia.workflow_leases AS l WHERE l.slot IS NOT NULL OR l.profile_slot IS NOT NULL}), 0, 'no slot is held');
 
-# Nothing is lost: the rest can be claimed and finished, once it is decided on
-# what a killed worker had asked; what waits for that in a worktree is behind it.
-$node->safe_psql('postgres', "SELECT count(amelia.decide(w.id, true)) FROM amelia.workflows AS w WHERE w.status = 'blocked'");
-$node->safe_psql('postgres', q{DO $$
-DECLARE
-	claimed record;
-	idle integer := 0;
-BEGIN
-	WHILE idle < 300 LOOP
-		SELECT * INTO claimed FROM amelia.claim_workflow('the last one');
-		IF FOUND THEN
-			PERFORM amelia.release_workflow(claimed.id, claimed.lease_token, 'completed');
-			idle := 0;
-		ELSE
-			EXIT WHEN NOT EXISTS (SELECT FROM amelia.workflows WHERE status IN ('pending', 'in_progress', 'failed'));
-			idle := idle + 1;
-			PERFORM pg_sleep(0.05);
-		END IF;
-		COMMIT;
-	END LOOP;
-END $$});
-is(value("SELECT count(*) FROM amelia.workflows WHERE status <> 'completed'"), 0, 'none was lost');
-is(value('SELECT count(*) FROM amelia.workflow_slots'), 0, 'and no slot');
+# Whether it was a test: all that it is about has happened.
+my %told = map { my $what = $_; $what => scalar(my @found = history_lines($what)) } qw(claimed ok no ended kept beat took decided created);
+note(join(', ', map { "$_ $told{$_}" } sort keys %told), ", $killed killed, at most $most->{''} held of $limit");
+ok($told{$_} > 0, "somebody was told: $_") for sort keys %told;
+ok($killed > 0, 'workers were killed');
+ok((grep { ($_->{fields}[3] // '') =~ /^$/ } history_lines('ask')), 'and strangers wrote');
 $node->stop;
 done_testing();

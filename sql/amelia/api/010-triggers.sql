@@ -32,14 +32,6 @@ CREATE OR REPLACE TRIGGER zzz_unpark_next_deleted
 	FOR EACH ROW
 	WHEN (OLD.status IN ('pending', 'in_progress', 'blocked'))
 	EXECUTE FUNCTION amelia.unpark_next();
-CREATE OR REPLACE TRIGGER zzz_free_slots
-	AFTER DELETE ON amelia.workflow_leases
-	FOR EACH ROW
-	WHEN (OLD.slot IS NOT NULL OR OLD.profile_slot IS NOT NULL)
-	EXECUTE FUNCTION amelia.free_slots();
-CREATE OR REPLACE TRIGGER zzz_free_all_slots
-	BEFORE TRUNCATE ON amelia.workflow_leases
-	FOR EACH STATEMENT EXECUTE FUNCTION amelia.free_all_slots();
 CREATE OR REPLACE TRIGGER zzz_fence
 	BEFORE INSERT OR UPDATE ON amelia.token_usage
 	FOR EACH ROW EXECUTE FUNCTION amelia.fence_workflow();

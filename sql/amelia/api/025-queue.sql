@@ -24,6 +24,11 @@ AS $$
 DECLARE
 	released amelia.workflows;
 BEGIN
+	-- The way that most attempts end is short.
+	IF release_workflow.status = 'completed' AND release_workflow.failure_reason IS NULL
+		AND retry_after IS NULL THEN
+		RETURN amelia.complete_workflow(release_workflow.workflow_id, release_workflow.lease_token);
+	END IF;
 	PERFORM amelia.check_given('workflow_id', release_workflow.workflow_id),
 		amelia.check_given('lease_token', release_workflow.lease_token),
 		amelia.check_choice('status', release_workflow.status);
@@ -31,13 +36,17 @@ BEGIN
 		AND release_workflow.status IS DISTINCT FROM 'failed'
 		AND release_workflow.status IS DISTINCT FROM 'cancelled' THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
-			MESSAGE = format('a failure_reason does not go with status "%s"', release_workflow.status),
+			MESSAGE = format('a failure_reason does not go with %s', COALESCE('status "' || release_workflow.status || '"', 'no status')),
 			HINT = 'Give it with failed or cancelled.';
 	END IF;
 	IF retry_after IS NOT NULL AND release_workflow.status IS DISTINCT FROM 'failed' THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
-			MESSAGE = format('a retry_after does not go with status "%s"', release_workflow.status),
+			MESSAGE = format('a retry_after does not go with %s', COALESCE('status "' || release_workflow.status || '"', 'no status')),
 			HINT = 'Give it with failed.';
+	END IF;
+	IF retry_after < interval '0' OR NOT isfinite(retry_after) THEN
+		RAISE EXCEPTION USING ERRCODE = '22023',
+			MESSAGE = format('retry_after must not be negative or infinite: %s', retry_after);
 	END IF;
 
 	IF release_workflow.status IS NULL THEN
@@ -70,7 +79,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia.release_workflow(uuid, bigint, text, text, interval) IS
-'Ends an attempt: moves the workflow as set_workflow_status() does, and its lease and slots are free. failed counts as a failure; while failures are left another attempt is due after retry_after, or after retry_delay(). status NULL only gives the lease back: the workflow stays in_progress and is claimable at once. Returns the workflow. Errors: 55000 the lease is lost or no such transition, P0002 no such workflow, 22023 a NULL, an unknown status, a reason or a delay where none belongs.';
+'Ends an attempt: moves the workflow as set_workflow_status() does, and its lease and slots are free. failed counts as a failure; while failures are left another attempt is due after retry_after, or after retry_delay(). status NULL only gives the lease back: the workflow stays in_progress and is claimable at once. Returns the workflow. Errors: 55000 the lease is lost or no such transition, P0002 no such workflow, 22023 a NULL, an unknown status, a reason or a delay where none belongs, a delay below nothing.';
 
 CREATE OR REPLACE FUNCTION amelia.request_cancel(workflow_id uuid) RETURNS amelia.workflows
 LANGUAGE plpgsql VOLATILE
@@ -163,44 +172,10 @@ $$;
 COMMENT ON FUNCTION amelia.dead_workflows(integer) IS
 'The workflows that failed as often as they may, newest first; requeue_workflow() gives one another try. Errors: 22023 a limit that is NULL or negative.';
 
-CREATE OR REPLACE FUNCTION amelia.queue_status()
-RETURNS TABLE (
-	by_status jsonb,
-	oldest_waiting timestamptz,
-	claims_per_minute bigint,
-	expired_leases bigint,
-	held bigint,
-	max_concurrent integer,
-	workers jsonb)
-LANGUAGE sql STABLE ROWS 1
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT (SELECT jsonb_object_agg(s.status, COALESCE(c.number, 0))
-		FROM unnest(ARRAY['pending', 'in_progress', 'blocked', 'completed', 'failed', 'cancelled']) AS s (status)
-		LEFT JOIN (SELECT w.status, count(*) FROM amelia.workflows AS w GROUP BY w.status) AS c (status, number)
-			USING (status)),
-	(SELECT min(w.available_at) FROM amelia.workflows AS w
-		WHERE w.status = 'pending' AND w.available_at <= now()),
-	(SELECT count(*) FROM amelia.workflow_leases AS l WHERE l.claimed_at > now() - interval '1 minute'),
-	(SELECT count(*) FROM amelia.workflow_leases AS l
-		WHERE l.expires_at > '-infinity' AND l.expires_at <= clock_timestamp() AND NOT l.given_back),
-	(SELECT count(*) FROM amelia.workflow_leases AS l WHERE l.expires_at > clock_timestamp()),
-	(SELECT s.max_concurrent FROM amelia.settings() AS s),
-	COALESCE((SELECT jsonb_agg(jsonb_build_object('worker', o.worker, 'workflows', o.workflows,
-				'seen_at', o.seen_at) ORDER BY o.worker)
-		FROM (SELECT l.worker, jsonb_agg(l.workflow_id ORDER BY l.claimed_at), max(l.seen_at)
-			FROM amelia.workflow_leases AS l
-			WHERE l.expires_at > clock_timestamp()
-			GROUP BY l.worker) AS o (worker, workflows, seen_at)), '[]')
-$$;
-COMMENT ON FUNCTION amelia.queue_status() IS
-'One row on the queue: how many workflows have each status, since when the oldest one waits, workflows claimed within the last minute, leases that ran out and were not taken over, leases in force and how many there may be, and the workers that hold some: name, workflows, when they were last seen.';
-
 REVOKE ALL ON FUNCTION
 	amelia.retry_delay(integer),
 	amelia.release_workflow(uuid, bigint, text, text, interval),
 	amelia.request_cancel(uuid),
 	amelia.requeue_workflow(uuid, integer),
-	amelia.dead_workflows(integer),
-	amelia.queue_status()
+	amelia.dead_workflows(integer)
 FROM PUBLIC;

@@ -83,18 +83,31 @@ BEGIN
 	PERFORM amelia.check_given('workflow_id', send_to_workflow.workflow_id),
 		amelia.check_given('kind', send_to_workflow.kind),
 		amelia.check_container('data', send_to_workflow.data);
+	IF send_to_workflow.kind = '' THEN
+		RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'kind must not be empty';
+	END IF;
 	IF NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = send_to_workflow.workflow_id) THEN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
 			MESSAGE = format('no workflow %s', send_to_workflow.workflow_id);
 	END IF;
-	INSERT INTO amelia.workflow_inbox (workflow_id, kind, data)
-	VALUES (send_to_workflow.workflow_id, send_to_workflow.kind, send_to_workflow.data)
+	INSERT INTO amelia.workflow_inbox (workflow_id, kind, data, sent_at)
+	VALUES (send_to_workflow.workflow_id, send_to_workflow.kind, send_to_workflow.data, clock_timestamp())
+	ON CONFLICT (id) DO NOTHING
 	RETURNING id INTO sent;
+	-- Where rows came by replication, the numbers that it does not bring are behind them.
+	WHILE sent IS NULL LOOP
+		INSERT INTO amelia.workflow_inbox (id, workflow_id, kind, data, sent_at)
+		SELECT COALESCE(max(i.id) + 1, 1), send_to_workflow.workflow_id, send_to_workflow.kind, send_to_workflow.data,
+			clock_timestamp()
+		FROM amelia.workflow_inbox AS i
+		ON CONFLICT (id) DO NOTHING
+		RETURNING id INTO sent;
+	END LOOP;
 	RETURN sent;
 END
 $$;
 COMMENT ON FUNCTION amelia.send_to_workflow(uuid, text, jsonb) IS
-'Puts a message into a workflow''s inbox, where it stays until a worker takes it, and returns its id. Errors: P0002 no such workflow, 22023 a NULL, data that is a JSON scalar.';
+'Puts a message into a workflow''s inbox, where it stays until a worker takes it, and returns its id. Errors: P0002 no such workflow, 22023 a NULL, no kind, data that is a JSON scalar.';
 
 CREATE OR REPLACE FUNCTION amelia.take_inbox(workflow_id uuid, lease_token bigint)
 RETURNS TABLE (id bigint, kind text, data jsonb, sent_at timestamptz)
@@ -110,7 +123,7 @@ BEGIN
 		SET taken_at = clock_timestamp(), lease_token = take_inbox.lease_token
 		WHERE i.workflow_id = take_inbox.workflow_id AND i.taken_at IS NULL
 		RETURNING i.id, i.kind, i.data, i.sent_at)
-	SELECT t.id, t.kind, t.data, t.sent_at FROM taken AS t ORDER BY t.id;
+	SELECT t.id, t.kind, t.data, t.sent_at FROM taken AS t ORDER BY t.sent_at, t.id;
 END
 $$;
 COMMENT ON FUNCTION amelia.take_inbox(uuid, bigint) IS

@@ -8,7 +8,7 @@ AS $$
 SELECT p.*
 FROM amelia.model_prices AS p
 WHERE p.model IN (SELECT find_price.model
-		UNION ALL SELECT left(find_price.model, n) || '*' FROM generate_series(0, length(find_price.model)) AS n)
+		UNION ALL SELECT left(find_price.model, n) || '*' FROM generate_series(0, LEAST(length(find_price.model), 255)) AS n)
 	AND p.valid_from <= find_price.at AND p.valid_to > find_price.at
 ORDER BY p.model = find_price.model DESC, length(p.model) DESC
 LIMIT 1
@@ -93,9 +93,13 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = '22023',
 			MESSAGE = format('prices must be a JSON object, model -> prices, not %s', jsonb_typeof(load_prices.prices));
 	END IF;
+	IF load_prices.valid_from = 'infinity' THEN
+		RAISE EXCEPTION USING ERRCODE = '22023',
+			MESSAGE = 'valid_from must not be infinity';
+	END IF;
 	-- The published file describes its keys in an entry of that name.
 	FOR entry IN SELECT e.key AS model, e.value FROM jsonb_each(load_prices.prices - 'sample_spec') AS e ORDER BY e.key LOOP
-		IF jsonb_typeof(entry.value) <> 'object' OR entry.model = '' OR position('*' IN rtrim(entry.model, '*')) > 0 THEN
+		IF jsonb_typeof(entry.value) <> 'object' OR entry.model = '' OR entry.model !~ '^[^*]*[*]?$' THEN
 			RAISE EXCEPTION USING ERRCODE = '22023',
 				MESSAGE = format('the prices of model "%s" are not an object, or its name has a * that is not at its end', entry.model);
 		END IF;

@@ -39,30 +39,38 @@ $$;
 COMMENT ON FUNCTION amelia.budget_status() IS
 'A row per budget, those that are spent first: its period that runs now, with the last UTC day that it includes, its limit, what was spent and what is left of it in US dollars.';
 
+CREATE OR REPLACE FUNCTION amelia.spent_budget(workflow_id uuid, profile_id text)
+RETURNS TABLE (message text, detail text, hint text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT format('the budget of %s US dollars for %s is spent', s.limit_usd, concat_ws(' ', s.scope, s.target)),
+	format('%s US dollars were spent%s.', s.spent_usd,
+		CASE s.period WHEN 'total' THEN ' in total' ELSE format(' from %s to now', s.period_start) END),
+	CASE s.period WHEN 'total' THEN 'Raise its limit in budgets.'
+		ELSE format('It holds until the end of %s (UTC). Wait, or raise its limit in budgets.', s.period_end) END
+FROM amelia.budget_status() AS s
+WHERE s.is_spent AND s.action = 'block'
+	AND CASE s.scope WHEN 'everything' THEN true WHEN 'profile' THEN s.target = spent_budget.profile_id
+		ELSE s.target = spent_budget.workflow_id::text END
+LIMIT 1
+$$;
+COMMENT ON FUNCTION amelia.spent_budget(uuid, text) IS
+'A block budget that is spent and under which this workflow of this profile comes, in the words of the error that it raises: what was spent, of what, until when it holds. No row when there is none.';
+
 CREATE OR REPLACE FUNCTION amelia.check_budgets(workflow_id uuid, profile_id text) RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
 DECLARE
 	spent record;
 BEGIN
 	IF NOT EXISTS (SELECT FROM amelia.budgets AS b WHERE b.action = 'block') THEN
 		RETURN;
 	END IF;
-	SELECT s.* INTO spent
-	FROM amelia.budget_status() AS s
-	WHERE s.is_spent AND s.action = 'block'
-		AND CASE s.scope WHEN 'everything' THEN true WHEN 'profile' THEN s.target = check_budgets.profile_id
-			ELSE s.target = check_budgets.workflow_id::text END
-	LIMIT 1;
+	SELECT s.* INTO spent FROM amelia.spent_budget(workflow_id, profile_id) AS s;
 	IF FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = '53400',
-			MESSAGE = format('the budget of %s US dollars for %s is spent', spent.limit_usd, concat_ws(' ', spent.scope, spent.target)),
-			DETAIL = format('%s US dollars were spent%s.', spent.spent_usd,
-				CASE spent.period WHEN 'total' THEN ' in total' ELSE format(' from %s to now', spent.period_start) END),
-			HINT = CASE spent.period WHEN 'total' THEN 'Raise its limit in budgets.'
-				ELSE format('It holds until the end of %s (UTC). Wait, or raise its limit in budgets.', spent.period_end) END;
+		RAISE EXCEPTION USING ERRCODE = '53400', MESSAGE = spent.message, DETAIL = spent.detail, HINT = spent.hint;
 	END IF;
 END
 $$;
@@ -78,20 +86,9 @@ CREATE OR REPLACE TRIGGER zzz_begin_budget
 	AFTER INSERT OR UPDATE OF scope, target, period ON amelia.budgets
 	FOR EACH ROW EXECUTE FUNCTION amelia.begin_budget();
 
--- As begin_budget() makes it; gone when the extension was dropped with CASCADE.
-DO $$
-BEGIN
-	IF EXISTS (SELECT FROM amelia.budgets) THEN
-		CREATE OR REPLACE TRIGGER zzz_spend_budgets
-			AFTER INSERT ON amelia.token_usage
-			REFERENCING NEW TABLE AS booked
-			FOR EACH STATEMENT EXECUTE FUNCTION amelia.spend_budgets();
-	END IF;
-END
-$$;
-
 REVOKE ALL ON FUNCTION
 	amelia.budget_period(text, timestamptz),
 	amelia.budget_status(),
+	amelia.spent_budget(uuid, text),
 	amelia.check_budgets(uuid, text)
 FROM PUBLIC;

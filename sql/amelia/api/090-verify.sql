@@ -14,12 +14,22 @@ WHERE s.version IS NOT NULL
 	AND NOT EXISTS (SELECT FROM amelia.schema_migrations AS m WHERE m.version = s.version)
 UNION ALL
 SELECT o.kind || ' is missing, disabled or not as migrate() makes it', o.object,
-	'run SELECT amelia.migrate()'
+	CASE WHEN o.kind = 'index' AND to_regclass(format('amelia.%I', o.object)) IS NOT NULL THEN 'drop it, then ' ELSE '' END
+		|| 'run SELECT amelia.migrate()'
 FROM amelia.api_objects() AS o
 WHERE NOT o.intact
+UNION ALL
+-- claims look these up by name as well
+SELECT 'primary key is missing, or has another name', t.name || '_pkey',
+	format('have an index of that name for the primary key of %s', t.name)
+FROM unnest(ARRAY['workflows', 'workflow_leases', 'profiles', 'workflow_threads']) AS t (name)
+WHERE to_regclass('amelia.' || t.name) IS NOT NULL
+	AND NOT EXISTS (SELECT FROM pg_index AS i
+		WHERE i.indexrelid = to_regclass(format('amelia.%s_pkey', t.name))
+			AND i.indrelid = to_regclass('amelia.' || t.name) AND i.indisprimary AND i.indisvalid)
 $$;
 COMMENT ON FUNCTION amelia.verify_schema() IS
-'The part of verify() that looks at the schema: versions, functions, triggers, defaults.';
+'The part of verify() that looks at the schema: versions, functions, triggers, defaults, the indexes that claims need.';
 
 CREATE OR REPLACE FUNCTION amelia.verify_sequences()
 RETURNS TABLE (problem text, object text, detail text)
@@ -95,9 +105,15 @@ AS $$
 SELECT 'finished without completed_at', 'workflow ' || w.id, 'status ' || w.status
 FROM amelia.workflows AS w
 WHERE w.status IN ('completed', 'failed', 'cancelled') AND w.completed_at IS NULL
+UNION ALL
+SELECT 'lease of a workflow that is not in progress', 'workflow ' || w.id,
+	format('of worker "%s"; status %s', l.worker, w.status)
+FROM amelia.workflow_leases AS l
+JOIN amelia.workflows AS w ON w.id = l.workflow_id
+WHERE l.expires_at > '-infinity' AND w.status <> 'in_progress'
 $$;
 COMMENT ON FUNCTION amelia.verify_workflows() IS
-'The part of verify() that looks for final states without completed_at.';
+'The part of verify() that looks for final states without completed_at, and for leases that outlived their attempt.';
 
 CREATE OR REPLACE FUNCTION amelia.verify()
 RETURNS TABLE (problem text, object text, detail text)
@@ -113,7 +129,7 @@ UNION ALL
 SELECT v.* FROM amelia.verify_workflows() AS v
 $$;
 COMMENT ON FUNCTION amelia.verify() IS
-'A row for each thing that is wrong: an older schema, missing or disabled triggers, gaps and duplicates in allocated sequences, orphans, final states without completed_at. Nothing when all is well. Reads every table once.';
+'A row for each thing that is wrong: an older schema, missing or disabled triggers, missing indexes that claims need, gaps and duplicates in allocated sequences, orphans, final states without completed_at, leases that outlived their attempt. Nothing when all is well. Reads every table once.';
 
 REVOKE ALL ON FUNCTION
 	amelia.verify_schema(),

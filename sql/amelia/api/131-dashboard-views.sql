@@ -7,7 +7,7 @@ DECLARE
 	missing name;
 	grantee oid;
 BEGIN
-	FOREACH missing IN ARRAY ARRAY['usage_daily', 'active_workflows', 'workflow_overview'] LOOP
+	FOREACH missing IN ARRAY ARRAY['kept_usage', 'usage_daily', 'active_workflows', 'workflow_overview'] LOOP
 		CONTINUE WHEN to_regclass(format('amelia.%I', missing)) IS NOT NULL;
 		EXECUTE format('CREATE VIEW amelia.%I AS SELECT', missing);
 		FOR grantee IN
@@ -22,6 +22,16 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE VIEW amelia.kept_usage AS
+SELECT h.workflow_id, h.day, h.agent, h.model, h.input_tokens, h.output_tokens, h.cache_read_tokens,
+	h.cache_creation_tokens, h.cost_usd, h.duration_ms, h.num_turns
+FROM amelia.usage_history AS h
+-- OFFSET 0 keeps it from becoming a join with all of token_usage.
+WHERE NOT EXISTS (SELECT FROM amelia.workflow_history AS k JOIN amelia.token_usage AS u ON u.workflow_id = k.workflow_id
+	WHERE k.workflow_id = h.workflow_id AND u."timestamp" <= k.usage_until
+		AND (u."timestamp" AT TIME ZONE 'UTC')::date = h.day OFFSET 0);
+COMMENT ON VIEW amelia.kept_usage IS
+'The rows of usage_history that count: a day of a workflow that came back with its usage of that day counts by its rows in token_usage.';
 
 CREATE OR REPLACE VIEW amelia.usage_daily AS
 WITH closed AS (
@@ -50,7 +60,7 @@ FROM (SELECT (u."timestamp" AT TIME ZONE 'UTC')::date AS day, u.agent, u.model,
 	UNION ALL
 	SELECT h.day, h.agent, h.model, h.input_tokens, h.output_tokens, h.cache_read_tokens,
 		h.cache_creation_tokens, h.cost_usd, h.duration_ms, h.num_turns
-	FROM gap AS g, LATERAL (SELECT t.* FROM amelia.usage_history AS t
+	FROM gap AS g, LATERAL (SELECT t.* FROM amelia.kept_usage AS t
 		WHERE t.day >= g.first AND t.day < g.until OFFSET 0) AS h) AS l
 GROUP BY l.day, l.agent, l.model;
 COMMENT ON VIEW amelia.usage_daily IS

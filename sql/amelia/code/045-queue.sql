@@ -1,4 +1,5 @@
--- Claims, leases and fencing.
+-- Claims, leases and fencing. claim_workflow() sets the search_path itself where
+-- it runs SQL, as append_event() does.
 
 CREATE FUNCTION amelia.claim_workflow(
 	worker text,
@@ -31,23 +32,24 @@ RETURNS TABLE (
 	lease_token bigint,
 	expires_at timestamptz)
 LANGUAGE c VOLATILE ROWS 1
-SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_claim_workflow';
 COMMENT ON FUNCTION amelia.claim_workflow(text, interval, text, text[]) IS
-'Gives a worker a lease on the claimable workflow with the highest priority, then the earliest available_at, moves it to in_progress with its workflow_started event, and returns it with lease_token and expires_at; no row when there is none, or the limits of server_settings and profiles leave no room. At once: it waits for nobody. Until the worker is seen by a heartbeat or a write under the token, expires_at is no later than workflow_start_timeout_seconds allows. NULL for profile_id and workflow_types: any. Errors: 22023 no worker, a lease that is not longer than nothing, an unknown type.';
+'Gives a worker a lease on the claimable workflow with the highest priority, then the earliest available_at, moves it to in_progress with its workflow_started event, and returns it with lease_token and expires_at; no row when there is none, or the limits of server_settings and profiles leave no room. At once: it waits for nobody. Until the worker is seen by a heartbeat or a write under the token, expires_at is no later than workflow_start_timeout_seconds allows. NULL for profile_id and workflow_types: any. Passes over the workflows of a profile, or those, whose block budget is spent. Errors: 53400 a block budget of everything, or of the profile that was asked for, is spent, 22023 no worker, a lease that is not longer than nothing, an unknown type.';
 
 CREATE FUNCTION amelia.heartbeat(
 	workflow_id uuid,
 	lease_token bigint,
 	lease interval DEFAULT '60 seconds',
 	OUT expires_at timestamptz,
-	OUT cancel_requested boolean)
+	OUT cancel_requested boolean,
+	OUT budget_spent boolean,
+	OUT budget_message text)
 RETURNS record
 LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_heartbeat';
 COMMENT ON FUNCTION amelia.heartbeat(uuid, bigint, interval) IS
-'Prolongs a lease: from now on it lasts that long. Returns its new end, and whether somebody asked for the workflow''s. Waits for no append. Errors: 55000 the lease is lost, P0002 no such workflow, 22023 a NULL, a lease that is not longer than nothing.';
+'Prolongs a lease: from now on it lasts that long. Returns its new end, whether somebody asked for the workflow''s, and whether a block budget is spent under which the workflow comes, and which: the work may go on, it is the worker''s to end it. Waits for no append. Errors: 55000 the lease is lost, P0002 no such workflow, 22023 a NULL, a lease that is not longer than nothing.';
 
 CREATE FUNCTION amelia.check_lease(workflow_id uuid, lease_token bigint) RETURNS void
 LANGUAGE c VOLATILE
@@ -62,6 +64,13 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_give_back';
 COMMENT ON FUNCTION amelia.give_back(uuid, bigint) IS
 'What release_workflow() without a status does: the workflow stays in_progress and can be claimed at once, and that counts as no failure. Errors as check_lease().';
+
+-- Sets the search_path itself where it runs SQL.
+CREATE FUNCTION amelia.complete_workflow(workflow_id uuid, lease_token bigint) RETURNS record
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'amelia_complete_workflow';
+COMMENT ON FUNCTION amelia.complete_workflow(uuid, bigint) IS
+'What release_workflow() with status completed does. Returns the row of workflows. Errors as set_workflow_status() with a lease_token.';
 
 -- Without a search_path of its own, which would undo the limit on idle time
 -- when it returns. It resolves no name by it.
@@ -82,19 +91,6 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_unpark_next';
 COMMENT ON FUNCTION amelia.unpark_next() IS
 'AFTER UPDATE or DELETE row trigger of workflows, for those that make room in their worktree: lets claims see the first workflow that is parked there.';
-
-CREATE FUNCTION amelia.free_slots() RETURNS trigger
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'amelia_free_slots';
-COMMENT ON FUNCTION amelia.free_slots() IS
-'AFTER DELETE row trigger of workflow_leases: frees the slots of a lease that goes.';
-
-CREATE FUNCTION amelia.free_all_slots() RETURNS trigger
-LANGUAGE c
-SET search_path = pg_catalog, pg_temp
-AS 'MODULE_PATHNAME', 'amelia_free_all_slots';
-COMMENT ON FUNCTION amelia.free_all_slots() IS
-'BEFORE TRUNCATE statement trigger of workflow_leases: frees all slots, with the rights of the tables'' owner.';
 
 CREATE FUNCTION amelia.fence_workflow() RETURNS trigger
 LANGUAGE c
@@ -150,11 +146,10 @@ REVOKE ALL ON FUNCTION
 	amelia.heartbeat(uuid, bigint, interval),
 	amelia.check_lease(uuid, bigint),
 	amelia.give_back(uuid, bigint),
+	amelia.complete_workflow(uuid, bigint),
 	amelia.set_worker(uuid, bigint),
 	amelia.end_lease(),
 	amelia.unpark_next(),
-	amelia.free_slots(),
-	amelia.free_all_slots(),
 	amelia.fence_workflow(),
 	amelia.fence_thread()
 FROM PUBLIC;

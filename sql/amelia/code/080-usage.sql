@@ -27,7 +27,7 @@ CREATE FUNCTION amelia.usage_summary(
 	OUT finished_workflows bigint, OUT successful_workflows bigint, OUT success_rate numeric)
 RETURNS SETOF record
 LANGUAGE c STABLE PARALLEL SAFE ROWS 1
-SET search_path = pg_catalog, pg_temp SET jit = off
+SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
 AS 'MODULE_PATHNAME', 'amelia_usage_summary';
 COMMENT ON FUNCTION amelia.usage_summary(date, date, text) IS
 'One row about the UTC days from start_date to end_date, both included: cost in US dollars, workflows with usage, input and output tokens, milliseconds, the cost of as many days just before, and of the workflows that ended in the range (completed, failed, cancelled) how many were completed, and their share, 0 when none ended. profile_id NULL: of all. Deleted workflows count. Errors: 22023 a date is NULL or infinite, a range that runs backwards or is longer than 100 years.';
@@ -37,7 +37,7 @@ CREATE FUNCTION amelia.usage_trend(
 	OUT date date, OUT cost_usd numeric, OUT workflows bigint, OUT by_model jsonb)
 RETURNS SETOF record
 LANGUAGE c STABLE PARALLEL SAFE ROWS 100
-SET search_path = pg_catalog, pg_temp SET jit = off
+SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
 AS 'MODULE_PATHNAME', 'amelia_usage_trend';
 COMMENT ON FUNCTION amelia.usage_trend(date, date, text, text) IS
 'A row per UTC day that has usage, in order: cost in US dollars, distinct workflows, and model -> cost. bucket: day, week or month; date is then the Monday or the first of the month, also where that lies before start_date, but only days of the range count. profile_id NULL: of all. Errors: 22023 as usage_summary(), and an unknown bucket.';
@@ -48,7 +48,7 @@ CREATE FUNCTION amelia.usage_by_model(
 	OUT trend numeric[], OUT successful_workflows bigint, OUT success_rate numeric)
 RETURNS SETOF record
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10
-SET search_path = pg_catalog, pg_temp SET jit = off
+SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
 AS 'MODULE_PATHNAME', 'amelia_usage_by_model';
 COMMENT ON FUNCTION amelia.usage_by_model(date, date, text) IS
 'A row per model, dearest first: distinct workflows, input and output tokens, cost in US dollars, the cost of each day of the range, how many of the workflows are completed, and their share, rounded to 4 digits. profile_id NULL: of all. Errors: 22023 as usage_summary().';
@@ -59,7 +59,7 @@ CREATE FUNCTION amelia.usage_by_agent(
 	OUT trend numeric[], OUT successful_workflows bigint, OUT success_rate numeric)
 RETURNS SETOF record
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10
-SET search_path = pg_catalog, pg_temp SET jit = off
+SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
 AS 'MODULE_PATHNAME', 'amelia_usage_by_agent';
 COMMENT ON FUNCTION amelia.usage_by_agent(date, date, text) IS
 'As usage_by_model(), a row per agent.';
@@ -70,7 +70,7 @@ CREATE FUNCTION amelia.usage_by_profile(
 	OUT trend numeric[], OUT successful_workflows bigint, OUT success_rate numeric)
 RETURNS SETOF record
 LANGUAGE c STABLE PARALLEL SAFE ROWS 10
-SET search_path = pg_catalog, pg_temp SET jit = off
+SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
 AS 'MODULE_PATHNAME', 'amelia_usage_by_profile';
 COMMENT ON FUNCTION amelia.usage_by_profile(date, date, text) IS
 'As usage_by_model(), a row per profile; NULL stands for workflows without one.';

@@ -57,10 +57,6 @@ CREATE INDEX idx_workflows_status ON amelia.workflows (status);
 CREATE INDEX idx_workflows_worktree ON amelia.workflows (worktree_path);
 -- The order of list_workflows(); DESC alone sorts NULLs first and cannot serve it.
 CREATE INDEX idx_workflows_started_at ON amelia.workflows (started_at DESC NULLS LAST, id DESC);
-CREATE UNIQUE INDEX idx_workflows_active_worktree ON amelia.workflows (worktree_path)
-	WHERE status IN ('in_progress', 'blocked');
-COMMENT ON INDEX amelia.idx_workflows_active_worktree IS
-'At most one workflow in a worktree is in_progress or blocked; any number may be pending.';
 
 CREATE TABLE amelia.workflow_threads (
 	thread_id text PRIMARY KEY,

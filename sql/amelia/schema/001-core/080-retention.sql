@@ -84,7 +84,10 @@ CREATE TABLE amelia.workflow_history (
 	status text NOT NULL,
 	started_at timestamptz,
 	completed_at timestamptz,
-	deleted_at timestamptz NOT NULL
+	deleted_at timestamptz NOT NULL,
+	usage_until timestamptz
 );
 COMMENT ON TABLE amelia.workflow_history IS
 'How workflows that were deleted had ended. Written when a workflow is deleted, by whomever; forget_workflow() erases it.';
+COMMENT ON COLUMN amelia.workflow_history.usage_until IS
+'The time of its last usage, NULL if there was none. Should the workflow come back, its rows in token_usage up to here are those that usage_history has already; later ones are new.';

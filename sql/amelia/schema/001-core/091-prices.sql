@@ -12,6 +12,8 @@ CREATE TABLE amelia.model_prices (
 	cache_creation numeric NOT NULL CHECK (cache_creation >= 0 AND cache_creation < 'Infinity'),
 	input_includes_cached boolean NOT NULL DEFAULT false,
 	CHECK (valid_from < valid_to),
+	-- each beginning of a name is looked for
+	CHECK (model !~ '[*]$' OR length(model) <= 256),
 	-- GiST has no equality for text without another extension, but it compares
 	-- ranges: the range of one number, a 64-bit hash of the model, stands for
 	-- it. Two models with the same hash could not have prices at one time.

@@ -8,11 +8,13 @@ CREATE TABLE amelia.budgets (
 	limit_usd numeric NOT NULL CHECK (limit_usd >= 0 AND limit_usd < 'Infinity'),
 	action text NOT NULL CHECK (action IN ('warn', 'block')),
 	created_at timestamptz NOT NULL DEFAULT now(),
-	CHECK ((scope = 'everything') = (target IS NULL))
+	CHECK ((scope = 'everything') = (target IS NULL)),
+	-- it is compared as text
+	CHECK (scope <> 'workflow' OR target ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')
 );
 COMMENT ON TABLE amelia.budgets IS
 'What may be spent by everything, by a profile''s workflows or by one workflow, in a UTC day, a UTC month or in total. Spending is recorded all the same; once a block budget is spent, no work is begun under it.';
-COMMENT ON COLUMN amelia.budgets.target IS 'The profile''s name or the workflow''s id; NULL for everything.';
+COMMENT ON COLUMN amelia.budgets.target IS 'The profile''s name or the workflow''s id, in lower case; NULL for everything.';
 COMMENT ON COLUMN amelia.budgets.action IS
 'block: create_workflow() and every way to in_progress raise 53400 once it is spent; warn: one system_warning event per period.';
 
