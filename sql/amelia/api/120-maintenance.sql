@@ -25,7 +25,7 @@ FROM (SELECT format('%s %s of role %s%s', CASE a.backend_type
 		SELECT format('replication slot "%s"', r.slot_name), NULL, age(r.xmin)
 		FROM pg_replication_slots AS r) AS h (holder, since, age)
 WHERE h.age IS NOT NULL
-ORDER BY h.age DESC
+ORDER BY h.age DESC, h.since
 $$;
 COMMENT ON FUNCTION amelia.vacuum_holders() IS
 'Who keeps vacuum from removing rows of this database that are dead to everybody else, such as those that retention deleted: sessions, prepared transactions and replication slots with an old snapshot or transaction. Oldest first; age in transactions. Without pg_read_all_stats, a role sees only its own sessions.';
