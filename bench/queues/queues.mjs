@@ -4,9 +4,8 @@
 //   prepare FOLDER PENDING     their schemas, and in FOLDER pgbench scripts of the
 //                              statements that they send themselves
 //   refill PENDING             what was taken goes, and new jobs fill each up again
-//   drive QUEUE CLIENTS JOBS [BATCH]
-//                              claims and completes by the package's own client,
-//                              BATCH fetched at a time; prints jobs per second
+//   drive QUEUE CLIENTS JOBS   claims and completes by the package's own client, each
+//                              job by itself; prints jobs per second
 //
 // PGHOST, PGUSER and PGDATABASE say where.
 import { writeFile } from 'node:fs/promises';
@@ -114,7 +113,7 @@ const commands = {
 		await boss.stop({ graceful: false });
 	},
 
-	async drive(name, clients, jobs, batch = 1) {
+	async drive(name, clients, jobs) {
 		const begun = () => process.hrtime.bigint();
 		let start;
 		let done = 0;
@@ -130,10 +129,7 @@ const commands = {
 			const enough = new Promise((resolve) => (finish = resolve));
 			const runner = await run({
 				logger, pgPool, noHandleSignals: true,
-				preset: { worker: {
-					concurrentJobs: clients,
-					...(batch > 1 ? { localQueue: { size: batch }, completeJobBatchDelay: 0 } : {}),
-				} },
+				preset: { worker: { concurrentJobs: clients } },
 				taskList: {
 					[queue]: () => {
 						start ??= begun();
@@ -150,13 +146,12 @@ const commands = {
 		}
 
 		const boss = await startBoss(clients);
-		await boss.fetch(queue, { batchSize: clients });
 		start = begun();
 		await Promise.all(Array.from({ length: clients }, async () => {
 			while (done < jobs) {
-				done += batch;
-				const claimed = await boss.fetch(queue, { batchSize: batch });
-				await boss.complete(queue, claimed.map((job) => job.id));
+				done++;
+				const [job] = await boss.fetch(queue);
+				await boss.complete(queue, job.id);
 			}
 		}));
 		const seconds = Number(begun() - start) / 1e9;
