@@ -72,6 +72,8 @@ extern void EnterRestricted(Oid owner, RestrictedContext *before);
 extern void LeaveRestricted(const RestrictedContext *before);
 extern Oid	RelationOwner(Oid relation);
 extern Oid	TableOwner(const char *name);
+extern uint64 RunSqlOnLatest(const char *query, int nargs, const Oid *types,
+							 const Datum *values);
 extern uint64 RunSql(const char *query, int nargs, const Oid *types, const Datum *values,
 					 bool read_only);
 extern Datum RowValue(uint64 row, int column, bool *is_null);

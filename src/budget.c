@@ -27,7 +27,6 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "budget.h"
 #include "usage_query.h"
@@ -163,8 +162,7 @@ Datum
 amelia_begin_budget(PG_FUNCTION_ARGS)
 {
 	static const Oid types[] = {UUIDOID};
-	Oid			begin_types[] = {DATEOID, DATEOID, UUIDOID, BOOLOID};
-	SPIPlanPtr	plan;
+	static const Oid begin_types[] = {DATEOID, DATEOID, UUIDOID, BOOLOID};
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	TriggerEvent event = CALLED_AS_TRIGGER(fcinfo) ? data->tg_event & TRIGGER_EVENT_OPMASK : 0;
 	OwnerContext before;
@@ -182,19 +180,17 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 	/* Who books waits until this has committed, and finds the budget then. */
 	RunSql("LOCK TABLE amelia.token_usage IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, false);
 	RunSql(budget_trigger, 0, NULL, NULL, false);
-	RunSql("DELETE FROM amelia.budget_spending AS s WHERE s.budget_id = $1",
-		   lengthof(types), types, values, false);
+	/* Nor may somebody put its rows together meanwhile. */
+	RunSql("LOCK TABLE amelia.budget_spending IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, false);
+	RunSqlOnLatest("DELETE FROM amelia.budget_spending AS s WHERE s.budget_id = $1",
+				   lengthof(types), types, values);
 	begin_values[2] = values[0];
 	if (RunSql(period_query, lengthof(types), types, values, false) == 1)
 	{
 		begin_values[0] = RowValue(0, 1, &is_null);
 		begin_values[1] = RowValue(0, 2, &is_null);
 		begin_values[3] = RowValue(0, 3, &is_null);
-		plan = SPI_prepare(begin_query, lengthof(begin_types), begin_types);
-		if (plan == NULL ||
-			SPI_execute_snapshot(plan, begin_values, NULL, GetLatestSnapshot(), InvalidSnapshot,
-								 false, true, 0) != SPI_OK_INSERT)
-			elog(ERROR, "could not write what was spent");
+		RunSqlOnLatest(begin_query, lengthof(begin_types), begin_types, begin_values);
 	}
 	BecomeSelf(&before);
 	SPI_finish();

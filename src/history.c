@@ -138,11 +138,12 @@ amelia_keep_history(PG_FUNCTION_ARGS)
 	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
 	if (is_truncate)
 	{
-		RunSql(DROP_RETURNED(""), 0, NULL, NULL, false);
-		RunSql(KEEP_WORKFLOWS("SELECT w.id, w.profile_id, w.workflow_type, w.status,"
-							  " w.started_at, w.completed_at, clock_timestamp(), " USAGE_UNTIL("w.id")
-							  " FROM amelia.workflows AS w"), 0, NULL, NULL, false);
-		RunSql(KEEP_USAGE(""), 0, NULL, NULL, false);
+		/* All that the lock on the table has waited for goes too. */
+		RunSqlOnLatest(DROP_RETURNED(""), 0, NULL, NULL);
+		RunSqlOnLatest(KEEP_WORKFLOWS("SELECT w.id, w.profile_id, w.workflow_type, w.status,"
+									  " w.started_at, w.completed_at, clock_timestamp(), " USAGE_UNTIL("w.id")
+									  " FROM amelia.workflows AS w"), 0, NULL, NULL);
+		RunSqlOnLatest(KEEP_USAGE(""), 0, NULL, NULL);
 	}
 	else
 		KeepDeleted(RelationGetDescr(data->tg_relation), data->tg_trigtuple);
