@@ -87,6 +87,7 @@ static const struct
 static void
 KeepDeleted(TupleDesc tupdesc, HeapTuple row)
 {
+	static SPIPlanPtr lock_plan = NULL;
 	static SPIPlanPtr first_plan = NULL;
 	static SPIPlanPtr returned_plan = NULL;
 	static SPIPlanPtr workflow_plan = NULL;
@@ -104,6 +105,10 @@ KeepDeleted(TupleDesc tupdesc, HeapTuple row)
 								 tupdesc, &is_null);
 		nulls[i] = is_null ? 'n' : ' ';
 	}
+	/* Whoever changes usage of it at this time is waited for: it is kept as it goes. */
+	KeptPlan(&lock_plan, "SELECT FROM amelia.token_usage AS u WHERE u.workflow_id = $1 FOR UPDATE", 1, types);
+	if (SPI_execute_plan(lock_plan, values, nulls, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not lock usage");
 	KeptPlan(&first_plan, INSERT_WORKFLOWS(ROW_VALUES) " ON CONFLICT (workflow_id) DO NOTHING",
 			 lengthof(types), types);
 	KeptPlan(&returned_plan, DROP_RETURNED(" AND h.workflow_id = $1"), 1, types);
