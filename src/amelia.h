@@ -94,7 +94,8 @@ extern bool LockSequence(SequenceKind kind, Datum parent);
 extern int32 AllocateSequence(SequenceKind kind, Datum parent, int32 count);
 extern bool OnlyOurInsertTriggers(Relation child);
 
-/* usage_days.c */
+/* history.c, usage_days.c */
+extern bool UsageWasKept(const pg_uuid_t *workflow);
 extern void InitUsage(void);
 
 /* worker_state.c, launcher.c */

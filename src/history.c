@@ -18,6 +18,7 @@
 #include "amelia.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
@@ -81,6 +82,22 @@ static const struct
 	{"started_at", TIMESTAMPTZOID}, {"completed_at", TIMESTAMPTZOID}
 };
 
+/* The workflow that was kept last, and in which transaction. */
+static pg_uuid_t last_kept;
+static TransactionId last_kept_by = InvalidTransactionId;
+
+/*
+ * Whether the usage of a workflow has just been kept by this transaction, or
+ * by a part of it that was undone.
+ */
+bool
+UsageWasKept(const pg_uuid_t *workflow)
+{
+	return TransactionIdIsValid(last_kept_by) &&
+		TransactionIdEquals(GetTopTransactionIdIfAny(), last_kept_by) &&
+		memcmp(workflow, &last_kept, UUID_LEN) == 0;
+}
+
 /*
  * Keep the history of one workflow, from its row.
  */
@@ -121,6 +138,8 @@ KeepDeleted(TupleDesc tupdesc, HeapTuple row)
 		  SPI_execute_plan(workflow_plan, values, nulls, false, 0) != SPI_OK_INSERT)) ||
 		SPI_execute_plan(usage_plan, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write the history");
+	last_kept = *DatumGetUUIDP(values[0]);
+	last_kept_by = GetTopTransactionId();
 }
 
 /*

@@ -145,3 +145,23 @@ CALL amelia.close_days();
 SELECT count(*) FROM amelia.usage_workflow_days WHERE workflow_id = t.w(7);
 SELECT total_cost_usd, total_workflows, finished_workflows FROM amelia.usage_summary('2020-01-01', '2020-01-31');
 SELECT * FROM t.differences();
+
+-- Usage that a statement deletes itself along with its workflow is not kept,
+-- and its days know; a savepoint that undoes it leaves all as it was.
+INSERT INTO amelia.workflows (id, issue_id, worktree_path, status) VALUES (t.w(50), 'I', '/w50', 'completed'), (t.w(51), 'I', '/w51', 'completed');
+INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
+SELECT t.w(50 + n % 2), 'a', 'm', 1, 1, 1, '2020-01-02Z'::timestamptz + n * interval '1 day' FROM generate_series(0, 3) AS n;
+CALL amelia.close_days();
+BEGIN;
+SAVEPOINT s;
+DELETE FROM amelia.workflows WHERE id = t.w(50);
+SELECT dirty FROM t.days();
+ROLLBACK TO s;
+DELETE FROM amelia.token_usage WHERE workflow_id = t.w(50) AND "timestamp" < '2020-01-03Z';
+SELECT dirty FROM t.days();
+SELECT * FROM t.differences();
+ROLLBACK;
+WITH gone AS (DELETE FROM amelia.workflows WHERE id IN (t.w(50), t.w(51)) RETURNING id)
+DELETE FROM amelia.token_usage AS u USING gone WHERE u.workflow_id = gone.id;
+SELECT dirty FROM t.days();
+SELECT * FROM t.differences();
