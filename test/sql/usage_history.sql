@@ -165,3 +165,14 @@ WITH gone AS (DELETE FROM amelia.workflows WHERE id IN (t.w(50), t.w(51)) RETURN
 DELETE FROM amelia.token_usage AS u USING gone WHERE u.workflow_id = gone.id;
 SELECT dirty FROM t.days();
 SELECT * FROM t.differences();
+
+-- The longest names there may be are summed up and kept.
+INSERT INTO amelia.workflows (id, issue_id, worktree_path) VALUES (t.w(60), 'I', '/w60');
+INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
+SELECT t.w(60), left(string_agg(md5('a' || n), ''), 1000), left(string_agg(md5('m' || n), ''), 1000), 1, 1, 1, '2020-02-02Z'
+FROM generate_series(1, 32) AS n;
+CALL amelia.close_days();
+DELETE FROM amelia.workflows WHERE id = t.w(60);
+SELECT length(model), cost_usd FROM amelia.usage_by_model('2020-02-02', '2020-02-02');
+SELECT t.error(format('SELECT amelia.record_usage(t.w(1), %L, %L, 1, 1, cost_usd => 1)', a.agent, a.model))
+FROM (VALUES (repeat('a', 1001), 'm'), ('a', repeat('ä', 501))) AS a (agent, model);
