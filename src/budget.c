@@ -6,9 +6,10 @@
  *	  A statement that books usage inserts a row of what it adds to each
  *	  budget, and never updates one: writers do not wait for each other.
  *	  compact_budgets() puts those rows together. The trigger that inserts
- *	  them is put on token_usage with the first budget, so that without
- *	  budgets booking costs nothing more. With a budget comes what was spent
- *	  in its period before, counted while nobody can write.
+ *	  them is put on token_usage with the first budget, and taken off by the
+ *	  maintenance worker after the last, so that without budgets booking costs
+ *	  nothing more. With a budget comes what was spent in its period before,
+ *	  counted while nobody can write.
  *
  *	  All of it with the rights of the tables' owner, whoever books or sets
  *	  a budget.
@@ -21,8 +22,10 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -35,6 +38,8 @@ PG_FUNCTION_INFO_V1(amelia_spend_budgets);
 PG_FUNCTION_INFO_V1(amelia_begin_budget);
 PG_FUNCTION_INFO_V1(amelia_compact_budgets);
 PG_FUNCTION_INFO_V1(amelia_check_workflow_budgets);
+
+#define BUDGET_TRIGGER "zzz_spend_budgets"
 
 /* Whether a budget b is for workflow w. */
 #define BUDGET_OF(workflow, profile) \
@@ -57,7 +62,7 @@ static const char *const spend_query =
 	" WHERE k.workflow_id = u.workflow_id AND u.\"timestamp\" <= k.usage_until) GROUP BY 1, 2";
 
 const char *const budget_trigger =
-	"CREATE OR REPLACE TRIGGER zzz_spend_budgets AFTER INSERT ON amelia.token_usage"
+	"CREATE OR REPLACE TRIGGER " BUDGET_TRIGGER " AFTER INSERT ON amelia.token_usage"
 	" REFERENCING NEW TABLE AS booked"
 	" FOR EACH STATEMENT EXECUTE FUNCTION amelia.spend_budgets()";
 
@@ -156,6 +161,24 @@ amelia_spend_budgets(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Whether a budget has become one for something else. A client may set all
+ * columns to what they were.
+ */
+static bool
+IsAnother(TriggerData *data)
+{
+	static const char *const names[] = {"id", "scope", "target", "period"};
+	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
+
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		if (!SameValue(tupdesc, ColumnNumber(tupdesc, names[i]), data->tg_trigtuple, data->tg_newtuple))
+			return true;
+	}
+	return false;
+}
+
+/*
  * begin_budget() returns trigger
  */
 Datum
@@ -172,6 +195,8 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 	bool		is_null;
 
 	data = GetTriggerData(fcinfo, "begin_budget", TRIGGER_EVENT_AFTER, event, true);
+	if (event == TRIGGER_EVENT_UPDATE && !IsAnother(data))
+		return PointerGetDatum(NULL);
 	tupdesc = RelationGetDescr(data->tg_relation);
 	values[0] = heap_getattr(event == TRIGGER_EVENT_UPDATE ? data->tg_newtuple : data->tg_trigtuple,
 							 ColumnOfType(tupdesc, "id", UUIDOID), tupdesc, &is_null);
@@ -230,6 +255,27 @@ LeaveBudgets(const RestrictedContext *before)
 {
 	LeaveRestricted(before);
 	SPI_finish();
+}
+
+/*
+ * RetireBudgets(): see budget.h.
+ *
+ * Nobody is waited for, because whoever waits for that lock keeps others
+ * waiting. Who is about to make a budget makes the trigger under a lock that
+ * excludes this one.
+ */
+void
+RetireBudgets(void)
+{
+	Oid			table = get_relname_relid("token_usage", get_namespace_oid(AMELIA_SCHEMA, false));
+	RestrictedContext before;
+
+	EnterBudgets(&before);
+	if (OidIsValid(table) && OidIsValid(get_trigger_oid(table, BUDGET_TRIGGER, true)) &&
+		ConditionalLockRelationOid(table, AccessExclusiveLock) &&
+		RunSqlOnLatest("SELECT FROM amelia.budgets LIMIT 1", 0, NULL, NULL) == 0)
+		RunSql("DROP TRIGGER IF EXISTS " BUDGET_TRIGGER " ON amelia.token_usage", 0, NULL, NULL, false);
+	LeaveBudgets(&before);
 }
 
 /*
