@@ -56,8 +56,9 @@ typedef struct Report
 #define RANGE \
 	"WITH r AS (SELECT l.last - $2::int + 1 AS first, l.last FROM" \
 	" (SELECT COALESCE($1::date, (now() AT TIME ZONE 'UTC')::date) AS last) AS l) "
-#define MONEY(value) "to_char(" value ", 'FM999,999,999,990.00')"
-#define COUNT(value) "to_char(" value ", 'FM999,999,999,999,990')"
+/* A limit may be as high as somebody likes. */
+#define MONEY(value) "to_char(" value ", 'FM999,999,999,999,999,999,999,999,999,990.00')"
+#define COUNT(value) "to_char(" value ", 'FM9,999,999,999,999,999,990')"
 #define RATE(value) "to_char(100 * " value ", 'FM990.0') || ' %'"
 
 static const char summary_sql[] = RANGE
@@ -70,14 +71,24 @@ static const char summary_sql[] = RANGE
 	" r.first, r.last, current_database(), to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')"
 	" FROM r, amelia.usage_summary(r.first, r.last) AS s";
 
-static const char models_sql[] = RANGE
-	"SELECT m.model FROM r, amelia.usage_by_model(r.first, r.last) AS m";
+#define TEXT_OF(number) #number
+#define AS_TEXT(number) TEXT_OF(number)
 
-static const char days_sql[] = RANGE
-	"SELECT t.date, t.date - r.first, r.last - r.first + 1, m.key, m.value, t.cost_usd, r.first, r.last"
-	" FROM r, amelia.usage_trend(r.first, r.last) AS t, jsonb_each_text(t.by_model) AS m,"
-	" amelia.usage_by_model(r.first, r.last) WITH ORDINALITY AS o"
-	" WHERE o.model = m.key ORDER BY t.date, o.ordinality";
+/* The dearest models have a colour each; where there are more, the last is all others'. */
+#define PLACES RANGE \
+	", p AS MATERIALIZED (SELECT m.model, CASE WHEN m.models > " AS_TEXT(COLOURS) " THEN LEAST(m.n, " AS_TEXT(COLOURS) ") ELSE m.n END AS place," \
+	" CASE WHEN m.models > " AS_TEXT(COLOURS) " AND m.n >= " AS_TEXT(COLOURS) " THEN format('%s others', m.models - " AS_TEXT(COLOURS) " + 1) ELSE m.model END AS name" \
+	" FROM (SELECT o.model, o.ordinality AS n, count(*) OVER () AS models" \
+	" FROM r, amelia.usage_by_model(r.first, r.last) WITH ORDINALITY AS o) AS m) "
+
+static const char models_sql[] = PLACES
+	"SELECT p.name FROM p GROUP BY p.place, p.name ORDER BY p.place";
+
+static const char days_sql[] = PLACES
+	"SELECT t.date, t.date - r.first, r.last - r.first + 1, p.name, sum(m.value::numeric), t.cost_usd,"
+	" r.first, r.last, p.place - 1"
+	" FROM r, amelia.usage_trend(r.first, r.last) AS t, jsonb_each_text(t.by_model) AS m"
+	" JOIN p ON p.model = m.key GROUP BY 1, 2, 3, p.name, t.cost_usd, 7, 8, p.place ORDER BY t.date, p.place";
 
 #define BY(column, function) RANGE \
 	"SELECT COALESCE(u." column ", '(none)'), " MONEY("u.cost_usd") ", " COUNT("u.tokens") "," \

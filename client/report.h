@@ -24,6 +24,9 @@ typedef struct Column
 	ColumnKind	kind;
 } Column;
 
+/* How many parts a bar may have; the style has as many colours. */
+#define COLOURS 8
+
 extern void page_text(Buffer *page, const char *text);
 extern void page_begin(Buffer *page, const char *title, const char *subtitle);
 extern void page_end(Buffer *page);

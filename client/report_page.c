@@ -18,7 +18,6 @@
 #define CHART_HEIGHT 220.0
 #define CHART_TOP 14.0
 #define CHART_BOTTOM 24.0
-#define COLOURS 8
 
 static const char style[] =
 	":root{color-scheme:light dark;--bg:#fff;--fg:#1c2024;--dim:#60646c;--line:#d9dde3;--card:#f6f7f9;"
@@ -32,7 +31,7 @@ static const char style[] =
 	".tile strong{display:block;font-size:1.45em;font-variant-numeric:tabular-nums}.tile span{color:var(--dim);font-size:.87em}\n"
 	"table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th{text-align:left;color:var(--dim);font-weight:600}"
 	"th,td{border-bottom:1px solid var(--line);padding:5px 8px 5px 0;overflow-wrap:anywhere;vertical-align:top}"
-	".n{text-align:right;overflow-wrap:normal}.t{font-size:.62em;line-height:1.4;overflow-wrap:anywhere}svg{display:block;width:100%;height:auto}"
+	".n{text-align:right;overflow-wrap:normal}.t{display:inline-block;min-width:24em;font-size:.62em;line-height:1.4;overflow-wrap:anywhere}svg{display:block;width:100%;height:auto}"
 	"svg text{fill:var(--dim);font:11px system-ui,sans-serif}.axis{stroke:var(--line)}"
 	".legend{display:flex;flex-wrap:wrap;gap:4px 16px;padding:0;margin:8px 0;list-style:none}.legend li{min-width:0;overflow-wrap:anywhere}"
 	".legend i{display:inline-block;width:.75em;height:.75em;border-radius:2px;margin-right:.4em}\n"
@@ -153,22 +152,11 @@ page_table(Buffer *page, const PGresult *rows, const Column *columns, int ncolum
 	buffer_puts(page, "</tbody></table>\n");
 }
 
-/* The place of a name in the first column of a result. */
-static int
-name_number(const PGresult *names, const char *name)
-{
-	for (int i = 0; i < PQntuples(names); i++)
-	{
-		if (strcmp(PQgetvalue(names, i, 0), name) == 0)
-			return i;
-	}
-	return PQntuples(names);
-}
-
 /*
  * Bars over the days, stacked by name. rows: the day, the day's number from
- * 0, of how many, the name, its cost, and the cost of the day; in the order
- * of days, the dearest name of all first. names: the names in that order.
+ * 0, of how many, the name, its cost, the cost of the day, the range's first
+ * and last day, and the number of the name, from 0; in the order of days and
+ * numbers. names: the names by their numbers, COLOURS at most.
  */
 void
 page_stacked_bars(Buffer *page, const PGresult *rows, const PGresult *names)
@@ -193,13 +181,12 @@ page_stacked_bars(Buffer *page, const PGresult *rows, const PGresult *names)
 		double		cost = strtod(PQgetvalue(rows, row, 4), NULL);
 		double		height = highest > 0 ? cost / highest * plot : 0;
 		int			day = atoi(PQgetvalue(rows, row, 1));
-		int			colour = name_number(names, PQgetvalue(rows, row, 3));
 
 		if (row == 0 || day != atoi(PQgetvalue(rows, row - 1, 1)))
 			used = 0;
 		used += height;
-		buffer_printf(page, "<rect class=\"c%d\" x=\"%.2f\" y=\"%.3f\" width=\"%.2f\" height=\"%.3f\" data-cost=\"%s\"><title>",
-					  colour < COLOURS ? colour : COLOURS - 1, day * step + step * 0.1,
+		buffer_printf(page, "<rect class=\"c%s\" x=\"%.2f\" y=\"%.3f\" width=\"%.2f\" height=\"%.3f\" data-cost=\"%s\"><title>",
+					  PQgetvalue(rows, row, 8), day * step + step * 0.1,
 					  CHART_TOP + plot - used, step * 0.8, height, PQgetvalue(rows, row, 4));
 		page_text(page, PQgetvalue(rows, row, 0));
 		buffer_puts(page, " ");
@@ -214,7 +201,7 @@ page_stacked_bars(Buffer *page, const PGresult *rows, const PGresult *names)
 	buffer_puts(page, "</svg>\n<ul class=\"legend\">\n");
 	for (int i = 0; i < PQntuples(names); i++)
 	{
-		buffer_printf(page, "<li><i class=\"c%d\"></i>", i < COLOURS ? i : COLOURS - 1);
+		buffer_printf(page, "<li><i class=\"c%d\"></i>", i);
 		page_text(page, PQgetvalue(names, i, 0));
 		buffer_puts(page, "</li>\n");
 	}

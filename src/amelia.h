@@ -72,6 +72,8 @@ extern void EnterRestricted(Oid owner, RestrictedContext *before);
 extern void LeaveRestricted(const RestrictedContext *before);
 extern Oid	RelationOwner(Oid relation);
 extern Oid	TableOwner(const char *name);
+extern uint64 RunSqlOnLatest(const char *query, int nargs, const Oid *types,
+							 const Datum *values);
 extern uint64 RunSql(const char *query, int nargs, const Oid *types, const Datum *values,
 					 bool read_only);
 extern Datum RowValue(uint64 row, int column, bool *is_null);
@@ -92,7 +94,8 @@ extern bool LockSequence(SequenceKind kind, Datum parent);
 extern int32 AllocateSequence(SequenceKind kind, Datum parent, int32 count);
 extern bool IsSequenceOpen(SequenceKind kind, Datum parent);
 
-/* usage_days.c */
+/* history.c, usage_days.c */
+extern bool UsageWasKept(const pg_uuid_t *workflow);
 extern void InitUsage(void);
 
 /* worker_state.c, launcher.c */

@@ -6,9 +6,10 @@
  *	  A statement that books usage inserts a row of what it adds to each
  *	  budget, and never updates one: writers do not wait for each other.
  *	  compact_budgets() puts those rows together. The trigger that inserts
- *	  them is put on token_usage with the first budget, so that without
- *	  budgets booking costs nothing more. With a budget comes what was spent
- *	  in its period before, counted while nobody can write.
+ *	  them is put on token_usage with the first budget, and taken off by the
+ *	  maintenance worker after the last, so that without budgets booking costs
+ *	  nothing more. With a budget comes what was spent in its period before,
+ *	  counted while nobody can write.
  *
  *	  All of it with the rights of the tables' owner, whoever books or sets
  *	  a budget.
@@ -21,13 +22,14 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "budget.h"
 #include "usage_query.h"
@@ -36,6 +38,8 @@ PG_FUNCTION_INFO_V1(amelia_spend_budgets);
 PG_FUNCTION_INFO_V1(amelia_begin_budget);
 PG_FUNCTION_INFO_V1(amelia_compact_budgets);
 PG_FUNCTION_INFO_V1(amelia_check_workflow_budgets);
+
+#define BUDGET_TRIGGER "zzz_spend_budgets"
 
 /* Whether a budget b is for workflow w. */
 #define BUDGET_OF(workflow, profile) \
@@ -58,7 +62,7 @@ static const char *const spend_query =
 	" WHERE k.workflow_id = u.workflow_id AND u.\"timestamp\" <= k.usage_until) GROUP BY 1, 2";
 
 const char *const budget_trigger =
-	"CREATE OR REPLACE TRIGGER zzz_spend_budgets AFTER INSERT ON amelia.token_usage"
+	"CREATE OR REPLACE TRIGGER " BUDGET_TRIGGER " AFTER INSERT ON amelia.token_usage"
 	" REFERENCING NEW TABLE AS booked"
 	" FOR EACH STATEMENT EXECUTE FUNCTION amelia.spend_budgets()";
 
@@ -157,14 +161,31 @@ amelia_spend_budgets(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Whether a budget has become one for something else. A client may set all
+ * columns to what they were.
+ */
+static bool
+IsAnother(TriggerData *data)
+{
+	static const char *const names[] = {"id", "scope", "target", "period"};
+	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
+
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		if (!SameValue(tupdesc, ColumnNumber(tupdesc, names[i]), data->tg_trigtuple, data->tg_newtuple))
+			return true;
+	}
+	return false;
+}
+
+/*
  * begin_budget() returns trigger
  */
 Datum
 amelia_begin_budget(PG_FUNCTION_ARGS)
 {
 	static const Oid types[] = {UUIDOID};
-	Oid			begin_types[] = {DATEOID, DATEOID, UUIDOID, BOOLOID};
-	SPIPlanPtr	plan;
+	static const Oid begin_types[] = {DATEOID, DATEOID, UUIDOID, BOOLOID};
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	TriggerEvent event = CALLED_AS_TRIGGER(fcinfo) ? data->tg_event & TRIGGER_EVENT_OPMASK : 0;
 	OwnerContext before;
@@ -174,6 +195,8 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 	bool		is_null;
 
 	data = GetTriggerData(fcinfo, "begin_budget", TRIGGER_EVENT_AFTER, event, true);
+	if (event == TRIGGER_EVENT_UPDATE && !IsAnother(data))
+		return PointerGetDatum(NULL);
 	tupdesc = RelationGetDescr(data->tg_relation);
 	values[0] = heap_getattr(event == TRIGGER_EVENT_UPDATE ? data->tg_newtuple : data->tg_trigtuple,
 							 ColumnOfType(tupdesc, "id", UUIDOID), tupdesc, &is_null);
@@ -182,19 +205,17 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 	/* Who books waits until this has committed, and finds the budget then. */
 	RunSql("LOCK TABLE amelia.token_usage IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, false);
 	RunSql(budget_trigger, 0, NULL, NULL, false);
-	RunSql("DELETE FROM amelia.budget_spending AS s WHERE s.budget_id = $1",
-		   lengthof(types), types, values, false);
+	/* Nor may somebody put its rows together meanwhile. */
+	RunSql("LOCK TABLE amelia.budget_spending IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, false);
+	RunSqlOnLatest("DELETE FROM amelia.budget_spending AS s WHERE s.budget_id = $1",
+				   lengthof(types), types, values);
 	begin_values[2] = values[0];
 	if (RunSql(period_query, lengthof(types), types, values, false) == 1)
 	{
 		begin_values[0] = RowValue(0, 1, &is_null);
 		begin_values[1] = RowValue(0, 2, &is_null);
 		begin_values[3] = RowValue(0, 3, &is_null);
-		plan = SPI_prepare(begin_query, lengthof(begin_types), begin_types);
-		if (plan == NULL ||
-			SPI_execute_snapshot(plan, begin_values, NULL, GetLatestSnapshot(), InvalidSnapshot,
-								 false, true, 0) != SPI_OK_INSERT)
-			elog(ERROR, "could not write what was spent");
+		RunSqlOnLatest(begin_query, lengthof(begin_types), begin_types, begin_values);
 	}
 	BecomeSelf(&before);
 	SPI_finish();
@@ -234,6 +255,27 @@ LeaveBudgets(const RestrictedContext *before)
 {
 	LeaveRestricted(before);
 	SPI_finish();
+}
+
+/*
+ * RetireBudgets(): see budget.h.
+ *
+ * Nobody is waited for, because whoever waits for that lock keeps others
+ * waiting. Who is about to make a budget makes the trigger under a lock that
+ * excludes this one.
+ */
+void
+RetireBudgets(void)
+{
+	Oid			table = get_relname_relid("token_usage", get_namespace_oid(AMELIA_SCHEMA, false));
+	RestrictedContext before;
+
+	EnterBudgets(&before);
+	if (OidIsValid(table) && OidIsValid(get_trigger_oid(table, BUDGET_TRIGGER, true)) &&
+		ConditionalLockRelationOid(table, AccessExclusiveLock) &&
+		RunSqlOnLatest("SELECT FROM amelia.budgets LIMIT 1", 0, NULL, NULL) == 0)
+		RunSql("DROP TRIGGER IF EXISTS " BUDGET_TRIGGER " ON amelia.token_usage", 0, NULL, NULL, false);
+	LeaveBudgets(&before);
 }
 
 /*

@@ -26,6 +26,9 @@ extern int	ListBudgets(MemoryContext context, Datum **budgets);
 /* Write the event of a warn budget that is spent. Returns how many: 0 or more. */
 extern int32 WarnOfBudget(Datum budget);
 
+/* Take the trigger off token_usage if there is no budget, and nobody is at that table. */
+extern void RetireBudgets(void);
+
 /* Put together what was spent under a budget, and forget what is old. */
 extern void CompactBudget(Datum budget);
 

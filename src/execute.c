@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 /*
@@ -149,6 +150,25 @@ RunSql(const char *query, int nargs, const Oid *types, const Datum *values, bool
 
 	if (result < 0)
 		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * Run such a statement that writes, on what is there now: the snapshot of the
+ * transaction may be older than the lock that makes this the last word.
+ */
+uint64
+RunSqlOnLatest(const char *query, int nargs, const Oid *types, const Datum *values)
+{
+	SPIPlanPtr	plan = SPI_prepare(query, nargs, unconstify(Oid *, types));
+	int			result;
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	result = SPI_execute_snapshot(plan, unconstify(Datum *, values), NULL, GetLatestSnapshot(),
+								  InvalidSnapshot, false, true, 0);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
 	return SPI_processed;
 }
 

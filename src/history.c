@@ -18,6 +18,7 @@
 #include "amelia.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
@@ -81,12 +82,29 @@ static const struct
 	{"started_at", TIMESTAMPTZOID}, {"completed_at", TIMESTAMPTZOID}
 };
 
+/* The workflow that was kept last, and in which transaction. */
+static pg_uuid_t last_kept;
+static TransactionId last_kept_by = InvalidTransactionId;
+
+/*
+ * Whether the usage of a workflow has just been kept by this transaction, or
+ * by a part of it that was undone.
+ */
+bool
+UsageWasKept(const pg_uuid_t *workflow)
+{
+	return TransactionIdIsValid(last_kept_by) &&
+		TransactionIdEquals(GetTopTransactionIdIfAny(), last_kept_by) &&
+		memcmp(workflow, &last_kept, UUID_LEN) == 0;
+}
+
 /*
  * Keep the history of one workflow, from its row.
  */
 static void
 KeepDeleted(TupleDesc tupdesc, HeapTuple row)
 {
+	static SPIPlanPtr lock_plan = NULL;
 	static SPIPlanPtr first_plan = NULL;
 	static SPIPlanPtr returned_plan = NULL;
 	static SPIPlanPtr workflow_plan = NULL;
@@ -104,6 +122,10 @@ KeepDeleted(TupleDesc tupdesc, HeapTuple row)
 								 tupdesc, &is_null);
 		nulls[i] = is_null ? 'n' : ' ';
 	}
+	/* Whoever changes usage of it at this time is waited for: it is kept as it goes. */
+	KeptPlan(&lock_plan, "SELECT FROM amelia.token_usage AS u WHERE u.workflow_id = $1 FOR UPDATE", 1, types);
+	if (SPI_execute_plan(lock_plan, values, nulls, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not lock usage");
 	KeptPlan(&first_plan, INSERT_WORKFLOWS(ROW_VALUES) " ON CONFLICT (workflow_id) DO NOTHING",
 			 lengthof(types), types);
 	KeptPlan(&returned_plan, DROP_RETURNED(" AND h.workflow_id = $1"), 1, types);
@@ -116,6 +138,8 @@ KeepDeleted(TupleDesc tupdesc, HeapTuple row)
 		  SPI_execute_plan(workflow_plan, values, nulls, false, 0) != SPI_OK_INSERT)) ||
 		SPI_execute_plan(usage_plan, values, nulls, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write the history");
+	last_kept = *DatumGetUUIDP(values[0]);
+	last_kept_by = GetTopTransactionId();
 }
 
 /*
@@ -138,11 +162,12 @@ amelia_keep_history(PG_FUNCTION_ARGS)
 	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
 	if (is_truncate)
 	{
-		RunSql(DROP_RETURNED(""), 0, NULL, NULL, false);
-		RunSql(KEEP_WORKFLOWS("SELECT w.id, w.profile_id, w.workflow_type, w.status,"
-							  " w.started_at, w.completed_at, clock_timestamp(), " USAGE_UNTIL("w.id")
-							  " FROM amelia.workflows AS w"), 0, NULL, NULL, false);
-		RunSql(KEEP_USAGE(""), 0, NULL, NULL, false);
+		/* All that the lock on the table has waited for goes too. */
+		RunSqlOnLatest(DROP_RETURNED(""), 0, NULL, NULL);
+		RunSqlOnLatest(KEEP_WORKFLOWS("SELECT w.id, w.profile_id, w.workflow_type, w.status,"
+									  " w.started_at, w.completed_at, clock_timestamp(), " USAGE_UNTIL("w.id")
+									  " FROM amelia.workflows AS w"), 0, NULL, NULL);
+		RunSqlOnLatest(KEEP_USAGE(""), 0, NULL, NULL);
 	}
 	else
 		KeepDeleted(RelationGetDescr(data->tg_relation), data->tg_trigtuple);

@@ -106,6 +106,8 @@ UpkeepStep(Upkeep *upkeep)
 			upkeep->budget_count = ListBudgets(upkeep->context, &upkeep->budgets);
 			if (upkeep->budget_count > 0)
 				upkeep->phase = WARN;
+			else
+				RetireBudgets();
 			break;
 		case WARN:
 			(void) WarnOfBudget(TakeBudget(upkeep));

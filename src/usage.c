@@ -29,6 +29,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 
 #include "usage_query.h"
 
@@ -423,6 +424,7 @@ UsageByKey(FunctionCallInfo fcinfo, UsagePlan *plan, const UsageQuery *query)
 	WorkflowCount *count;
 	Datum		zero = DirectFunctionCall1(int4_numeric, Int32GetDatum(0));
 	Datum	   *trend;
+	MemoryContext of_row;
 
 	CheckDateRange(fcinfo, &start, &end);
 	result = BeginUsage(fcinfo, &params, start, end, start, "day");
@@ -431,12 +433,16 @@ UsageByKey(FunctionCallInfo fcinfo, UsagePlan *plan, const UsageQuery *query)
 	row_count = SPI_processed;
 	count = CountByKey(rows, row_count, plan, query, &params);
 	trend = palloc((end - start + 1) * sizeof(Datum));
+	/* A trend may have 100 years, and there may be many keys. */
+	of_row = AllocSetContextCreate(CurrentMemoryContext, "Amelia usage by key", ALLOCSET_DEFAULT_SIZES);
 	for (int i = 0; i < row_count; i++)
 	{
 		int64		workflows = WorkflowsOf(count, i);
 		int64		successful = SuccessfulOf(count, i);
 		Datum		values[7];
 		bool		nulls[7] = {false};
+
+		MemoryContext before = MemoryContextSwitchTo(of_row);
 
 		CHECK_FOR_INTERRUPTS();
 		values[0] = SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &nulls[0]);
@@ -451,6 +457,8 @@ UsageByKey(FunctionCallInfo fcinfo, UsagePlan *plan, const UsageQuery *query)
 															DirectFunctionCall1(int8_numeric, values[1])),
 										Int32GetDatum(4));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		MemoryContextSwitchTo(before);
+		MemoryContextReset(of_row);
 	}
 	SPI_finish();
 	return (Datum) 0;

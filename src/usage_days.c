@@ -189,7 +189,9 @@ MarkAllDays(Oid owner)
 }
 
 /*
- * Whether the workflow of a deleted row is gone too.
+ * Whether a row is deleted by the cascade of its workflow, whose usage is in
+ * the history then. One that the statement itself deletes along with its
+ * workflow is not.
  */
 static bool
 IsDeletedWithWorkflow(Relation table, HeapTuple row)
@@ -202,6 +204,8 @@ IsDeletedWithWorkflow(Relation table, HeapTuple row)
 	Datum		values[] = {heap_getattr(row, ColumnOfType(tupdesc, "workflow_id", UUIDOID), tupdesc, &is_null)};
 	bool		is_gone;
 
+	if (is_null || !UsageWasKept(DatumGetUUIDP(values[0])))
+		return false;
 	SPI_connect();
 	BecomeOwner(table->rd_rel->relowner, &caller);
 	KeptPlan(&plan, "SELECT FROM amelia.workflows AS w WHERE w.id OPERATOR(pg_catalog.=) $1",

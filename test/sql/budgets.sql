@@ -182,3 +182,14 @@ SELECT b.id, '2021-01-01', 500 FROM amelia.budgets AS b WHERE b.scope = 'everyth
 UPDATE amelia.budgets SET limit_usd = 1 WHERE scope = 'everything' AND period = 'day';
 SELECT amelia.compact_budgets();
 SELECT count(*), max(period_start) = (now() AT TIME ZONE 'UTC')::date AS today FROM amelia.budget_warnings;
+-- A client that sets all columns to what they were changes nothing; a budget
+-- with another id is another one, and knows what was spent.
+DELETE FROM amelia.budgets;
+INSERT INTO amelia.budgets (id, scope, target, period, limit_usd, action) VALUES (t.b(1), 'profile', 'work', 'day', 10, 'block');
+SELECT amelia.record_usage(t.w(21), 'a', 'm', 1, 1, cost_usd => 5, id => t.u(9)) IS NOT NULL AS recorded;
+CREATE TEMP TABLE then_spent AS SELECT spent_usd FROM t.status;
+DELETE FROM amelia.token_usage WHERE id = t.u(9);
+UPDATE amelia.budgets SET scope = 'profile', target = 'work', period = 'day', limit_usd = 20;
+SELECT s.limit_usd, s.spent_usd - b.spent_usd AS given_back FROM t.status AS s, then_spent AS b;
+UPDATE amelia.budgets SET id = t.b(2);
+SELECT s.id, s.spent_usd - b.spent_usd AS given_back FROM t.status AS s, then_spent AS b;

@@ -7,6 +7,15 @@
 
 SELECT * FROM amelia.usage_daily;
 SELECT * FROM amelia.workflow_overview;
+-- The first and the last day there is, and times that belong to no day.
+BEGIN;
+INSERT INTO amelia.workflows (id, issue_id, worktree_path) VALUES (t.w(1), 'I', '/1'), (t.w(2), 'I', '/2');
+INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
+SELECT t.w(n), 'a', 'm', 1, 1, 1, s FROM unnest(ARRAY['-infinity', 'infinity', '4714-11-24 00:00Z BC', '294276-12-31 12:00Z']::timestamptz[]) AS s,
+	generate_series(1, 2) AS n;
+DELETE FROM amelia.workflows WHERE id = t.w(2);
+SELECT day, cost_usd FROM amelia.usage_daily;
+ROLLBACK;
 SELECT t.fill();
 -- usage_daily is what the rows are, from rows, closed days, days with a mark,
 -- and deleted workflows.

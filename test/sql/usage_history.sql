@@ -145,3 +145,34 @@ CALL amelia.close_days();
 SELECT count(*) FROM amelia.usage_workflow_days WHERE workflow_id = t.w(7);
 SELECT total_cost_usd, total_workflows, finished_workflows FROM amelia.usage_summary('2020-01-01', '2020-01-31');
 SELECT * FROM t.differences();
+
+-- Usage that a statement deletes itself along with its workflow is not kept,
+-- and its days know; a savepoint that undoes it leaves all as it was.
+INSERT INTO amelia.workflows (id, issue_id, worktree_path, status) VALUES (t.w(50), 'I', '/w50', 'completed'), (t.w(51), 'I', '/w51', 'completed');
+INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
+SELECT t.w(50 + n % 2), 'a', 'm', 1, 1, 1, '2020-01-02Z'::timestamptz + n * interval '1 day' FROM generate_series(0, 3) AS n;
+CALL amelia.close_days();
+BEGIN;
+SAVEPOINT s;
+DELETE FROM amelia.workflows WHERE id = t.w(50);
+SELECT dirty FROM t.days();
+ROLLBACK TO s;
+DELETE FROM amelia.token_usage WHERE workflow_id = t.w(50) AND "timestamp" < '2020-01-03Z';
+SELECT dirty FROM t.days();
+SELECT * FROM t.differences();
+ROLLBACK;
+WITH gone AS (DELETE FROM amelia.workflows WHERE id IN (t.w(50), t.w(51)) RETURNING id)
+DELETE FROM amelia.token_usage AS u USING gone WHERE u.workflow_id = gone.id;
+SELECT dirty FROM t.days();
+SELECT * FROM t.differences();
+
+-- The longest names there may be are summed up and kept.
+INSERT INTO amelia.workflows (id, issue_id, worktree_path) VALUES (t.w(60), 'I', '/w60');
+INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
+SELECT t.w(60), left(string_agg(md5('a' || n), ''), 1000), left(string_agg(md5('m' || n), ''), 1000), 1, 1, 1, '2020-02-02Z'
+FROM generate_series(1, 32) AS n;
+CALL amelia.close_days();
+DELETE FROM amelia.workflows WHERE id = t.w(60);
+SELECT length(model), cost_usd FROM amelia.usage_by_model('2020-02-02', '2020-02-02');
+SELECT t.error(format('SELECT amelia.record_usage(t.w(1), %L, %L, 1, 1, cost_usd => 1)', a.agent, a.model))
+FROM (VALUES (repeat('a', 1001), 'm'), ('a', repeat('ä', 501))) AS a (agent, model);

@@ -120,6 +120,27 @@ is(warnings_of($other), 1, 'of each budget');
 $node->safe_psql('one', 'DELETE FROM amelia.budgets');
 poll('SELECT NOT EXISTS (SELECT FROM amelia.budget_spending)', 'of a budget that is gone nothing is kept');
 
+# With the last budget goes the trigger, unless somebody is at the table.
+my $trigger = q{SELECT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'zzz_spend_budgets')};
+poll("SELECT NOT ($trigger)", 'and nobody adds up what is booked any more');
+is($node->safe_psql('one', 'SELECT count(*) FROM amelia.verify()'), 0, 'which is as it should be');
+my $budget = qq{INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('workflow', '$workflow', 'day', 1000, 'warn');};
+my $day = q{SELECT spent_usd FROM amelia.budget_status() WHERE period = 'day'};
+$node->safe_psql('one', $budget);
+my $spent = $node->safe_psql('one', $day);
+$node->safe_psql('one', book('now', 2));
+cmp_ok($node->safe_psql('one', $day), '==', $spent + 2, 'the next budget brings it back');
+my $reader = $node->background_psql('one');
+$reader->query_safe('BEGIN; SELECT count(*) FROM amelia.token_usage');
+$node->safe_psql('one', 'DELETE FROM amelia.budgets');
+poll('SELECT NOT EXISTS (SELECT FROM amelia.budget_spending)', 'the next one is gone');
+wait_for_round($node, 'one', 'a round while somebody reads usage');
+is($node->safe_psql('one', $trigger), 't', 'leaves the trigger');
+$node->safe_psql('one', book('now', 1));
+$reader->query_safe('COMMIT');
+poll("SELECT NOT ($trigger)", 'and a later one does not');
+$reader->quit;
+
 # Somebody wrote before the announcement, and is still not done when the
 # server crashes.
 $node->safe_psql('one', 'BEGIN;' . book('2021-01-01', 7) . q{PREPARE TRANSACTION 'late'});

@@ -41,10 +41,11 @@ $node->safe_psql('postgres', q{
 	FROM generate_series(1, 12) AS n;
 	INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
 	SELECT lpad(n::text, 32, '0')::uuid, 'a & b' || repeat('-long', 30),
-		(ARRAY['opus', 'haiku', '<script>document.title = "owned"</script>'])[1 + (n + i) % 3],
+		(ARRAY['opus', 'haiku', '<script>document.title = "owned"</script>' || repeat('x', 900)])[1 + (n + i) % 3],
 		1000, 100, 0.25 * n, '2020-01-01Z'::timestamptz + i * interval '1 day'
 	FROM generate_series(1, 12) AS n, generate_series(0, 29) AS i WHERE i % 7 < 5;
-	INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('profile', '"><b>1', 'total', 10, 'block');
+	INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('profile', '"><b>1', 'total', 10, 'block'),
+		('everything', NULL, 'total', 1e15, 'warn');
 	CALL amelia.close_days();
 	CALL amelia.run_retention();
 });
@@ -59,10 +60,22 @@ unlike($html, qr/<script|<img|<b>\d|onerror=alert\(1\)>/, 'no markup of a user i
 unlike($html, qr/https?:/, 'it fetches nothing');
 like($html, qr/&lt;script&gt;/, 'it is shown as text');
 like($html, qr/>spent</, 'a spent budget is named');
+like($html, qr/>1,000,000,000,000,000\.00</, 'a limit that is as good as none is a number');
 like($html, qr/Retention<.*Checkpoints</s, 'retention and checkpoints are there');
 # deleted by retention, the workflows are among the dearest
 like($html, qr/\(deleted\)/, 'deleted workflows are named as such');
 like($html, qr/&lt;img src=x onerror=alert\(11\)&gt;/, 'and the others by their issue');
+
+# More models than there are colours: the last is that of all others.
+$node->safe_psql('postgres', q{
+	INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
+	SELECT (SELECT min(id::text)::uuid FROM amelia.workflows), 'a', 'model-' || n, 1, 1, 100 - n, '2021-01-01Z'::timestamptz + i * interval '1 day'
+	FROM generate_series(1, 12) AS n, generate_series(0, 1) AS i});
+($status, $out, $err) = report('--days=31', '--until=2021-01-31');
+is_deeply([ $out =~ /<li><i class="(c\d)"><\/i>([^<]*)/g ],
+	[ (map { ("c$_", 'model-' . ($_ + 1)) } 0 .. 6), 'c7', '5 others' ], 'the dearest models have a colour each');
+is_deeply([ $out =~ /<rect class="(c\d)"[^>]* data-cost="(\d+)/g ], [ ((map { ("c$_", 99 - $_) } 0 .. 6), 'c7', 450) x 2 ],
+	'and the others one together');
 
 $node->safe_psql('postgres', q{CREATE ROLE dashboard LOGIN; SELECT amelia.grant_reader('dashboard')});
 ($status, $out, $err) = report('-U', 'dashboard', '--days=31', '--until=2020-01-31');
@@ -83,7 +96,7 @@ like((report('--help'))[1], qr/--until=DATE/, 'help');
 my ($browser) = grep { -x } map { "$_/chromium" } split /:/, $ENV{PATH} . ':/usr/bin';
 SKIP:
 {
-	skip 'chromium is not installed', 10 unless $browser;
+	skip 'chromium is not installed', 12 unless $browser;
 	for my $width (360, 1000)
 	{
 		my $frame = "$dir/frame$width.html";
@@ -104,6 +117,7 @@ addEventListener('load', () => {
 		e.getBoundingClientRect().right > page.documentElement.clientWidth + 1).length;
 	document.getElementById('m').textContent = `bars=${bars.length} exact=${off < 0.1} cut=${cut}`
 		+ ` wider=${page.documentElement.scrollWidth > page.documentElement.clientWidth}`
+		+ ` thin=${[...page.querySelectorAll('.t')].filter(e => e.getBoundingClientRect().height > 60).length}`
 		+ ` title=${page.title} scripts=${page.scripts.length} head=${getComputedStyle(page.querySelector('thead')).display}`;
 });
 </script>
@@ -118,6 +132,7 @@ SCRIPT
 		note $measured;
 		like($measured, qr/bars=66 exact=true/, "$width: a bar for each cost, as high as it says");
 		like($measured, qr/cut=0 wider=false/, "$width: nothing is cut off");
+		like($measured, qr/thin=0/, "$width: a long name leaves room for the trend");
 		like($measured, qr/title=What agents cost scripts=0/, "$width: a hostile name is text");
 		is(() = ($log =~ /CONSOLE/g), 0, "$width: nothing on the console") or diag $log;
 		like($measured, $width < 600 ? qr/head=none/ : qr/head=table-header-group/, "$width: tables fit the width");

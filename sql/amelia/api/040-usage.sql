@@ -37,6 +37,11 @@ BEGIN
 		amelia.check_count('cache_creation_tokens', record_usage.cache_creation_tokens),
 		amelia.check_count('duration_ms', record_usage.duration_ms),
 		amelia.check_count('num_turns', record_usage.num_turns);
+	IF octet_length(record_usage.agent) > 1000 OR octet_length(record_usage.model) > 1000 THEN
+		RAISE EXCEPTION USING ERRCODE = '22023',
+			MESSAGE = format('the name of an agent or a model must not be longer than 1000 bytes: %s bytes',
+				GREATEST(octet_length(record_usage.agent), octet_length(record_usage.model)));
+	END IF;
 	-- The lock that the foreign key takes: a workflow that is being deleted is gone.
 	PERFORM FROM amelia.workflows AS w WHERE w.id = record_usage.workflow_id FOR KEY SHARE;
 	IF NOT FOUND THEN
@@ -99,7 +104,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia.record_usage(uuid, text, text, integer, integer, integer, integer, numeric, integer, integer, timestamptz, uuid, bigint) IS
-'Books what an agent used, and returns the row''s id. cost_usd in US dollars, rounded to six decimals, NULL: by the price of the model at the timestamp; duration_ms in milliseconds; timestamp NULL: now. Sent again with the same id and content it stores nothing; with other content 23505. Errors: P0002 no such workflow, no price for the model (unless the setting record_unpriced_usage books it with cost 0), 22023 a required argument is NULL, a negative number or NaN, 22003 a cost of 10000 or more, 55000 the lease of lease_token is lost.';
+'Books what an agent used, and returns the row''s id. cost_usd in US dollars, rounded to six decimals, NULL: by the price of the model at the timestamp; duration_ms in milliseconds; timestamp NULL: now. Sent again with the same id and content it stores nothing; with other content 23505. Errors: P0002 no such workflow, no price for the model (unless the setting record_unpriced_usage books it with cost 0), 22023 a required argument is NULL, a name of more than 1000 bytes, a negative number or NaN, 22003 a cost of 10000 or more, 55000 the lease of lease_token is lost.';
 
 CREATE OR REPLACE FUNCTION amelia.token_summaries(workflow_ids uuid[])
 RETURNS TABLE (

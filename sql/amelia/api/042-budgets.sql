@@ -83,7 +83,7 @@ CREATE OR REPLACE TRIGGER zzz_check_budgets
 	WHEN (NEW.status = 'in_progress' AND OLD.status IS DISTINCT FROM NEW.status)
 	EXECUTE FUNCTION amelia.check_workflow_budgets();
 CREATE OR REPLACE TRIGGER zzz_begin_budget
-	AFTER INSERT OR UPDATE OF scope, target, period ON amelia.budgets
+	AFTER INSERT OR UPDATE OF id, scope, target, period ON amelia.budgets
 	FOR EACH ROW EXECUTE FUNCTION amelia.begin_budget();
 
 REVOKE ALL ON FUNCTION

@@ -39,7 +39,7 @@ WITH closed AS (
 	WHERE d.state = 'closed'
 		AND NOT EXISTS (SELECT FROM amelia.usage_dirty_days AS m WHERE m.day = d.day)),
 gap AS (
-	SELECT COALESCE(g.after + 1, '-infinity'::date) AS first, COALESCE(g.day, 'infinity'::date) AS until
+	SELECT COALESCE(g.after + 1, '4714-11-24 BC'::date) AS first, COALESCE(g.day, 'infinity'::date) AS until
 	FROM (SELECT lag(c.day) OVER (ORDER BY c.day) AS after, c.day
 		FROM (SELECT day FROM closed UNION ALL SELECT NULL AS day) AS c) AS g
 	WHERE g.after IS NULL OR g.day IS NULL OR g.after + 1 < g.day)
@@ -64,7 +64,7 @@ FROM (SELECT (u."timestamp" AT TIME ZONE 'UTC')::date AS day, u.agent, u.model,
 		WHERE t.day >= g.first AND t.day < g.until OFFSET 0) AS h) AS l
 GROUP BY l.day, l.agent, l.model;
 COMMENT ON VIEW amelia.usage_daily IS
-'What was used and cost, deleted workflows included: a row per UTC day, agent and model. Closed days come from their sums.';
+'What was used and cost, deleted workflows included: a row per UTC day, agent and model. Closed days come from their sums. Usage at infinity or -infinity belongs to no day.';
 
 CREATE OR REPLACE VIEW amelia.active_workflows AS
 SELECT w.id, w.issue_id, w.worktree_path, w.workflow_type, w.profile_id, w.status,

@@ -5,14 +5,14 @@ LANGUAGE c
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_spend_budgets';
 COMMENT ON FUNCTION amelia.spend_budgets() IS
-'AFTER INSERT statement trigger of token_usage, with the new rows as table "booked": adds their cost to the budgets that they come under, with the rights of the table''s owner. It is there as soon as there is a budget.';
+'AFTER INSERT statement trigger of token_usage, with the new rows as table "booked": adds their cost to the budgets that they come under, with the rights of the table''s owner. It is there as soon as there is a budget; the maintenance worker takes it off after the last one.';
 
 CREATE FUNCTION amelia.begin_budget() RETURNS trigger
 LANGUAGE c
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_begin_budget';
 COMMENT ON FUNCTION amelia.begin_budget() IS
-'AFTER INSERT or UPDATE row trigger of budgets, when scope, target or period are new: takes up what was spent in the period that runs, and has spend_budgets() called from now on. Waits for those who are booking usage.';
+'AFTER INSERT or UPDATE row trigger of budgets, when id, scope, target or period are new: takes up what was spent in the period that runs, and has spend_budgets() called from now on. Waits for those who are booking usage.';
 
 CREATE FUNCTION amelia.compact_budgets() RETURNS integer
 LANGUAGE c VOLATILE
