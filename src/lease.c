@@ -343,6 +343,14 @@ StopLease(Leases *leases, TimestampTz expires_at, bool given_back, TimestampTz s
 	UpdateRow(leases->table, leases->slot, &edit);
 }
 
+/* For StopLease(): when the worker was seen first, if that was just now. */
+static TimestampTz
+SeenNow(const pg_uuid_t *workflow, const Lease *lease)
+{
+	return !TIMESTAMP_IS_NOBEGIN(lease->starts_until) && HasBegun(workflow, lease->token) ?
+		GetCurrentTimestamp() : DT_NOBEGIN;
+}
+
 /*
  * Whether somebody holds the workflow of a lease. If not, we do.
  */
@@ -424,7 +432,7 @@ EndLease(const pg_uuid_t *workflow)
 	if (FindLease(&leases, workflow, &lease) && !TIMESTAMP_IS_NOBEGIN(lease.expires_at) &&
 		LockLease(&leases, workflow, true, &lease))
 	{
-		StopLease(&leases, DT_NOBEGIN, false, DT_NOBEGIN);
+		StopLease(&leases, DT_NOBEGIN, false, SeenNow(workflow, &lease));
 		SayUnfenced(workflow);
 	}
 	CloseLeases(&leases);
@@ -565,7 +573,7 @@ amelia_give_back(PG_FUNCTION_ARGS)
 	OpenLeases(&leases);
 	if (LockLease(&leases, workflow, true, &lease))
 	{
-		StopLease(&leases, GetCurrentTimestamp(), true, DT_NOBEGIN);
+		StopLease(&leases, GetCurrentTimestamp(), true, SeenNow(workflow, &lease));
 		SayUnfenced(workflow);
 	}
 	CloseLeases(&leases);
