@@ -295,7 +295,7 @@ foreach my $write (
 	fails_with($node, 'lacking', $write, '55000', 'amelia\.migrate\(\)', 'a function that needs a newer schema');
 }
 restore('earlier', 'version1');
-$node->safe_psql('earlier', 'DROP TABLE amelia.workflow_leases, amelia.workflow_inbox, amelia.workflow_feed, amelia.feed_state');
+$node->safe_psql('earlier', 'DROP TABLE amelia.workflow_leases, amelia.workflow_inbox, amelia.workflow_feed, amelia.feed_snapshots');
 foreach my $call (
 	q{claim_workflow('host-1')},
 	map { "$_('00000000-0000-4000-8000-000000000040', 2)" } qw(heartbeat check_lease give_back set_worker release_workflow))
