@@ -13,6 +13,7 @@
 
 #include "event.h"
 #include "feed.h"
+#include "lease.h"
 #include "move.h"
 #include "worker.h"
 
@@ -28,6 +29,7 @@ _PG_init(void)
 	InitInsert();
 	InitUsage();
 	InitWorker();
+	InitLease();
 	InitFeed();
 	InitNotify();
 	InitWait();

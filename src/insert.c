@@ -134,8 +134,8 @@ HasOnlyOurTriggers(Relation log)
 		Trigger    *trigger = &triggers->triggers[i];
 
 		if (TRIGGER_FOR_INSERT(trigger->tgtype) && trigger->tgfoid != F_RI_FKEY_CHECK_INS &&
-			strcmp(trigger->tgname, "zzz_allocate_sequence") != 0 &&
-			strcmp(trigger->tgname, NOTE_TRIGGER) != 0)
+			!IsOurTrigger(trigger, "zzz_allocate_sequence", "allocate_sequence") &&
+			!IsOurTrigger(trigger, NOTE_TRIGGER, "note_event"))
 			return false;
 	}
 	return true;
@@ -175,7 +175,8 @@ FindChecks(Relation log)
 	/* One that is not valid may be one that does not even hold. */
 	for (int i = 0; i < count; i++)
 	{
-		if (!constraints->check[i].ccvalid)
+		if (!constraints->check[i].ccvalid ||
+			UsesUsersObjects(stringToNode(constraints->check[i].ccbin), NULL))
 			return;
 	}
 	caller = MemoryContextSwitchTo(shape_context);

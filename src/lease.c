@@ -12,7 +12,8 @@
  *	  Lock order: the workflow's row, its lease, its slots. A claim locks the
  *	  workflow's row, as every writer who says a token does, so that what a
  *	  writer found to be true holds until he commits. A heartbeat locks the
- *	  lease only, and waits for no append.
+ *	  lease only, and waits for no append, not even the first, which is
+ *	  noted in the lease when it is committed.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,6 +24,7 @@
 #include "access/htup_details.h"
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -65,9 +67,12 @@ CloseLeases(Leases *leases)
 	table_close(leases->table, NoLock);
 }
 
-/* The lease in the slot. */
+/*
+ * The lease in the slot. As long as this transaction writes the first thing
+ * under it, it lasts as long as the worker asked for.
+ */
 static void
-ReadLease(Leases *leases, Lease *lease)
+ReadLease(Leases *leases, const pg_uuid_t *workflow, Lease *lease)
 {
 	bool		is_null;
 	Datum		value;
@@ -85,6 +90,8 @@ ReadLease(Leases *leases, Lease *lease)
 	lease->profile = is_null ? NULL : TextDatumGetCString(value);
 	value = RowColumn(leases->table, leases->slot, "worker", TEXTOID, NULL);
 	lease->worker = TextDatumGetCString(value);
+	if (!TIMESTAMP_IS_NOBEGIN(lease->starts_until) && HasBegun(workflow, lease->token))
+		lease->expires_at = Max(lease->expires_at, lease->starts_until);
 }
 
 /*
@@ -99,7 +106,7 @@ FindLease(Leases *leases, const pg_uuid_t *workflow, Lease *lease)
 	InitKey(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workflow));
 	if (!FindLatestRow(leases->table, leases->index, &key, 1, leases->slot))
 		return false;
-	ReadLease(leases, lease);
+	ReadLease(leases, workflow, lease);
 	return true;
 }
 
@@ -112,7 +119,7 @@ LockLease(Leases *leases, const pg_uuid_t *workflow, bool wait, Lease *lease)
 	if (!FindLease(leases, workflow, lease) ||
 		LockRow(leases->table, leases->slot, GetActiveSnapshot(), wait) != TM_Ok)
 		return false;
-	ReadLease(leases, lease);
+	ReadLease(leases, workflow, lease);
 	return true;
 }
 
@@ -179,6 +186,46 @@ NoteSeen(Leases *leases, Lease *lease, TimestampTz now, TimestampTz expires_at)
 }
 
 /*
+ * Note that the worker has written the first thing under its lease, unless a
+ * heartbeat did.
+ */
+static void
+NoteBegun(const pg_uuid_t *workflow, int64 token)
+{
+	Leases		leases;
+	Lease		lease;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	OpenLeases(&leases);
+	if (LockLease(&leases, workflow, true, &lease) && lease.token == token &&
+		!TIMESTAMP_IS_NOBEGIN(lease.starts_until))
+		NoteSeen(&leases, &lease, GetCurrentTimestamp(), lease.expires_at);
+	CloseLeases(&leases);
+	PopActiveSnapshot();
+}
+
+/*
+ * What is noted with the first write waits for the commit: before, heartbeats
+ * would have to wait for the transaction. Until then nobody takes the workflow
+ * over, or its slots, because its row is held.
+ */
+static void
+NoteAtEnd(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+		ForEachBegun(NoteBegun);
+}
+
+/*
+ * Called once, when the library is loaded.
+ */
+void
+InitLease(void)
+{
+	RegisterXactCallback(NoteAtEnd, NULL);
+}
+
+/*
  * Raise 55000 unless the token is the workflow's current one and its lease is
  * in force. The workflow's row must be locked: then this stays true to the
  * end of the transaction.
@@ -195,9 +242,8 @@ CheckLease(const pg_uuid_t *workflow, int64 token)
 	found = FindLease(&leases, workflow, &lease);
 	if (!found || !InForce(&lease, token, now))
 		RefuseLostLease(workflow, token, found, &lease);
-	if (!TIMESTAMP_IS_NOBEGIN(lease.starts_until) &&
-		LockLease(&leases, workflow, true, &lease) && !TIMESTAMP_IS_NOBEGIN(lease.starts_until))
-		NoteSeen(&leases, &lease, now, Max(lease.starts_until, lease.expires_at));
+	if (!TIMESTAMP_IS_NOBEGIN(lease.starts_until))
+		SayBegun(workflow, token);
 	CloseLeases(&leases);
 }
 
@@ -297,10 +343,38 @@ StopLease(Leases *leases, TimestampTz expires_at, bool given_back, TimestampTz s
 	UpdateRow(leases->table, leases->slot, &edit);
 }
 
+/* For StopLease(): when the worker was seen first, if that was just now. */
+static TimestampTz
+SeenNow(const pg_uuid_t *workflow, const Lease *lease)
+{
+	return !TIMESTAMP_IS_NOBEGIN(lease->starts_until) && HasBegun(workflow, lease->token) ?
+		GetCurrentTimestamp() : DT_NOBEGIN;
+}
+
+/*
+ * Whether somebody holds the workflow of a lease. If not, we do.
+ */
+static bool
+IsHeld(Relation workflows, const pg_uuid_t *workflow, Snapshot snapshot)
+{
+	Relation	index = OpenIndex(workflows, "workflows_pkey", RowExclusiveLock);
+	TupleTableSlot *slot = table_slot_create(workflows, NULL);
+	ScanKeyData key;
+	bool		is_held;
+
+	InitKey(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workflow));
+	is_held = FindRow(workflows, index, &key, 1, snapshot, slot) &&
+		LockRow(workflows, slot, snapshot, false) != TM_Ok;
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, NoLock);
+	return is_held;
+}
+
 /*
  * Free the slots of the leases that have run out, whoever has them: a lost
  * lease counts against no limit. Those that somebody looks at stay, and that
- * of the workflow in except, unless that is NULL.
+ * of the workflow in except, unless that is NULL; and those under which
+ * somebody may just write the first thing.
  */
 bool
 FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except)
@@ -311,6 +385,7 @@ FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except)
 	IndexScanDesc scan;
 	ScanKeyData keys[2];
 	Leases		leases;
+	Relation	workflows = OpenTable("workflows", RowExclusiveLock);
 
 	OpenLeases(&leases);
 	index = OpenIndex(leases.table, "idx_workflow_leases_expires_at", RowExclusiveLock);
@@ -322,11 +397,14 @@ FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except)
 		Lease		lease;
 		pg_uuid_t	workflow = *DatumGetUUIDP(RowColumn(leases.table, leases.slot, "workflow_id", UUIDOID, NULL));
 
-		ReadLease(&leases, &lease);
-		if ((lease.slot == 0 && lease.profile_slot == 0) ||
+		CHECK_FOR_INTERRUPTS();
+		ReadLease(&leases, &workflow, &lease);
+		if ((lease.slot == 0 && lease.profile_slot == 0) || lease.expires_at > now ||
 			(except != NULL && memcmp(&workflow, except, sizeof(pg_uuid_t)) == 0))
 			continue;
 		ExecMaterializeSlot(leases.slot);
+		if (!TIMESTAMP_IS_NOBEGIN(lease.starts_until) && IsHeld(workflows, &workflow, latest))
+			continue;
 		if (LockRow(leases.table, leases.slot, latest, false) != TM_Ok)
 			continue;
 		StopLease(&leases, lease.expires_at, lease.given_back, DT_NOBEGIN);
@@ -336,6 +414,7 @@ FreeExpiredSlots(TimestampTz now, const pg_uuid_t *except)
 	CloseLeases(&leases);
 	UnregisterSnapshot(latest);
 	index_close(index, NoLock);
+	table_close(workflows, NoLock);
 	return any;
 }
 
@@ -353,7 +432,7 @@ EndLease(const pg_uuid_t *workflow)
 	if (FindLease(&leases, workflow, &lease) && !TIMESTAMP_IS_NOBEGIN(lease.expires_at) &&
 		LockLease(&leases, workflow, true, &lease))
 	{
-		StopLease(&leases, DT_NOBEGIN, false, DT_NOBEGIN);
+		StopLease(&leases, DT_NOBEGIN, false, SeenNow(workflow, &lease));
 		SayUnfenced(workflow);
 	}
 	CloseLeases(&leases);
@@ -494,7 +573,7 @@ amelia_give_back(PG_FUNCTION_ARGS)
 	OpenLeases(&leases);
 	if (LockLease(&leases, workflow, true, &lease))
 	{
-		StopLease(&leases, GetCurrentTimestamp(), true, DT_NOBEGIN);
+		StopLease(&leases, GetCurrentTimestamp(), true, SeenNow(workflow, &lease));
 		SayUnfenced(workflow);
 	}
 	CloseLeases(&leases);

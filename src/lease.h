@@ -33,6 +33,7 @@ typedef struct Lease
 } Lease;
 
 /* lease.c */
+extern void InitLease(void);
 extern void OpenLeases(Leases *leases);
 extern void CloseLeases(Leases *leases);
 extern bool FindLease(Leases *leases, const pg_uuid_t *workflow, Lease *lease);

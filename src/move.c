@@ -11,8 +11,8 @@
  *	  the constraints that such a change could violate are kept ready.
  *
  *	  That holds what an UPDATE holds only while the table is as migrate()
- *	  made it, give or take an operator's indexes, columns and CHECKs. For
- *	  anything else (a policy, a rule, somebody's trigger, one of ours that
+ *	  made it, give or take an operator's indexes, columns and CHECKs that
+ *	  call no function of his. For anything else (a policy, a rule, somebody's trigger, one of ours that
  *	  is switched off, a role whose grants are by column, somebody who
  *	  watches permission checks) we decline, and the caller sends an UPDATE.
  *	  insert.c does the same for events.
@@ -86,14 +86,16 @@ typedef enum MoveCall
 static const struct
 {
 	const char *name;
+	const char *function;
 	MoveCall	call;
 }			our_triggers[] =
 {
-	{"zzz_check_budgets", CALL_ON_START},
-	{"zzz_workflow_update", CALL_ALWAYS},
-	{"zzz_note_status", CALL_NEVER},
-	{"zzz_end_lease", CALL_NEVER},	/* the caller's, when it leaves in_progress */
-	{"zzz_unpark_next", CALL_NEVER},	/* the caller's, when it leaves a worktree */
+	{"zzz_check_budgets", "check_workflow_budgets", CALL_ON_START},
+	{"zzz_workflow_update", "enforce_workflow_update", CALL_ALWAYS},
+	{"zzz_note_status", "note_status", CALL_NEVER},
+	/* the caller's, when it leaves in_progress, and when it leaves a worktree */
+	{"zzz_end_lease", "end_lease", CALL_NEVER},
+	{"zzz_unpark_next", "unpark_next", CALL_NEVER},
 };
 
 /* What is known of the table; looked up anew after it changed. */
@@ -211,7 +213,7 @@ FindTriggers(Relation workflows, const Bitmapset *moved)
 			 IsIdleForeignKey(workflows, trigger->tgconstraint, moved)))
 			continue;
 		while (place < lengthof(our_triggers) &&
-			   strcmp(our_triggers[place].name, trigger->tgname) != 0)
+			   !IsOurTrigger(trigger, our_triggers[place].name, our_triggers[place].function))
 			place++;
 		if (place == lengthof(our_triggers) || trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN)
 			return false;
@@ -250,6 +252,8 @@ FindChecks(Relation workflows, const Bitmapset *moved)
 		if (!bms_is_member(InvalidAttrNumber - FirstLowInvalidHeapAttributeNumber, used) &&
 			!bms_overlap(used, moved))
 			continue;
+		if (UsesUsersObjects((Node *) expression, NULL))
+			return false;
 		shape.check_names[shape.check_count] = pstrdup(check->ccname);
 		shape.checks[shape.check_count++] =
 			ExecInitExpr((Expr *) expression_planner(expression), NULL);

@@ -71,6 +71,7 @@ UnparkFirst(Relation workflows, Relation index, Datum worktree)
 	index_rescan(scan, &key, 1, NULL, 0);
 	while (!found && index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
+		CHECK_FOR_INTERRUPTS();
 		ExecMaterializeSlot(slot);
 		found = LockRow(workflows, slot, latest, false) == TM_Ok;
 		if (found)
@@ -143,7 +144,8 @@ LookAfterParked(Relation workflows, Relation active, TimestampTz now, bool at_on
 	text	   *worktree = last;
 	bool		any = false;
 
-	if (!at_once && !TimestampDifferenceExceeds(looked_at, now, LOOK_INTERVAL_MS))
+	/* A clock that was set back is no reason to wait. */
+	if (!at_once && now >= looked_at && !TimestampDifferenceExceeds(looked_at, now, LOOK_INTERVAL_MS))
 		return false;
 	looked_at = now;
 	index = OpenIndex(workflows, "idx_workflows_parked", RowExclusiveLock);

@@ -276,7 +276,8 @@ OpenFirstRange(ClaimSearch *search)
 	Range	   *range = NULL;
 	int64		before;
 
-	if (search->now < mark.until)
+	/* Not when the clock was set back. */
+	if (search->now < mark.until && search->now >= mark.until - MARK_LIFE_US)
 		range = OpenAtMark(search);
 	if (range != NULL && range->is_open)
 	{

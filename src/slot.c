@@ -101,19 +101,22 @@ ScanSlots(Slots *slots, int32 from, int32 to, Snapshot snapshot)
 }
 
 /*
- * The highest number that is taken; 0 when none is.
+ * The highest number that is taken; 0 when none is. What is not committed
+ * counts: a claim may have taken it before the limit was lowered.
  */
 static int32
 HighestSlot(Slots *slots)
 {
-	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
-	IndexScanDesc scan = ScanSlots(slots, 1, PG_INT32_MAX, latest);
+	SnapshotData dirty;
+	IndexScanDesc scan;
 	int32		highest = 0;
+
+	InitDirtySnapshot(dirty);
+	scan = ScanSlots(slots, 1, PG_INT32_MAX, &dirty);
 
 	if (index_getnext_slot(scan, BackwardScanDirection, slots->row))
 		highest = SlotNumber(slots);
 	index_endscan(scan);
-	UnregisterSnapshot(latest);
 	return highest;
 }
 
@@ -164,7 +167,10 @@ CountTaken(Slots *slots)
 	InitDirtySnapshot(dirty);
 	scan = ScanSlots(slots, 1, PG_INT32_MAX, &dirty);
 	while (index_getnext_slot(scan, ForwardScanDirection, slots->row))
+	{
+		CHECK_FOR_INTERRUPTS();
 		count++;
+	}
 	index_endscan(scan);
 	return count;
 }

@@ -11,10 +11,14 @@
 #include "amelia.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(amelia_touch_updated_at);
@@ -133,6 +137,41 @@ OnlyCountersChanged(TriggerData *data)
 	};
 
 	return OnlyChanged(data, counters);
+}
+
+/*
+ * Whether a trigger is the one of ours that has this name, and not another one
+ * that somebody has put in its place.
+ */
+bool
+IsOurTrigger(const Trigger *trigger, const char *name, const char *function)
+{
+	char	   *called = strcmp(trigger->tgname, name) == 0 ? get_func_name(trigger->tgfoid) : NULL;
+
+	return called != NULL && strcmp(called, function) == 0 &&
+		get_func_namespace(trigger->tgfoid) == get_namespace_oid(AMELIA_SCHEMA, true);
+}
+
+static bool
+IsUsersFunction(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId;
+}
+
+/*
+ * Whether an expression calls functions, or looks at domains, that are not
+ * PostgreSQL's own. What was made ready of one could not be kept: they can be
+ * replaced, and not everybody may call them.
+ */
+bool
+UsesUsersObjects(Node *expression, void *context)
+{
+	if (expression == NULL)
+		return false;
+	if (IsA(expression, CoerceToDomain) ||
+		check_functions_in_node(expression, IsUsersFunction, context))
+		return true;
+	return expression_tree_walker(expression, UsesUsersObjects, context);
 }
 
 /*

@@ -28,6 +28,7 @@ typedef struct SaidLease
 	pg_uuid_t	workflow;
 	int64		token;
 	bool		is_free;		/* this transaction may write as it likes */
+	bool		begins;			/* it writes the first thing under that lease */
 	int			level;			/* of the subtransaction that said it */
 } SaidLease;
 
@@ -106,7 +107,7 @@ FindSaid(const pg_uuid_t *workflow)
 	return NULL;
 }
 
-static void
+static SaidLease *
 AddSaid(const pg_uuid_t *workflow, int64 token, bool is_free)
 {
 	SaidLease  *said = MemoryContextAlloc(TopTransactionContext, sizeof(SaidLease));
@@ -114,9 +115,11 @@ AddSaid(const pg_uuid_t *workflow, int64 token, bool is_free)
 	said->workflow = *workflow;
 	said->token = token;
 	said->is_free = is_free;
+	said->begins = false;
 	said->level = GetCurrentTransactionNestLevel();
 	said->next = said_leases;
 	said_leases = said;
+	return said;
 }
 
 /*
@@ -129,7 +132,47 @@ SayLease(const pg_uuid_t *workflow, int64 token)
 	SaidLease  *said = FindSaid(workflow);
 
 	if (said == NULL || said->token != token || said->is_free)
-		AddSaid(workflow, token, false);
+		(void) AddSaid(workflow, token, false);
+}
+
+/*
+ * This transaction holds the workflow's row and writes the first thing under
+ * this lease.
+ */
+void
+SayBegun(const pg_uuid_t *workflow, int64 token)
+{
+	if (!HasBegun(workflow, token))
+		AddSaid(workflow, token, false)->begins = true;
+}
+
+/*
+ * Whether it does.
+ */
+bool
+HasBegun(const pg_uuid_t *workflow, int64 token)
+{
+	for (SaidLease *said = said_leases; said != NULL; said = said->next)
+	{
+		if (said->begins && said->token == token &&
+			memcmp(&said->workflow, workflow, sizeof(pg_uuid_t)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Call a function for each lease that this transaction writes the first thing
+ * under.
+ */
+void
+ForEachBegun(void (*note) (const pg_uuid_t *workflow, int64 token))
+{
+	for (SaidLease *said = said_leases; said != NULL; said = said->next)
+	{
+		if (said->begins)
+			note(&said->workflow, said->token);
+	}
 }
 
 /*
@@ -140,7 +183,7 @@ void
 SayUnfenced(const pg_uuid_t *workflow)
 {
 	if (MayBeFenced())
-		AddSaid(workflow, 0, true);
+		(void) AddSaid(workflow, 0, true);
 }
 
 /*

@@ -21,6 +21,9 @@ extern bool amelia_require_lease;
 
 extern void InitWorker(void);
 extern void SayLease(const pg_uuid_t *workflow, int64 token);
+extern void SayBegun(const pg_uuid_t *workflow, int64 token);
+extern bool HasBegun(const pg_uuid_t *workflow, int64 token);
+extern void ForEachBegun(void (*note) (const pg_uuid_t *workflow, int64 token));
 extern void SayUnfenced(const pg_uuid_t *workflow);
 extern LeaseWord SaidLeaseOf(const pg_uuid_t *workflow, int64 *token);
 extern bool MayBeFenced(void);
