@@ -28,19 +28,21 @@
  * Where the first row was the last time, if it was a long way there: when many
  * rows have just left the queue and are not vacuumed yet, the index still leads
  * past each of them. For a moment claims then begin there, so that a row of
- * the same priority which comes in before it waits that long; one of a higher
- * priority does not.
+ * the same priority which comes in before it waits that long. What has a
+ * higher priority, or another type or profile, is looked for more often.
  */
 typedef struct Mark
 {
 	TimestampTz until;			/* 0: there is none */
+	TimestampTz alone_until;	/* till then nothing else is looked for */
 	text	   *type;
 	text	   *profile;
 	ClaimKey	key;
 } Mark;
 
-#define LONG_WAY_BLOCKS 32
+#define LONG_WAY_BLOCKS 16
 #define MARK_LIFE_US USECS_PER_SEC
+#define ALONE_LIFE_US (USECS_PER_SEC / 10)
 
 static Mark mark = {0};
 
@@ -230,13 +232,29 @@ SetMark(const Range *range, TimestampTz now)
 }
 
 /*
+ * Open the mark's range at the mark.
+ */
+static Range *
+OpenBehindMark(ClaimSearch *search)
+{
+	ScanKeyData keys[4];
+
+	InitTextKey(&keys[0], 1, search->index, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(mark.type));
+	InitTextKey(&keys[1], 2, search->index, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(mark.profile));
+	InitKey(&keys[2], 3, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(mark.key.priority));
+	InitKey(&keys[3], 4, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
+			TimestampTzGetDatum(mark.key.available_at));
+	return OpenRange(search, keys, lengthof(keys), true, mark.key.priority);
+}
+
+/*
  * Open the first range at the mark, or at what has a higher priority; or
  * another one that has come before it.
  */
 static Range *
 OpenAtMark(ClaimSearch *search)
 {
-	ScanKeyData keys[4];
+	ScanKeyData keys[3];
 	Range	   *range;
 
 	InitTextKey(&keys[0], 1, search->index, BTLessStrategyNumber, F_TEXT_LT, PointerGetDatum(mark.type));
@@ -254,10 +272,22 @@ OpenAtMark(ClaimSearch *search)
 		OpenRange(search, keys, 3, true, mark.key.priority + 1);
 	if (range != NULL && range->is_open)
 		return range;
-	InitKey(&keys[2], 3, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(mark.key.priority));
-	InitKey(&keys[3], 4, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
-			TimestampTzGetDatum(mark.key.available_at));
-	return OpenRange(search, keys, 4, true, mark.key.priority);
+	return OpenBehindMark(search);
+}
+
+/* Whether a time is to come, within a while: not when the clock was set back. */
+static bool
+IsNear(TimestampTz time, TimestampTz now, int64 while_us)
+{
+	return now < time && now >= time - while_us;
+}
+
+/* Whether a range is the mark's. */
+static bool
+IsMarked(const Range *range)
+{
+	return mark.until != 0 && TextEquals(mark.type, range->type) &&
+		TextEquals(mark.profile, range->profile);
 }
 
 /* Blocks that this session has looked at. */
@@ -276,16 +306,16 @@ OpenFirstRange(ClaimSearch *search)
 	Range	   *range = NULL;
 	int64		before;
 
-	/* Not when the clock was set back. */
-	if (search->now < mark.until && search->now >= mark.until - MARK_LIFE_US)
-		range = OpenAtMark(search);
+	if (IsNear(mark.until, search->now, MARK_LIFE_US))
+		range = IsNear(mark.alone_until, search->now, ALONE_LIFE_US) ?
+			OpenBehindMark(search) : OpenAtMark(search);
 	if (range != NULL && range->is_open)
 	{
-		if (TextEquals(mark.type, range->type) && TextEquals(mark.profile, range->profile))
+		if (IsMarked(range))
 			mark.key = range->key;
 		return range;
 	}
-	mark.until = 0;
+	mark.until = mark.alone_until = 0;
 	before = BlocksSeen();
 	range = OpenRange(search, NULL, 0, false, 0);
 	if (range != NULL && range->is_open && BlocksSeen() - before > LONG_WAY_BLOCKS)
@@ -399,8 +429,14 @@ OpenRanges(ClaimSearch *search)
 			ranges = lappend(ranges, range);
 		else
 			EndRange(range);
-		if (is_first && IsLastRange(search, type, profile))
+		if (is_first && IsNear(mark.alone_until, search->now, ALONE_LIFE_US))
 			return ranges;
+		if (is_first && IsLastRange(search, type, profile))
+		{
+			if (IsMarked(range))
+				mark.alone_until = search->now + ALONE_LIFE_US;
+			return ranges;
+		}
 		is_first = false;
 		InitTextKey(&keys[0], 1, search->index, BTEqualStrategyNumber, F_TEXTEQ,
 					PointerGetDatum(type));
