@@ -13,13 +13,14 @@
  *		 would give 40001 under REPEATABLE READ. No entry stays in the lock
  *		 table, so one COPY may touch any number of parents.
  *	  2. probe the unique index (parent, sequence) backwards for the highest
- *		 number, with a snapshot that shows all rows but those of aborted
- *		 inserts and those that everybody sees deleted. It is newer than the
- *		 lock; it shows the rows of this very statement, and those that it
- *		 deleted: the floor is raised for them when it ends. If the highest
- *		 row was brought by a client whose transaction is still open, we wait
- *		 for its end, because there is a gap if we count on it and it aborts,
- *		 and a clash if we do not and it commits.
+ *		 number. What counts is newer than the lock: rows that are committed
+ *		 or our own, and those that this very statement deleted, because the
+ *		 floor is raised for them only when it ends. What others deleted is
+ *		 gone, also while an older snapshot shows it: either the floor was
+ *		 raised for it, or it went with a former parent of the same key. If
+ *		 the highest row was brought by a client whose transaction is still
+ *		 open, we wait for its end, because there is a gap if we count on it
+ *		 and it aborts, and a clash if we do not and it commits.
  *	  3. take the next number above that and above the parent's
  *		 sequence_floor, which is the highest number that was removed or
  *		 reserved.
@@ -38,6 +39,7 @@
 #include "amelia.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/relscan.h"
 #include "access/table.h"
@@ -51,6 +53,7 @@
 #include "catalog/pg_trigger.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "utils/builtins.h"
@@ -208,10 +211,7 @@ InitKeyEqual(ScanKey key, const Allocator *allocator, Relation index, Datum pare
 						   index->rd_indcollation[0], allocator->equal, parent);
 }
 
-/*
- * The place of the parent's row as a snapshot shows it; false when it shows
- * none.
- */
+/* The place of the parent's row as a snapshot shows it; false: it shows none. */
 static bool
 FindParent(const Allocator *allocator, Relation table, Relation index,
 		   Datum parent, Snapshot snapshot, TupleTableSlot *slot)
@@ -268,25 +268,33 @@ LockLatest(const Allocator *allocator, Relation table, Datum parent, TupleTableS
 	return ROW_LOCKED;
 }
 
-/* The transaction that wrote a row. */
-static TransactionId
-RowWriter(TupleTableSlot *slot)
+/* Whether this transaction wrote a row. */
+static bool
+IsOurRow(TupleTableSlot *slot)
 {
 	bool		is_null;
 
-	return DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null));
+	return TransactionIdIsCurrentTransactionId(
+		DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null)));
 }
 
+/* A parent's row, which is locked. */
+typedef struct LockedParent
+{
+	int32		floor;			/* its sequence_floor */
+	CommandId	since;			/* our command that wrote it; 0: nobody of ours */
+} LockedParent;
+
 /*
- * Lock the parent's row to the end of the transaction, and get its floor.
- * Returns false when there is no such parent.
+ * Lock the parent's row to the end of the transaction, and read it. Returns
+ * false when there is no such parent.
  *
  * SnapshotSelf shows what this statement made itself, but it may miss a row
  * that moves from one place to another while it looks; a fresh MVCC snapshot
  * does not, and has the last word.
  */
 static bool
-LockParent(const Allocator *allocator, Relation table, Datum parent, int32 *floor)
+LockParent(const Allocator *allocator, Relation table, Datum parent, LockedParent *locked)
 {
 	Relation	index = index_open(allocator->parent_index, RowShareLock);
 	TupleTableSlot *slot = table_slot_create(table, NULL);
@@ -297,12 +305,9 @@ LockParent(const Allocator *allocator, Relation table, Datum parent, int32 *floo
 		bool		found = FindParent(allocator, table, index, parent, SnapshotSelf, slot);
 
 		/* Nobody else can lock or change what we have written. */
-		if (found && TransactionIdIsCurrentTransactionId(RowWriter(slot)))
-		{
+		if (found && IsOurRow(slot))
 			outcome = ROW_LOCKED;
-			break;
-		}
-		if (!found)
+		else if (!found)
 		{
 			Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
 
@@ -311,14 +316,17 @@ LockParent(const Allocator *allocator, Relation table, Datum parent, int32 *floo
 		}
 		if (!found)
 			break;
-		outcome = LockLatest(allocator, table, parent, slot);
+		if (outcome != ROW_LOCKED)
+			outcome = LockLatest(allocator, table, parent, slot);
 		CHECK_FOR_INTERRUPTS();
 	}
 	if (outcome == ROW_LOCKED)
 	{
 		bool		is_null;
 
-		*floor = DatumGetInt32(slot_getattr(slot, allocator->parent_floor, &is_null));
+		locked->floor = DatumGetInt32(slot_getattr(slot, allocator->parent_floor, &is_null));
+		locked->since = IsOurRow(slot) ?
+			HeapTupleHeaderGetCmin(ExecFetchSlotHeapTuple(slot, false, NULL)->t_data) : FirstCommandId;
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
@@ -326,46 +334,55 @@ LockParent(const Allocator *allocator, Relation table, Datum parent, int32 *floo
 }
 
 /*
- * Who inserted the row that a slot holds, if that is another transaction that
- * has not committed: it is open, or was a moment ago.
+ * Whether the child's row that a slot holds takes its number, and the
+ * transaction that this depends on, if one is open. since: see LockedParent.
  */
-static TransactionId
-OpenWriter(TupleTableSlot *slot)
+static bool
+TakesNumber(TupleTableSlot *slot, CommandId since, TransactionId *writer)
 {
-	HeapTupleHeader header = ExecFetchSlotHeapTuple(slot, false, NULL)->t_data;
-	TransactionId writer = HeapTupleHeaderGetRawXmin(header);
+	HeapTuple	row = ExecFetchSlotHeapTuple(slot, false, NULL);
+	Buffer		buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
+	SnapshotData dirty;
+	bool		takes;
 
-	if (HeapTupleHeaderXminCommitted(header) || TransactionIdIsCurrentTransactionId(writer) ||
-		(!TransactionIdIsInProgress(writer) && TransactionIdDidCommit(writer)))
-		return InvalidTransactionId;
-	return writer;
+	InitDirtySnapshot(dirty);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	takes = HeapTupleSatisfiesVisibility(row, &dirty, buffer);
+	*writer = takes ? dirty.xmin : InvalidTransactionId;
+	/* If we deleted it, and the parent is no newer, its floor may not know yet. */
+	if (!takes && !(row->t_data->t_infomask & HEAP_XMAX_INVALID) &&
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(row->t_data)))
+		takes = HeapTupleHeaderGetCmax(row->t_data) >= since;
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	return takes;
 }
 
 /*
- * The highest number above the floor that a child of the parent has, or the
- * floor; and who brought it, when that transaction is still open.
+ * The highest number above bound that a child of the parent has, or bound;
+ * and who brought it, when that transaction is still open.
  */
 static int32
 ProbeHighest(const Allocator *allocator, Relation table, Relation index, Datum parent,
-			 int32 floor, TupleTableSlot *slot, TransactionId *writer)
+			 int32 bound, CommandId since, TupleTableSlot *slot, TransactionId *writer)
 {
 	SnapshotData snapshot;
 	IndexScanDesc scan;
 	ScanKeyData keys[2];
-	int32		highest = floor;
+	int32		highest = bound;
 
 	InitNonVacuumableSnapshot(snapshot, GlobalVisTestFor(table));
 	scan = CompatBeginIndexScan(table, index, &snapshot, 2);
 	InitKeyEqual(&keys[0], allocator, index, parent);
-	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(floor));
+	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(bound));
 	index_rescan(scan, keys, 2, NULL, 0);
 	*writer = InvalidTransactionId;
-	if (index_getnext_slot(scan, BackwardScanDirection, slot))
+	while (highest == bound && index_getnext_slot(scan, BackwardScanDirection, slot))
 	{
 		bool		is_null;
 
-		highest = DatumGetInt32(slot_getattr(slot, allocator->child_sequence, &is_null));
-		*writer = OpenWriter(slot);
+		CHECK_FOR_INTERRUPTS();
+		if (TakesNumber(slot, since, writer))
+			highest = DatumGetInt32(slot_getattr(slot, allocator->child_sequence, &is_null));
 	}
 	index_endscan(scan);
 	return highest;
@@ -409,8 +426,10 @@ LastNumber(const Allocator *allocator, Datum parent)
  * the highest one of all. If there is none, we ask again without.
  */
 static int32
-HighestSequence(const Allocator *allocator, Relation table, Datum parent, int32 floor, int32 count)
+HighestSequence(const Allocator *allocator, Relation table, Datum parent,
+				const LockedParent *locked, int32 count)
 {
+	int32		floor = locked->floor;
 	int32	   *last = LastNumber(allocator, parent);
 	int32		bound = last != NULL && *last - 1 > floor ? *last - 1 : floor;
 	Relation	index = index_open(allocator->child_index, AccessShareLock);
@@ -422,7 +441,7 @@ HighestSequence(const Allocator *allocator, Relation table, Datum parent, int32 
 		TransactionId writer;
 		ItemPointerData place;
 
-		highest = ProbeHighest(allocator, table, index, parent, bound, slot, &writer);
+		highest = ProbeHighest(allocator, table, index, parent, bound, locked->since, slot, &writer);
 		if (highest == bound && bound > floor)
 		{
 			bound = floor;
@@ -450,12 +469,12 @@ LockSequence(SequenceKind kind, Datum parent)
 {
 	Relation	child = OpenTable(allocators[kind].child_name, AccessShareLock);
 	Relation	table = OpenTable(allocators[kind].parent_name, RowShareLock);
-	int32		floor;
-	bool		locked = LockParent(GetAllocator(kind, child, table), table, parent, &floor);
+	LockedParent locked;
+	bool		found = LockParent(GetAllocator(kind, child, table), table, parent, &locked);
 
 	table_close(table, NoLock);
 	table_close(child, NoLock);
-	return locked;
+	return found;
 }
 
 /*
@@ -469,12 +488,12 @@ AllocateSequence(SequenceKind kind, Datum parent, int32 count)
 	Relation	child = OpenTable(allocators[kind].child_name, AccessShareLock);
 	Relation	table = OpenTable(allocators[kind].parent_name, RowShareLock);
 	Allocator  *allocator = GetAllocator(kind, child, table);
+	LockedParent locked;
 	int32		first = 0;
-	int32		floor;
 
-	if (LockParent(allocator, table, parent, &floor))
+	if (LockParent(allocator, table, parent, &locked))
 	{
-		int32		highest = HighestSequence(allocator, child, parent, floor, count);
+		int32		highest = HighestSequence(allocator, child, parent, &locked, count);
 
 		if (highest > PG_INT32_MAX - count)
 			ereport(ERROR,
@@ -502,7 +521,7 @@ IsSequenceOpen(SequenceKind kind, Datum parent)
 	TupleTableSlot *slot = table_slot_create(child, NULL);
 	TransactionId writer;
 
-	ProbeHighest(allocator, child, index, parent, 0, slot, &writer);
+	ProbeHighest(allocator, child, index, parent, 0, FirstCommandId, slot, &writer);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, NoLock);
 	table_close(table, NoLock);
