@@ -287,7 +287,7 @@ FindRepeated(const Event *events, int count, Datum workflow, pg_uuid_t *repeated
 static bool
 OnlyOurInsertTriggers(Relation log)
 {
-	TriggerDesc *triggers = log->trigdesc;
+	TriggerDesc *triggers = log->trigdesc;	/* nothing is looked up meanwhile */
 	int			count = 0;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)

@@ -30,6 +30,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "fence.h"
 #include "worker.h"
@@ -160,7 +161,10 @@ WriteNotes(void)
 		first = note;
 	}
 	notes = first;
+	/* The statement's own is gone, and a row that is written wants one. */
+	PushActiveSnapshot(GetTransactionSnapshot());
 	WriteFeed(notes);
+	PopActiveSnapshot();
 }
 
 /*

@@ -127,7 +127,8 @@ ForeignKeyOn(Relation log, AttrNumber column, Oid referenced)
 static bool
 HasOnlyOurTriggers(Relation log)
 {
-	TriggerDesc *triggers = log->trigdesc;
+	/* A copy: looking up a name may rebuild the relation's own. */
+	TriggerDesc *triggers = CopyTriggerDesc(log->trigdesc);
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{

@@ -327,6 +327,8 @@ amelia_migrate(PG_FUNCTION_ARGS)
 	Oid			owner = TablesOwner(schema);
 	StringInfoData done;
 
+	/* Before SPI_connect(): what is allocated after it goes with SPI_finish(). */
+	initStringInfo(&done);
 	SPI_connect();
 	if (creating_extension && IsRestoring())
 	{
@@ -347,7 +349,6 @@ amelia_migrate(PG_FUNCTION_ARGS)
 
 	LockDatabaseObject(ExtensionRelationId, get_extension_oid("amelia", false), 0,
 					   ShareUpdateExclusiveLock);
-	initStringInfo(&done);
 	Migrate(schema, owner, &done);
 	SPI_finish();
 	WakeLauncherAtCommit();

@@ -199,7 +199,8 @@ IsIdleForeignKey(Relation workflows, Oid constraint, const Bitmapset *moved)
 static bool
 FindTriggers(Relation workflows, const Bitmapset *moved)
 {
-	TriggerDesc *triggers = workflows->trigdesc;
+	/* A copy: looking up a name may rebuild the relation's own. */
+	TriggerDesc *triggers = CopyTriggerDesc(workflows->trigdesc);
 	size_t		found = 0;
 
 	shape.trigger_count = 0;

@@ -130,7 +130,8 @@ TriggerIsIntact(Oid table, CreateTrigStmt *statement)
 	if (!OidIsValid(table))
 		return false;
 	relation = relation_open(table, AccessShareLock);
-	triggers = relation->trigdesc;
+	/* A copy: looking up a name may rebuild the relation's own. */
+	triggers = CopyTriggerDesc(relation->trigdesc);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers && !intact; i++)
 	{
 		Trigger    *trigger = &triggers->triggers[i];
