@@ -1,20 +1,27 @@
 # make quickstart, make test, make stop: see `make help`.
 # The rest is an ordinary PGXS extension: make, make install, PG_CONFIG=….
 
-EXTENSION = amelia
-EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" amelia.control)
+# The checkout's folder, also when make runs in another one with VPATH.
+top := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
+from_top = $(sort $(patsubst $(top)/%,%,$(wildcard $(addprefix $(top)/,$(1)))))
+
+# One library for all extensions that have a control file.
+EXTENSION = $(basename $(call from_top,*.control))
+version_of = $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" '$(top)/$(1).control')
 MODULE_big = amelia
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst %.c,%.o,$(call from_top,src/*.c src/*/*.c))
 # The install script is built; upgrade scripts are written by hand.
-BUILT_SQL = sql/$(EXTENSION)--$(EXTVERSION).sql
+BUILT_SQL := $(foreach extension,$(EXTENSION),sql/$(extension)--$(call version_of,$(extension)).sql)
 DATA_built = $(BUILT_SQL)
-DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
+DATA = $(call from_top,sql/*--*--*.sql)
 EXTRA_CLEAN = .built-for
 
 # WERROR= builds with a compiler that warns about more than ours do.
 WERROR ?= -Werror
 # PostgreSQL's own headers leave parameters unused, and so does PG_FUNCTION_ARGS.
-PG_CFLAGS = -Wall -Wextra $(WERROR) -Wno-unused-parameter
+# Only what the server looks up by name is exported.
+PG_CPPFLAGS = -I$(top)/src
+PG_CFLAGS = -fvisibility=hidden -Wall -Wextra $(WERROR) -Wno-unused-parameter
 
 # For `make installcheck` against a running server. scripts/run-tests calls the
 # same target, with instances of its own.
@@ -43,19 +50,26 @@ endif
 
 include $(PGXS)
 
+# A build outside of the checkout has no folders yet, and VPATH would find ours.
+$(shell mkdir -p $(sort $(dir $(OBJS))))
+
 # The TAP tests share test/perl, also when PROVE_FLAGS comes from outside.
 override PROVE_FLAGS += -I $(CURDIR)/test/perl
 
 # Objects of another server's headers do not load: build anew when it changes.
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) .built-for
+$(OBJS) $(OBJS:.o=.bc): $(wildcard $(top)/src/*/*.h) .built-for
 .built-for: FORCE
 	@echo '$(VERSION) $(pkglibdir) $(CC) $(CFLAGS)' | cmp -s - $@ || \
 		echo '$(VERSION) $(pkglibdir) $(CC) $(CFLAGS)' > $@
 
-# The folders are named too, so that a part that was removed counts as a change.
-$(BUILT_SQL): scripts/build-sql amelia.control \
-		$(wildcard sql/amelia/* sql/amelia/*/* sql/amelia/*/*/*)
-	scripts/build-sql > $@.new
+# sql/amelia--1.0.sql from sql/amelia/. The folders are named too, so that a part
+# that was removed counts as a change.
+.SECONDEXPANSION:
+extension_of = $(firstword $(subst --, ,$(notdir $(1))))
+$(BUILT_SQL): sql/%.sql: scripts/build-sql $$(call extension_of,$$*).control \
+		$$(call from_top,$$(foreach depth,/* /*/* /*/*/*,sql/$$(call extension_of,$$*)$$(depth)))
+	@mkdir -p $(@D)
+	'$(top)/scripts/build-sql' $(call extension_of,$*) > $@.new
 	mv $@.new $@
 
 # The client needs jansson, the server does not: it is installed where it was built.

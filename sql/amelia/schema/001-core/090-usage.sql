@@ -1,5 +1,5 @@
 -- Days whose usage is summed up already, so that trends need not scan
--- token_usage. See src/usage_close.c for how it stays exact.
+-- token_usage. See src/usage/usage_close.c for how it stays exact.
 
 -- The days that readers still take from the rows: by time in both tables.
 CREATE INDEX idx_usage_history_day ON amelia.usage_history (day);

@@ -1,0 +1,159 @@
+/*-------------------------------------------------------------------------
+ *
+ * connect.c
+ *	  Connecting as psql does: connection strings, URIs, services, PG*
+ *	  variables and password files by libpq, passwords asked for here.
+ *
+ *-------------------------------------------------------------------------
+ */#include "common/connect.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "common/progress.h"
+#include "common/util.h"
+
+/* Ask on the terminal, without echo; NULL when there is no terminal. */
+static char *
+ask_password(const char *user)
+{
+	FILE	   *terminal = fopen("/dev/tty", "r+");
+	struct termios normal;
+	struct termios silent;
+	char		line[1024];
+	char	   *answer = NULL;
+	bool		hidden;
+
+	if (terminal == NULL)
+		return NULL;
+	hidden = tcgetattr(fileno(terminal), &normal) == 0;
+	if (user != NULL && *user != '\0')
+		fprintf(terminal, "Password for user %s: ", user);
+	else
+		fputs("Password: ", terminal);
+	fflush(terminal);
+	if (hidden)
+	{
+		silent = normal;
+		silent.c_lflag &= ~(tcflag_t) ECHO;
+		tcsetattr(fileno(terminal), TCSAFLUSH, &silent);
+	}
+	fseek(terminal, 0, SEEK_CUR);
+	if (fgets(line, sizeof(line), terminal) != NULL)
+	{
+		line[strcspn(line, "\r\n")] = '\0';
+		answer = copy_string(line);
+	}
+	if (hidden)
+		tcsetattr(fileno(terminal), TCSAFLUSH, &normal);
+	fseek(terminal, 0, SEEK_CUR);
+	fputc('\n', terminal);
+	fclose(terminal);
+	memset(line, 0, sizeof(line));
+	return answer;
+}
+
+/*
+ * One attempt. What stands after dbname overrides what a connection string
+ * in it says: the files are UTF-8, so the session is. application_name is a
+ * fallback that the user may override.
+ */
+static PGconn *
+connect_once(const Connection *connection, const char *password)
+{
+	const char *keywords[] = {
+		"fallback_application_name", "host", "port", "user", "password",
+		"dbname", "client_encoding", NULL
+	};
+	const char *values[] = {
+		program_name, connection->host, connection->port, connection->user, password,
+		connection->dbname, "UTF8", NULL
+	};
+
+	return PQconnectdbParams(keywords, values, 1);
+}
+
+/* Is the extension there, and can this user see it? */
+static bool
+check_extension(PGconn *conn)
+{
+	PGresult   *result = PQexec(conn,
+								"SELECT 1 FROM pg_catalog.pg_extension "
+								"WHERE extname OPERATOR(pg_catalog.=) 'amelia'");
+	bool		found;
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+	{
+		complain("%s", PQerrorMessage(conn));
+		PQclear(result);
+		return false;
+	}
+	found = PQntuples(result) > 0;
+	PQclear(result);
+	if (!found)
+	{
+		Problem		problem = {0};
+
+		problem_set(&problem, 0, "the extension amelia is not there");
+		problem_hint(&problem,
+					 "Connect as its owner and run CREATE EXTENSION amelia.");
+		complain_problem(PQdb(conn), &problem);
+		problem_clear(&problem);
+	}
+	return found;
+}
+
+/* NULL, and the reason is said, when there is no usable connection. */
+PGconn *
+connect_to_server(const Connection *connection)
+{
+	char	   *password = NULL;
+	PGconn	   *conn;
+
+	if (connection->force_password)
+		password = ask_password(connection->user);
+	conn = connect_once(connection, password);
+	if (PQstatus(conn) == CONNECTION_BAD && password == NULL &&
+		!connection->never_password && PQconnectionNeedsPassword(conn))
+	{
+		password = ask_password(PQuser(conn));
+		if (password != NULL)
+		{
+			PQfinish(conn);
+			conn = connect_once(connection, password);
+		}
+	}
+	if (password != NULL)
+		memset(password, 0, strlen(password));
+	free(password);
+
+	if (PQstatus(conn) == CONNECTION_BAD)
+	{
+		const char *message = PQerrorMessage(conn);
+		size_t		len = strlen(message);
+
+		while (len > 0 && message[len - 1] == '\n')
+			len--;
+		complain("%.*s", (int) len, message);
+		PQfinish(conn);
+		return NULL;
+	}
+	PQsetNoticeReceiver(conn, server_notice, NULL);
+	if (PQserverVersion(conn) < 150000)
+	{
+		complain("the server is older than PostgreSQL 15");
+		PQfinish(conn);
+		return NULL;
+	}
+	if (!check_extension(conn))
+	{
+		PQfinish(conn);
+		return NULL;
+	}
+	tell_more("connected to database \"%s\" as user \"%s\"",
+			  PQdb(conn), PQuser(conn));
+	return conn;
+}

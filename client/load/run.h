@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * run.h
+ *	  A recorded run of SWE-agent, read and not yet sent.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CLIENT_RUN_H
+#define CLIENT_RUN_H
+
+#include <stdbool.h>
+#include <jansson.h>
+
+#include "common/util.h"
+
+/* Strings and values belong to the document, unless they say otherwise. */
+typedef struct Step
+{
+	unsigned long line;
+	const char *message;		/* what the agent thought */
+	const json_t *action;
+	const json_t *observation;
+	const json_t *response;		/* NULL when it says no more than message */
+	const json_t *execution_time;	/* seconds */
+	const json_t *state;
+	Buffer		observed;		/* own: joined from several messages */
+	char	   *tool_name;		/* own; NULL: no tool was called */
+	char	   *tool_input;		/* own, JSON */
+} Step;
+
+typedef struct Run
+{
+	Uuid		id;				/* the workflow's */
+	char	   *issue_id;		/* own, as the three below */
+	char	   *worktree;
+	char	   *issue_cache;	/* JSON */
+	char	   *failure_reason; /* NULL: completed */
+	const char *agent;
+	const char *model;
+	bool		has_usage;
+	int			input_tokens;
+	int			output_tokens;
+	int			calls;
+	char	   *cost;			/* own; US dollars, as recorded */
+	Step	   *steps;
+	size_t		nsteps;
+
+	/* while it is read */
+	const char *name;
+	Buffer		text;
+	json_t	   *document;
+	json_t	   *replay;			/* replay_config, own */
+	const char *working_dir;
+	json_t	   *first_state;	/* own */
+} Run;
+
+extern bool absent(const json_t *value);
+extern bool is_blank(const char *text);
+extern json_t *parse_text(const json_t *text);
+extern bool wrong_type(const Run *run, Problem *problem, const char *path,
+					   const json_t *value, const char *expected);
+extern void add_content(Buffer *buf, const json_t *content);
+extern bool has_role(const json_t *message, const char *role);
+
+#endif							/* CLIENT_RUN_H */

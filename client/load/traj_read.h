@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * traj_read.h
+ *	  Reading a recorded run of SWE-agent.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CLIENT_TRAJ_READ_H
+#define CLIENT_TRAJ_READ_H
+
+#include "load/input.h"
+#include "load/options.h"
+#include "load/run.h"
+
+extern bool run_read(Run *run, Input *input, const Options *options,
+					 Problem *problem);
+extern void run_free(Run *run);
+
+#endif							/* CLIENT_TRAJ_READ_H */

@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * amelia.h
+ *	  What every file of the server library needs.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_H
+#define AMELIA_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "base/compat.h"
+
+#define AMELIA_VERSION "1.0"
+#define AMELIA_SCHEMA "amelia"
+
+#endif							/* AMELIA_H */

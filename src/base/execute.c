@@ -1,0 +1,227 @@
+/*-------------------------------------------------------------------------
+ *
+ * execute.c
+ *	  Running SQL: with whose rights, and with plans that are kept.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/execute.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "base/uuid.h"
+
+/*
+ * What holds while we run as a tables' owner whom we need not trust. lock_timeout,
+ * in milliseconds, so that one who holds a lock stops nobody else; the rest so
+ * that what the session was set to does not change what is done.
+ */
+static const char *const restricted_settings[][2] = {
+	{"search_path", "pg_catalog, pg_temp"},
+	{"lock_timeout", "1000"},
+	{"session_replication_role", "origin"},
+	{"row_security", "on"},
+	{"DateStyle", "ISO, YMD"},
+	{"IntervalStyle", "postgres"},
+	{"TimeZone", "UTC"},
+};
+
+/*
+ * Run what follows with the rights of a table's owner, until BecomeSelf().
+ * For the rows that triggers keep up to date: whoever may write the table
+ * that has the trigger need not be able to write those. Never the rights of
+ * the function's owner, because a trigger that a user put on such a table
+ * would have them too. An error restores the caller's by itself.
+ */
+void
+BecomeOwner(Oid owner, OwnerContext *before)
+{
+	GetUserIdAndSecContext(&before->user, &before->security);
+	SetUserIdAndSecContext(owner, before->security |
+						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+}
+
+/*
+ * End what BecomeOwner() began.
+ */
+void
+BecomeSelf(const OwnerContext *before)
+{
+	SetUserIdAndSecContext(before->user, before->security);
+}
+
+/*
+ * Resolve the names of what follows in pg_catalog, until LeaveSafePath(). A SET
+ * clause of the function would cost more than the function, and each change of
+ * the path makes the session plan its foreign key checks anew: so only where
+ * SQL is run. An error restores the caller's path by itself.
+ */
+int
+EnterSafePath(void)
+{
+	int			nest_level = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return nest_level;
+}
+
+/*
+ * End what EnterSafePath() began.
+ */
+void
+LeaveSafePath(int nest_level)
+{
+	AtEOXact_GUC(true, nest_level);
+}
+
+/*
+ * Run what follows as a tables' owner, in a restricted operation, until
+ * LeaveRestricted(): triggers that the owner or others put on the tables can
+ * neither do more than that role may, nor change the session. An error
+ * restores the caller's state once the (sub)transaction is rolled back.
+ */
+void
+EnterRestricted(Oid owner, RestrictedContext *before)
+{
+	GetUserIdAndSecContext(&before->owner.user, &before->owner.security);
+	before->guc_level = NewGUCNestLevel();
+	for (size_t i = 0; i < lengthof(restricted_settings); i++)
+		(void) set_config_option(restricted_settings[i][0], restricted_settings[i][1],
+								 PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	SetUserIdAndSecContext(owner, before->owner.security | SECURITY_RESTRICTED_OPERATION |
+						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+}
+
+/*
+ * End what EnterRestricted() began. Settings that a trigger changed are
+ * undone with ours.
+ */
+void
+LeaveRestricted(const RestrictedContext *before)
+{
+	AtEOXact_GUC(false, before->guc_level);
+	BecomeSelf(&before->owner);
+}
+
+/*
+ * Who owns a relation.
+ */
+Oid
+RelationOwner(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relation);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * Who owns a table of ours; 55000 when it is not there.
+ */
+Oid
+TableOwner(const char *name)
+{
+	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, true);
+	Oid			table = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+
+	if (!OidIsValid(table))
+		RefuseOlderSchema(name);
+	return RelationOwner(table);
+}
+
+/*
+ * Run a statement whose parameters are all given, and return the number of
+ * its rows. SPI must be connected; the result is in its memory.
+ */
+uint64
+RunSql(const char *query, int nargs, const Oid *types, const Datum *values, bool read_only)
+{
+	int			result = SPI_execute_with_args(query, nargs, unconstify(Oid *, types),
+											   unconstify(Datum *, values), NULL, read_only, 0);
+
+	if (result < 0)
+		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * Run such a statement that writes, on what is there now: the snapshot of the
+ * transaction may be older than the lock that makes this the last word.
+ */
+uint64
+RunSqlOnLatest(const char *query, int nargs, const Oid *types, const Datum *values)
+{
+	SPIPlanPtr	plan = SPI_prepare(query, nargs, unconstify(Oid *, types));
+	int			result;
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	result = SPI_execute_snapshot(plan, unconstify(Datum *, values), NULL, GetLatestSnapshot(),
+								  InvalidSnapshot, false, true, 0);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * A value of the last statement's result; columns count from 1.
+ */
+Datum
+RowValue(uint64 row, int column, bool *is_null)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, is_null);
+}
+
+/*
+ * The plan of a query, prepared once per session. SPI must be connected.
+ */
+SPIPlanPtr
+KeptPlan(SPIPlanPtr *plan, const char *query, int nargs, const Oid *types)
+{
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	prepared = SPI_prepare(query, nargs, unconstify(Oid *, types));
+
+		if (prepared == NULL)
+			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+		SPI_keepplan(prepared);
+		*plan = prepared;
+	}
+	return *plan;
+}
+
+/*
+ * Raise 55000 because a table, column or index that the code needs is not
+ * there: after the restore of an older dump, or in the middle of one.
+ */
+void
+RefuseOlderSchema(const char *missing)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the schema \"%s\" is not complete: \"%s\" is missing",
+					AMELIA_SCHEMA, missing),
+			 errhint("Run SELECT amelia.migrate() as the owner of the tables.")));
+}
+
+/*
+ * Raise P0002 because there is no such workflow.
+ */
+void
+RefuseNoWorkflow(const pg_uuid_t *workflow)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NO_DATA_FOUND),
+			 errmsg("no workflow %s", UuidText(workflow))));
+}

@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * row.h
+ *	  Single rows of our own tables, found, locked and written without SQL.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_ROW_H
+#define AMELIA_ROW_H
+
+#include "base/amelia.h"
+
+#include "access/skey.h"
+#include "access/tableam.h"
+#include "storage/lockdefs.h"
+
+/* Changes to some columns of a row, by name. */
+typedef struct RowEdit
+{
+	int			count;
+	int			columns[12];
+	Datum		values[12];
+	bool		nulls[12];
+} RowEdit;
+
+/* What a lock on a text is for. */
+typedef enum LockKind
+{
+	LOCK_WORKTREE = 0xA0,		/* who claims in it */
+	LOCK_SLOT					/* who takes it; 0: who counts them */
+} LockKind;
+
+extern bool TryLockText(LockKind kind, const char *text);
+extern void UnlockText(LockKind kind, const char *text);
+extern Relation OpenIndex(Relation table, const char *name, LOCKMODE lock);
+extern void InitTextKey(ScanKey key, AttrNumber column, Relation index, int strategy,
+						RegProcedure function, Datum value);
+extern void InitKey(ScanKey key, AttrNumber column, int strategy, RegProcedure function,
+					Datum value);
+extern bool FindRow(Relation table, Relation index, ScanKey keys, int nkeys,
+					Snapshot snapshot, TupleTableSlot *slot);
+extern bool FindLatestRow(Relation table, Relation index, ScanKey keys, int nkeys,
+						  TupleTableSlot *slot);
+extern TM_Result LockRow(Relation table, TupleTableSlot *slot, Snapshot snapshot, bool wait);
+extern AttrNumber OurColumn(Relation table, const char *name, Oid type);
+extern Datum RowColumn(Relation table, TupleTableSlot *slot, const char *name, Oid type, bool *is_null);
+pg_noreturn extern void RefuseNoValue(Relation table, const char *name);
+extern void EditColumn(RowEdit *edit, Relation table, const char *name, Oid type, Datum value,
+					   bool is_null);
+extern void InsertRow(Relation table, const RowEdit *row);
+extern void DeleteRow(Relation table, TupleTableSlot *slot);
+extern void ReplaceRow(Relation table, ItemPointer place, TupleTableSlot *changed);
+extern void UpdateRow(Relation table, TupleTableSlot *slot, const RowEdit *edit);
+
+#endif							/* AMELIA_ROW_H */

@@ -1,0 +1,29 @@
+/*-------------------------------------------------------------------------
+ *
+ * sequence.h
+ *	  Gapless sequence allocation, for events and for chat messages.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_SEQUENCE_H
+#define AMELIA_SEQUENCE_H
+
+#include "base/amelia.h"
+
+#include "storage/lock.h"
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
+
+typedef enum SequenceKind
+{
+	EVENT_SEQUENCE,
+	MESSAGE_SEQUENCE
+} SequenceKind;
+
+extern void InitSequence(void);
+extern Relation OpenTable(const char *name, LOCKMODE lock);
+extern bool LockSequence(SequenceKind kind, Datum parent);
+extern int32 AllocateSequence(SequenceKind kind, Datum parent, int32 count);
+extern bool IsSequenceOpen(SequenceKind kind, Datum parent);
+
+#endif							/* AMELIA_SEQUENCE_H */

@@ -1,0 +1,302 @@
+/*-------------------------------------------------------------------------
+ *
+ * wait.c
+ *	  Waiting for a workflow's next event.
+ *
+ *	  Sessions that wait enter themselves in shared memory; an append that
+ *	  has committed sets the latches of those that wait for its workflow.
+ *	  Nobody waits, usually, and then an append looks at one number. What
+ *	  brings no such signal (COMMIT PREPARED, a standby) is found by looking
+ *	  once a second. Without the shared memory, because the library was not
+ *	  preloaded, it is looked at more often.
+ *
+ *	  While it sleeps the session has no snapshot, so it holds up no vacuum.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "feed/wait.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "port/atomics.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/check.h"
+#include "base/execute.h"
+
+PG_FUNCTION_INFO_V1(amelia_wait_events);
+
+/* How long between two looks, with shared memory and without. */
+#define LOOK_MS 1000
+#define BLIND_LOOK_MS 50
+
+typedef struct Waiter
+{
+	Latch	   *latch;			/* NULL: this place is free */
+	Oid			database;
+	pg_uuid_t	workflow;
+} Waiter;
+
+typedef struct WaitState
+{
+	LWLock	   *lock;			/* protects the waiters */
+	pg_atomic_uint32 count;
+	Waiter		waiters[FLEXIBLE_ARRAY_MEMBER];
+} WaitState;
+
+static int	max_waiters = 100;
+
+/* NULL when the library was not preloaded. */
+static WaitState *wait_state = NULL;
+
+/* our place, while we wait; -1: none */
+static int	my_place = -1;
+
+static shmem_request_hook_type next_shmem_request_hook = NULL;
+static shmem_startup_hook_type next_shmem_startup_hook = NULL;
+
+static Size
+WaitStateSize(void)
+{
+	return add_size(offsetof(WaitState, waiters), mul_size(max_waiters, sizeof(Waiter)));
+}
+
+static void
+RequestWaitState(void)
+{
+	if (next_shmem_request_hook != NULL)
+		next_shmem_request_hook();
+	RequestAddinShmemSpace(WaitStateSize());
+	RequestNamedLWLockTranche("amelia_waiters", 1);
+}
+
+static void
+StartWaitState(void)
+{
+	bool		found;
+
+	if (next_shmem_startup_hook != NULL)
+		next_shmem_startup_hook();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	wait_state = ShmemInitStruct("amelia waiters", WaitStateSize(), &found);
+	if (!found)
+	{
+		memset(wait_state, 0, WaitStateSize());
+		wait_state->lock = &GetNamedLWLockTranche("amelia_waiters")->lock;
+		pg_atomic_init_u32(&wait_state->count, 0);
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+bool
+AnyoneWaits(void)
+{
+	return wait_state != NULL && pg_atomic_read_u32(&wait_state->count) > 0;
+}
+
+/*
+ * Wake those who wait for a workflow. Called after the commit: it cannot fail.
+ */
+void
+WakeWaiters(const pg_uuid_t *workflow)
+{
+	LWLockAcquire(wait_state->lock, LW_SHARED);
+	for (int i = 0; i < max_waiters; i++)
+	{
+		Waiter	   *waiter = &wait_state->waiters[i];
+
+		if (waiter->latch != NULL && waiter->database == MyDatabaseId &&
+			memcmp(&waiter->workflow, workflow, sizeof(pg_uuid_t)) == 0)
+			SetLatch(waiter->latch);
+	}
+	LWLockRelease(wait_state->lock);
+}
+
+static void
+LeaveWaiters(int code, Datum arg)
+{
+	if (my_place < 0)
+		return;
+	LWLockAcquire(wait_state->lock, LW_EXCLUSIVE);
+	wait_state->waiters[my_place].latch = NULL;
+	LWLockRelease(wait_state->lock);
+	pg_atomic_fetch_sub_u32(&wait_state->count, 1);
+	my_place = -1;
+}
+
+/*
+ * Enter ourselves among the waiters; 53400 when there are too many.
+ */
+static void
+EnterWaiters(const pg_uuid_t *workflow)
+{
+	static bool exit_registered = false;
+
+	if (wait_state == NULL)
+		return;
+	if (!exit_registered)
+		before_shmem_exit(LeaveWaiters, (Datum) 0);
+	exit_registered = true;
+	LWLockAcquire(wait_state->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < max_waiters && my_place < 0; i++)
+	{
+		Waiter	   *waiter = &wait_state->waiters[i];
+
+		if (waiter->latch != NULL)
+			continue;
+		waiter->latch = MyLatch;
+		waiter->database = MyDatabaseId;
+		waiter->workflow = *workflow;
+		my_place = i;
+	}
+	LWLockRelease(wait_state->lock);
+	if (my_place < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("%d sessions wait for events already", max_waiters),
+				 errhint("You might need to raise amelia.max_waiters.")));
+	pg_atomic_fetch_add_u32(&wait_state->count, 1);
+}
+
+/*
+ * Whether the workflow has an event behind a sequence, committed by now; then
+ * let go of the snapshot, and of the transaction with it. The path is the
+ * caller's: a procedure that commits can have none of its own.
+ */
+static bool
+HasEventAfter(Datum workflow, Datum after)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {UUIDOID, INT4OID};
+	Datum		values[] = {workflow, after};
+	bool		found;
+
+	if (SPI_execute_plan(KeptPlan(&plan, "SELECT FROM amelia.workflow_log AS e"
+								  " WHERE e.workflow_id OPERATOR(pg_catalog.=) $1"
+								  " AND e.sequence OPERATOR(pg_catalog.>) $2 LIMIT 1",
+								  lengthof(types), types), values, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for events");
+	found = SPI_processed > 0;
+	SPI_commit();
+	return found;
+}
+
+/*
+ * Look and sleep until there is an event or the time is over.
+ */
+static void
+WaitForEvent(Datum workflow, Datum after, TimestampTz end)
+{
+	static uint32 wait_event = 0;
+
+	if (wait_event == 0)
+		wait_event = CompatWaitEvent("AmeliaWaitEvents");
+
+	/*
+	 * The snapshot that the call came with is older than our place among the
+	 * waiters: what was committed in between would neither be seen nor wake us.
+	 */
+	SPI_commit();
+	while (!HasEventAfter(workflow, after))
+	{
+		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+
+		if (left <= 0)
+			break;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 Min(left, wait_state != NULL ? LOOK_MS : BLIND_LOOK_MS), wait_event);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/*
+ * When a time that begins now is over. One of a century or more never is:
+ * it might lead beyond what a timestamp can be.
+ */
+static TimestampTz
+EndOf(Interval *timeout)
+{
+	static const Interval century = {.month = 100 * MONTHS_PER_YEAR};
+
+	if (DatumGetBool(DirectFunctionCall2(interval_ge, IntervalPGetDatum(timeout),
+										 IntervalPGetDatum(&century))))
+		return DT_NOEND;
+	if (DatumGetBool(DirectFunctionCall2(interval_le, IntervalPGetDatum(timeout),
+										 DirectFunctionCall1(interval_um, IntervalPGetDatum(&century)))))
+		return GetCurrentTimestamp();
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(GetCurrentTimestamp()),
+												   IntervalPGetDatum(timeout)));
+}
+
+/*
+ * wait_events(workflow_id uuid, after_sequence integer, timeout interval)
+ *
+ * A procedure, because only that can let go of its snapshot.
+ */
+Datum
+amelia_wait_events(PG_FUNCTION_ARGS)
+{
+	CallContext *context = (CallContext *) fcinfo->context;
+	pg_uuid_t  *workflow;
+	TimestampTz end;
+
+	if (PG_ARGISNULL(0))
+		RefuseMissing("workflow_id");
+	if (PG_ARGISNULL(1))
+		RefuseMissing("after_sequence");
+	if (PG_ARGISNULL(2))
+		RefuseMissing("timeout");
+	if (context == NULL || !IsA(context, CallContext) || context->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("wait_events() cannot run inside a transaction block"),
+				 errdetail("It would hold a snapshot, and see no event that commits meanwhile.")));
+	end = EndOf(PG_GETARG_INTERVAL_P(2));
+	/* Arguments do not outlive the first commit. */
+	workflow = MemoryContextAlloc(TopMemoryContext, sizeof(pg_uuid_t));
+	*workflow = *PG_GETARG_UUID_P(0);
+	PG_TRY();
+	{
+		SPI_connect_ext(SPI_OPT_NONATOMIC);
+		EnterWaiters(workflow);
+		WaitForEvent(UUIDPGetDatum(workflow), PG_GETARG_DATUM(1), end);
+		SPI_finish();
+	}
+	PG_FINALLY();
+	{
+		LeaveWaiters(0, (Datum) 0);
+		pfree(workflow);
+	}
+	PG_END_TRY();
+	return (Datum) 0;
+}
+
+/*
+ * Called once, when the library is loaded.
+ */
+void
+InitWait(void)
+{
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
+		return;
+	DefineCustomIntVariable("amelia.max_waiters",
+							"Sessions that may wait in wait_events() at the same time.",
+							NULL,
+							&max_waiters, 100, 1, 10000,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	next_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = RequestWaitState;
+	next_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = StartWaitState;
+}

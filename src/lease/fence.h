@@ -1,0 +1,17 @@
+/*-------------------------------------------------------------------------
+ *
+ * fence.h
+ *	  Fences: what a worker without the lease may not write.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_FENCE_H
+#define AMELIA_FENCE_H
+
+#include "base/amelia.h"
+
+#include "utils/uuid.h"
+
+extern void FenceWorkflow(const pg_uuid_t *workflow, bool locked);
+
+#endif							/* AMELIA_FENCE_H */

@@ -1,0 +1,289 @@
+/*-------------------------------------------------------------------------
+ *
+ * claim.c
+ *	  Claiming: of what is waiting, the first one that nobody else looks at.
+ *
+ *	  A claim reads the queue (claim_order.c) and what lies beside it, the leases
+ *	  that ran out (takeover.c), in one order. Its cost depends neither on how
+ *	  many wait nor on how many cannot be taken: a profile at its limit costs
+ *	  its range's first row, and what waits for a worktree stands aside
+ *	  (parking.c).
+ *
+ *	  A claim never waits for another, nor for an append. It skips rows that
+ *	  are locked; two in one worktree are told apart by a lock that the
+ *	  second does not wait for; slots are taken the same way. What it found
+ *	  to be free is looked at once more under the lock.
+ *
+ *	  Lock order: the worktree, the workflow's row, its lease, its slots.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "queue/claim.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/procarray.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/row.h"
+#include "base/sequence.h"
+#include "base/trigger.h"
+#include "usage/spent_budgets.h"
+#include "lease/slot.h"
+#include "queue/candidate.h"
+#include "queue/claim_order.h"
+#include "queue/parking.h"
+#include "queue/takeover.h"
+
+/* Workflows that one claim parks at most. */
+#define MAX_PARKED 1000
+
+/* Rescans because of workflows that changed while they were looked at. */
+#define MAX_RETRIES 3
+
+/* Whether a worktree is known to be busy, from an earlier row of this claim. */
+static bool
+IsKnownBusy(ClaimSearch *search, const char *worktree)
+{
+	ListCell   *cell;
+
+	foreach(cell, search->busy_worktrees)
+	{
+		if (strcmp(lfirst(cell), worktree) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Lock the worktree of the row in a slot, if nobody is active there. One that
+ * is busy for certain is remembered, and the workflow stands aside.
+ */
+static bool
+LockWorktree(ClaimSearch *search, TupleTableSlot *slot, char **worktree)
+{
+	bool		certain;
+
+	*worktree = TextDatumGetCString(QueueColumn(search, slot, COLUMN_WORKTREE));
+	if (!IsKnownBusy(search, *worktree))
+	{
+		if (!TryLockText(LOCK_WORKTREE, *worktree))
+			return false;
+		if (!WorktreeIsBusy(search->workflows, search->active,
+							QueueColumn(search, slot, COLUMN_WORKTREE), search->other, &certain))
+			return true;
+		UnlockText(LOCK_WORKTREE, *worktree);
+		if (!certain)
+			return false;
+		search->busy_worktrees = lcons(*worktree, search->busy_worktrees);
+	}
+	if (search->parked < MAX_PARKED)
+	{
+		/* The range still needs its slot: the scan goes on from there. */
+		ExecCopySlot(search->other, slot);
+		search->other->tts_tid = slot->tts_tid;
+		Park(search->workflows, search->other, search->snapshot);
+		ExecClearTuple(search->other);
+		search->parked++;
+	}
+	return false;
+}
+
+/*
+ * Whether somebody else has the row of a slot, or has changed it since the
+ * snapshot: seen from the row itself, before any lock is tried, because the
+ * first rows of the queue are those that all claims look at.
+ */
+static bool
+IsOthers(ClaimSearch *search, TupleTableSlot *slot)
+{
+	HeapTupleHeader header = ExecFetchSlotHeapTuple(slot, false, NULL)->t_data;
+	TransactionId locker = HeapTupleHeaderGetRawXmax(header);
+
+	if ((header->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) != 0 ||
+		HEAP_XMAX_IS_KEYSHR_LOCKED(header->t_infomask) ||
+		TransactionIdIsCurrentTransactionId(locker))
+		return false;
+	if (TransactionIdIsInProgress(locker))
+		return true;
+	if (HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask) || !TransactionIdDidCommit(locker))
+		return false;
+	search->changed = true;
+	return true;
+}
+
+/*
+ * Lock the first row of a range, if it can be claimed. false: look at the
+ * next one, if the range is still open.
+ */
+static bool
+TryRange(ClaimSearch *search, Range *range, Candidate *candidate)
+{
+	char	   *worktree;
+	TM_Result	result;
+
+	if (!range->limit_known)
+	{
+		range->limit = ProfileLimit(range->profile);
+		range->limit_known = true;
+		if (range->limit > 0 &&
+			!HasFreeSlot(text_to_cstring(range->profile), range->limit))
+		{
+			EndRange(range);
+			return false;
+		}
+	}
+	if (StatusIs(search, range->slot, "failed") &&
+		(DatumGetTimestampTz(QueueColumn(search, range->slot, COLUMN_RETRY_AT)) > search->now ||
+		 DatumGetInt32(QueueColumn(search, range->slot, COLUMN_FAILURES)) >=
+		 DatumGetInt32(QueueColumn(search, range->slot, COLUMN_MAX_FAILURES))))
+		return false;
+	if (IsOverBudget(search->spent, range->profile, &range->key.id) ||
+		IsOthers(search, range->slot) || !MayTake(search, &range->key.id) ||
+		!LockWorktree(search, range->slot, &worktree))
+		return false;
+
+	ExecCopySlot(search->other, range->slot);
+	search->other->tts_tid = range->slot->tts_tid;
+	result = LockRow(search->workflows, search->other, search->snapshot, false);
+	if (result != TM_Ok)
+	{
+		UnlockText(LOCK_WORKTREE, worktree);
+		search->changed = search->changed || result == TM_Updated;
+		return false;
+	}
+	ReadCandidate(search, search->other, candidate);
+	candidate->profile_limit = range->limit;
+	return true;
+}
+
+/*
+ * Find and lock what comes first, in the ranges and among the lost leases.
+ */
+static bool
+SearchOnce(ClaimSearch *search, Candidate *candidate)
+{
+	List	   *ranges = OpenRanges(search);
+	LostLeases	leases;
+	List	   *lost;
+	bool		found = false;
+	ListCell   *cell;
+
+	BeginLostLeases(search, &leases);
+	lost = NextLostLeases(search, &leases);
+	while (!found)
+	{
+		Range	   *first = NULL;
+		ClaimKey   *first_lost = lost == NIL ? NULL : linitial(lost);
+
+		CHECK_FOR_INTERRUPTS();
+		foreach(cell, ranges)
+		{
+			Range	   *range = lfirst(cell);
+
+			if (range->is_open && (first == NULL || ClaimsBefore(&range->key, &first->key)))
+				first = range;
+		}
+		if (first_lost != NULL && (first == NULL || ClaimsBefore(first_lost, &first->key)))
+		{
+			found = TryLostLease(search, first_lost, candidate);
+			lost = list_delete_first(lost);
+			if (lost == NIL && !found)
+				lost = NextLostLeases(search, &leases);
+		}
+		else if (first != NULL)
+		{
+			found = TryRange(search, first, candidate);
+			if (!found && first->is_open)
+				NextRow(search, first);
+		}
+		else
+			break;
+	}
+	EndLostLeases(&leases);
+	foreach(cell, ranges)
+		EndRange(lfirst(cell));
+	return found;
+}
+
+/*
+ * Open what FindCandidate() looks at.
+ */
+void
+BeginSearch(ClaimSearch *search)
+{
+	static const struct
+	{
+		const char *name;
+		Oid			type;
+	}			columns[CLAIM_COLUMNS] =
+	{
+		[COLUMN_ID] = {"id", UUIDOID}, [COLUMN_STATUS] = {"status", TEXTOID},
+		[COLUMN_TYPE] = {"workflow_type", TEXTOID}, [COLUMN_PROFILE] = {"profile_id", TEXTOID},
+		[COLUMN_WORKTREE] = {"worktree_path", TEXTOID}, [COLUMN_PRIORITY] = {"priority", INT2OID},
+		[COLUMN_AVAILABLE_AT] = {"available_at", TIMESTAMPTZOID},
+		[COLUMN_RETRY_AT] = {"retry_at", TIMESTAMPTZOID}, [COLUMN_FAILURES] = {"failures", INT4OID},
+		[COLUMN_MAX_FAILURES] = {"max_failures", INT4OID},
+		[COLUMN_CANCEL_REQUESTED] = {"cancel_requested", BOOLOID},
+	};
+
+	search->workflows = OpenTable("workflows", RowExclusiveLock);
+	search->index = OpenIndex(search->workflows, "idx_workflows_claim", RowExclusiveLock);
+	search->active = OpenIndex(search->workflows, "idx_workflows_active_worktree", RowExclusiveLock);
+	search->other = table_slot_create(search->workflows, NULL);
+	for (size_t i = 0; i < lengthof(columns); i++)
+		search->columns[i] = ColumnOfType(RelationGetDescr(search->workflows),
+										  columns[i].name, columns[i].type);
+	search->has_policies =
+		check_enable_rls(RelationGetRelid(search->workflows), InvalidOid, true) != RLS_NONE;
+	LookAfterParked(search->workflows, search->active, search->now, false);
+}
+
+/*
+ * Close it. The locks stay to the end of the transaction.
+ */
+void
+EndSearch(ClaimSearch *search)
+{
+	ExecDropSingleTupleTableSlot(search->other);
+	index_close(search->active, NoLock);
+	index_close(search->index, NoLock);
+	table_close(search->workflows, NoLock);
+}
+
+/*
+ * Find and lock the workflow to claim; false when there is none.
+ */
+bool
+FindCandidate(ClaimSearch *search, Candidate *candidate)
+{
+	bool		found = false;
+	bool		looked = false;
+
+	for (int retries = 0; !found; retries++)
+	{
+		search->changed = false;
+		search->snapshot = RegisterSnapshot(GetLatestSnapshot());
+		found = SearchOnce(search, candidate);
+		UnregisterSnapshot(search->snapshot);
+		if (!found && search->changed && retries < MAX_RETRIES)
+			continue;
+		if (found || looked ||
+			!LookAfterParked(search->workflows, search->active, search->now, true))
+			break;
+		looked = true;
+	}
+	return found;
+}

@@ -1,0 +1,358 @@
+/*-------------------------------------------------------------------------
+ *
+ * migrate.c
+ *	  Bringing the schema to the version of the code.
+ *
+ *	  The extension owns its C functions and migrate(); tables, views,
+ *	  triggers and SQL functions belong to the database, so that every form
+ *	  of pg_dump keeps them and DROP EXTENSION takes no row. migrate() makes
+ *	  them, from the scripts that amelia.scripts() returns: those of each
+ *	  schema version that schema_migrations does not have, and then the api
+ *	  layer, whose parts replace what stands there.
+ *
+ *	  CREATE EXTENSION calls it, and what a script of CREATE EXTENSION makes
+ *	  would become a member. So creating_extension is put out of sight while
+ *	  our scripts run. Without that, CREATE OR REPLACE would also refuse to
+ *	  touch what an earlier migrate() left to the database.
+ *
+ *	  When a dump is being restored, CREATE EXTENSION must leave the tables
+ *	  to the dump. It knows by row_security, which every dump sets in its
+ *	  session, to off or to on; an ordinary session does not touch it, and
+ *	  what a role or a database has set for its sessions does not count.
+ *
+ *	  The scripts run with the rights of the tables' owner, under a lock on
+ *	  the extension that two sessions cannot both hold.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/amelia.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "base/execute.h"
+#include "base/launcher_state.h"
+#include "usage/budget.h"
+#include "schema/scripts.h"
+
+PG_FUNCTION_INFO_V1(amelia_migrate);
+
+/* Where an error context callback finds the statement that runs. */
+typedef struct ScriptPlace
+{
+	const char *name;
+	int			line;
+} ScriptPlace;
+
+static void
+ScriptErrorContext(void *arg)
+{
+	ScriptPlace *place = (ScriptPlace *) arg;
+
+	errcontext("statement at line %d of Amelia's script \"%s\"", place->line, place->name);
+}
+
+/*
+ * Run the statements of a script one by one, so that an error shows the one
+ * that failed.
+ */
+static void
+RunScript(const Script *script)
+{
+	ScriptPlace place = {.name = script->name, .line = 1};
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = ScriptErrorContext,
+		.arg = &place
+	};
+	const char *counted = script->text;
+	ListCell   *cell;
+
+	error_context_stack = &callback;
+	foreach(cell, pg_parse_query(script->text))
+	{
+		RawStmt    *statement = lfirst_node(RawStmt, cell);
+		const char *start = script->text + statement->stmt_location;
+		char	   *text;
+		int			result;
+
+		CHECK_FOR_INTERRUPTS();
+		/* An index cannot be replaced, and would take long to make anew. */
+		if (script->is_api && IndexIsThere(statement->stmt))
+			continue;
+		text = statement->stmt_len > 0 ?
+			pnstrdup(start, statement->stmt_len) : pstrdup(start);
+		for (; counted < start; counted++)
+			place.line += *counted == '\n';
+		result = SPI_execute(text, false, 0);
+		if (result < 0)
+			elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
+		pfree(text);
+	}
+	error_context_stack = callback.previous;
+}
+
+/*
+ * Whether this session is one that restores a dump.
+ */
+static bool
+IsRestoring(void)
+{
+	if (SPI_execute("SELECT FROM pg_catalog.pg_settings AS s WHERE s.name = 'row_security'"
+					" AND s.source IN ('session', 'client')", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read pg_settings");
+	return SPI_processed > 0;
+}
+
+/*
+ * The highest schema version that the database went through, 0 for none. It
+ * is read with a snapshot that is newer than the lock, whatever the caller's
+ * isolation level.
+ */
+static int32
+DatabaseVersion(Oid schema)
+{
+	SPIPlanPtr	plan;
+	bool		is_null;
+	Datum		version;
+
+	if (!OidIsValid(get_relname_relid("schema_migrations", schema)))
+		return 0;
+	plan = SPI_prepare("SELECT pg_catalog.max(m.version) FROM amelia.schema_migrations AS m",
+					   0, NULL);
+	if (plan == NULL ||
+		SPI_execute_snapshot(plan, NULL, NULL, GetLatestSnapshot(), InvalidSnapshot,
+							 true, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read schema_migrations");
+	version = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+	if (is_null)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the tables of Amelia are there, but schema_migrations does not say of which version"),
+				 errhint("A dump was restored without its rows: restore those of schema_migrations and event_types at least.")));
+	return DatumGetInt32(version);
+}
+
+/*
+ * Note a schema version in schema_migrations.
+ */
+static void
+NoteVersion(int32 version)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(version)};
+
+	if (SPI_execute_with_args("INSERT INTO amelia.schema_migrations (version) VALUES ($1)",
+							  1, types, values, NULL, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not write schema_migrations");
+}
+
+/*
+ * Run what the database lacks, and say in done what that was. anew: the api
+ * layer is made anew even if it looks intact.
+ */
+static void
+RunScripts(List *scripts, Oid schema, bool anew, StringInfo done)
+{
+	int32		before = DatabaseVersion(schema);
+	int32		version = before;
+	ListCell   *cell;
+
+	foreach(cell, scripts)
+	{
+		Script	   *script = lfirst(cell);
+
+		if (script->is_api || script->version <= before)
+			continue;
+		if (script->version != version && version != before)
+			NoteVersion(version);
+		version = script->version;
+		RunScript(script);
+	}
+	if (version != before)
+	{
+		NoteVersion(version);
+		appendStringInfo(done, "schema brought from version %d to %d", before, version);
+	}
+	if (version == before && !anew && ApiIsIntact(scripts) && BudgetsAreIntact())
+	{
+		appendStringInfo(done, "schema version %d is complete, nothing to do", version);
+		return;
+	}
+
+	foreach(cell, scripts)
+	{
+		Script	   *script = lfirst(cell);
+
+		if (script->is_api)
+			RunScript(script);
+	}
+	if (HaveBudgets())
+		RunSql(budget_trigger, 0, NULL, NULL, false);
+	appendStringInfo(done, "%sfunctions, triggers and defaults made anew",
+					 done->len > 0 ? "; " : "");
+}
+
+/*
+ * Turn down a database that has been through a version that this code does
+ * not know.
+ */
+static void
+CheckNotNewer(List *scripts, Oid schema)
+{
+	int32		database_version = DatabaseVersion(schema);
+	int32		code_version = 0;
+	ListCell   *cell;
+
+	foreach(cell, scripts)
+	{
+		Script	   *script = lfirst(cell);
+
+		if (!script->is_api)
+			code_version = Max(code_version, script->version);
+	}
+	if (database_version > code_version)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("schema version %d is newer than this extension, which knows %d",
+						database_version, code_version),
+				 errhint("Install the newer extension, then run ALTER EXTENSION amelia UPDATE.")));
+}
+
+/*
+ * Who owns the tables, or will: the owner of schema_migrations, before there
+ * is one that of the schema.
+ */
+static Oid
+TablesOwner(Oid schema)
+{
+	Oid			table = get_relname_relid("schema_migrations", schema);
+	HeapTuple	tuple;
+	Oid			owner;
+
+	if (OidIsValid(table))
+	{
+		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for relation %u", table);
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	}
+	else
+	{
+		tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for schema %u", schema);
+		owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	}
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * Let the tables' owner execute the extension's functions, if somebody else
+ * owns those: the triggers are made with the rights of the tables' owner.
+ */
+static void
+GrantMembers(Oid owner)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(owner)};
+	SPITupleTable *statements;
+
+	if (owner == GetUserId())
+		return;
+	if (SPI_execute_with_args("SELECT pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO %s',"
+							  " d.objid::pg_catalog.regprocedure, $1::pg_catalog.regrole)"
+							  " FROM pg_catalog.pg_depend AS d"
+							  " JOIN pg_catalog.pg_extension AS e ON d.refobjid = e.oid"
+							  " WHERE e.extname = 'amelia' AND d.deptype = 'e'"
+							  " AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
+							  " AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
+							  " AND NOT pg_catalog.has_function_privilege($1, d.objid, 'EXECUTE')",
+							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not list the members of the extension");
+	statements = SPI_tuptable;
+	for (uint64 i = 0, count = SPI_processed; i < count; i++)
+	{
+		if (SPI_execute(SPI_getvalue(statements->vals[i], statements->tupdesc, 1),
+						false, 0) != SPI_OK_UTILITY)
+			elog(ERROR, "could not grant on the members of the extension");
+	}
+}
+
+/*
+ * Bring the schema to the version of the code, with the owner's rights and
+ * outside of the extension whose script may be running.
+ */
+static void
+Migrate(Oid schema, Oid owner, StringInfo done)
+{
+	bool		in_extension_script = creating_extension;
+	List	   *scripts = ReadScripts();
+	OwnerContext before;
+
+	/* What is granted then is no initial privilege, and pg_dump keeps it. */
+	creating_extension = false;
+	PG_TRY();
+	{
+		GrantMembers(owner);
+		BecomeOwner(owner, &before);
+		CheckNotNewer(scripts, schema);
+		RunScripts(scripts, schema, in_extension_script, done);
+		BecomeSelf(&before);
+	}
+	PG_FINALLY();
+	{
+		creating_extension = in_extension_script;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * migrate() returns text
+ */
+Datum
+amelia_migrate(PG_FUNCTION_ARGS)
+{
+	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, false);
+	Oid			owner = TablesOwner(schema);
+	StringInfoData done;
+
+	/* Before SPI_connect(): what is allocated after it goes with SPI_finish(). */
+	initStringInfo(&done);
+	SPI_connect();
+	if (creating_extension && IsRestoring())
+	{
+		/* CREATE EXTENSION lets no NOTICE through while its script runs. */
+		SPI_finish();
+		WakeLauncherAtCommit();
+		ereport(INFO,
+				(errmsg("the tables of Amelia are left to the dump that is being restored"),
+				 errdetail("row_security was set in this session, as every dump does."),
+				 errhint("If no dump follows, run SELECT amelia.migrate().")));
+		PG_RETURN_TEXT_P(cstring_to_text("left to the dump that is being restored"));
+	}
+	if (!has_privs_of_role(GetUserId(), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of the tables of Amelia"),
+				 errdetail("They belong to role \"%s\".", GetUserNameFromId(owner, false))));
+
+	LockDatabaseObject(ExtensionRelationId, get_extension_oid("amelia", false), 0,
+					   ShareUpdateExclusiveLock);
+	Migrate(schema, owner, &done);
+	SPI_finish();
+	WakeLauncherAtCommit();
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(done.data, done.len));
+}

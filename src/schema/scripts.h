@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ *
+ * scripts.h
+ *	  The scripts that migrate() runs, and whether what they made is intact.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_SCRIPTS_H
+#define AMELIA_SCRIPTS_H
+
+#include "base/amelia.h"
+
+#include "nodes/nodes.h"
+#include "nodes/pg_list.h"
+
+/* One row of amelia.scripts(). */
+typedef struct Script
+{
+	bool		is_api;
+	int32		version;		/* of the schema; not set for the api layer */
+	char	   *name;
+	char	   *text;
+} Script;
+
+extern List *ReadScripts(void);
+extern bool ApiIsIntact(List *scripts);
+extern bool IndexIsThere(Node *statement);
+extern bool BudgetsAreIntact(void);
+
+#endif							/* AMELIA_SCRIPTS_H */
