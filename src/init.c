@@ -14,9 +14,7 @@
 #include "usage/usage_days.h"
 #include "lease/lease.h"
 #include "feed/feed.h"
-#include "log/event_insert.h"
 #include "background/launcher.h"
-#include "queue/workflow_move.h"
 
 COMPAT_MODULE_MAGIC;
 
@@ -29,8 +27,6 @@ _PG_init(void)
 	InitUsage();
 	InitLease();
 	InitFeed();
-	InitLog();
-	InitQueue();
 	/* When all are known: what was set before and is not would be dropped. */
 	MarkGUCPrefixReserved("amelia");
 

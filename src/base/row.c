@@ -6,8 +6,9 @@
  *	  A claim looks at an index in its order, skips what others look at, and
  *	  writes some narrow rows; each query would cost more than all of that,
  *	  and a plan could choose another way. The rows that are written here
- *	  are the library's own (leases, slots, the feed): whoever may claim need
- *	  not be able to write them. No trigger fires for them but the deletes'.
+ *	  are the library's own (leases, marks): whoever may claim need not be
+ *	  able to write them. They go through the door where that is open, else
+ *	  the table's owner sends a statement, in a restricted operation.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,6 +31,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "base/door.h"
 #include "base/execute.h"
 #include "base/trigger.h"
 
@@ -43,6 +45,7 @@ static const struct
 }			our_indexes[] =
 {
 	{"workflows_pkey", {UUIDOID}},
+	{"workflow_log_pkey", {UUIDOID}},
 	{"idx_workflows_claim", {TEXTOID, TEXTOID, INT2OID, TIMESTAMPTZOID, UUIDOID}},
 	{"idx_workflows_parked", {TEXTOID, INT2OID, TIMESTAMPTZOID, UUIDOID}},
 	{"idx_workflows_active_worktree", {TEXTOID}},
@@ -262,111 +265,149 @@ RefuseNoValue(Relation table, const char *name)
  * Note a column's value.
  */
 void
-EditColumn(RowEdit *edit, Relation table, const char *name, Oid type, Datum value, bool is_null)
+EditColumn(RowEdit *edit, const char *name, Oid type, Datum value, bool is_null)
 {
-	Assert(edit->count < (int) lengthof(edit->columns));
-	edit->columns[edit->count] = OurColumn(table, name, type);
+	if (edit->count == DOOR_COLUMNS)
+		elog(ERROR, "too many columns in a row of ours");
+	edit->names[edit->count] = name;
+	edit->types[edit->count] = type;
 	edit->values[edit->count] = value;
 	edit->nulls[edit->count] = is_null;
 	edit->count++;
 }
 
 /*
- * Put a row that was written into the table's indexes, an operator's too.
+ * Put a row's values into the write's slot, over what stands there.
  */
 static void
-InsertIndexEntries(Relation table, TupleTableSlot *slot, CompatUpdateIndexes indexes)
+FillSlot(const DoorUse *use, DoorWrite *write, const RowEdit *edit)
 {
-	EState	   *estate = CreateExecutorState();
-	ResultRelInfo *result = makeNode(ResultRelInfo);
-
-	InitResultRelInfo(result, table, 0, NULL, 0);
-	ExecOpenIndices(result, false);
-	if (result->ri_NumIndices > 0)
-		list_free(CompatInsertIndexTuples(result, slot, estate, indexes));
-	ExecCloseIndices(result);
-	FreeExecutorState(estate);
-}
-
-/*
- * Insert a row. Columns that it does not name are NULL: defaults are the
- * caller's to give. 23502 when somebody has added one that must not be NULL.
- */
-void
-InsertRow(Relation table, const RowEdit *row)
-{
-	TupleTableSlot *slot = table_slot_create(table, NULL);
-
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, true, RelationGetDescr(table)->natts * sizeof(bool));
-	memset(slot->tts_values, 0, RelationGetDescr(table)->natts * sizeof(Datum));
-	for (int i = 0; i < row->count; i++)
-	{
-		slot->tts_values[row->columns[i] - 1] = row->values[i];
-		slot->tts_isnull[row->columns[i] - 1] = row->nulls[i];
-	}
-	for (int i = 0; i < RelationGetDescr(table)->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(table), i);
-
-		if (slot->tts_isnull[i] && attribute->attnotnull && !attribute->attisdropped)
-			RefuseNoValue(table, NameStr(attribute->attname));
-	}
-	ExecStoreVirtualTuple(slot);
-	simple_table_tuple_insert(table, slot);
-	InsertIndexEntries(table, slot, COMPAT_ALL_INDEXES);
-	ExecDropSingleTupleTableSlot(slot);
-	CommandCounterIncrement();
-}
-
-/*
- * Put what a slot holds in the place of a row that is locked, in its latest
- * version.
- */
-void
-ReplaceRow(Relation table, ItemPointer place, TupleTableSlot *changed)
-{
-	CompatUpdateIndexes update_indexes = COMPAT_NO_INDEXES;
-
-	simple_table_tuple_update(table, place, changed, SnapshotAny, &update_indexes);
-	if (update_indexes != COMPAT_NO_INDEXES)
-		InsertIndexEntries(table, changed, update_indexes);
-	CommandCounterIncrement();
-}
-
-/*
- * Change some columns of a row that is locked, in its latest version.
- */
-void
-UpdateRow(Relation table, TupleTableSlot *slot, const RowEdit *edit)
-{
-	TupleTableSlot *changed = table_slot_create(table, NULL);
-	ItemPointerData place = slot->tts_tid;
-
-	slot_getallattrs(slot);
-	ExecClearTuple(changed);
-	memcpy(changed->tts_values, slot->tts_values, slot->tts_tupleDescriptor->natts * sizeof(Datum));
-	memcpy(changed->tts_isnull, slot->tts_isnull, slot->tts_tupleDescriptor->natts * sizeof(bool));
 	for (int i = 0; i < edit->count; i++)
 	{
-		changed->tts_values[edit->columns[i] - 1] = edit->values[i];
-		changed->tts_isnull[edit->columns[i] - 1] = edit->nulls[i];
+		int			place = 0;
+
+		while (place < DOOR_COLUMNS && use->columns[place].name != NULL &&
+			   strcmp(use->columns[place].name, edit->names[i]) != 0)
+			place++;
+		if (place == DOOR_COLUMNS || use->columns[place].name == NULL)
+			elog(ERROR, "column \"%s\" is not one that is written to \"%s\"", edit->names[i], use->table);
+		write->slot->tts_values[write->columns[place] - 1] = edit->values[i];
+		write->slot->tts_isnull[write->columns[place] - 1] = edit->nulls[i];
 	}
-	ExecStoreVirtualTuple(changed);
-	ReplaceRow(table, &place, changed);
-	ExecDropSingleTupleTableSlot(changed);
+	ExecStoreVirtualTuple(write->slot);
 }
 
 /*
- * Delete a row, unless somebody else has deleted it meanwhile.
+ * Send a statement for one row, as the table's owner in a restricted
+ * operation; 55000 when somebody's trigger or rule left it out.
+ */
+static void
+SendRow(const DoorUse *use, Relation table, const char *query, const RowEdit *edit)
+{
+	RestrictedContext before;
+	Oid			types[DOOR_COLUMNS];
+	Datum		values[DOOR_COLUMNS];
+	char		nulls[DOOR_COLUMNS + 1] = {0};
+	Snapshot	latest;
+	SPIPlanPtr	plan;
+	int			result;
+
+	for (int i = 0; i < edit->count; i++)
+	{
+		(void) OurColumn(table, edit->names[i], edit->types[i]);
+		types[i] = edit->types[i];
+		values[i] = edit->values[i];
+		nulls[i] = edit->nulls[i] ? 'n' : ' ';
+	}
+	EnterRestricted(table->rd_rel->relowner, &before);
+	SPI_connect();
+	plan = SPI_prepare(query, edit->count, types);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	/* What is there now: the row is locked, whatever the caller's snapshot shows. */
+	latest = RegisterSnapshot(GetLatestSnapshot());
+	result = SPI_execute_snapshot(plan, values, nulls, latest,
+								  InvalidSnapshot, false, true, 0);
+	UnregisterSnapshot(latest);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
+	if (SPI_processed != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a row of \"%s\" could not be written", use->table),
+				 errdetail("A trigger or a rule on the table left it out.")));
+	SPI_finish();
+	LeaveRestricted(&before);
+}
+
+/*
+ * Insert a row for the library. Columns that it does not name are NULL where
+ * the door is open: the use names all that need a value.
  */
 void
-DeleteRow(Relation table, TupleTableSlot *slot)
+InsertRow(DoorUse *use, Relation table, const RowEdit *row)
 {
-	ItemPointerData place = slot->tts_tid;
-	TM_FailureData failure;
+	StringInfoData query;
+	StringInfoData values;
 
-	(void) table_tuple_delete(table, &place, GetCurrentCommandId(true), SnapshotAny,
-							  InvalidSnapshot, true, &failure, false);
-	CommandCounterIncrement();
+	if (DoorIsOpen(use, table))
+	{
+		DoorWrite  *write = BeginDoorWrite(use, table, DOOR_KEYS);
+
+		ExecClearTuple(write->slot);
+		memset(write->slot->tts_isnull, true, RelationGetDescr(table)->natts * sizeof(bool));
+		FillSlot(use, write, row);
+		DoorInsert(write);
+		EndDoorWrite(write);
+		return;
+	}
+	initStringInfo(&query);
+	initStringInfo(&values);
+	appendStringInfo(&query, "INSERT INTO %s.%s (", AMELIA_SCHEMA, quote_identifier(use->table));
+	for (int i = 0; i < row->count; i++)
+	{
+		appendStringInfo(&query, "%s%s", i > 0 ? ", " : "", quote_identifier(row->names[i]));
+		appendStringInfo(&values, "%s$%d", i > 0 ? ", " : "", i + 1);
+	}
+	appendStringInfo(&query, ") VALUES (%s)", values.data);
+	SendRow(use, table, query.data, row);
+}
+
+/*
+ * Change some columns of a row that is locked, in its latest version, for the
+ * library.
+ */
+void
+UpdateRow(DoorUse *use, Relation table, TupleTableSlot *before, const RowEdit *edit)
+{
+	RowEdit		with_key = *edit;
+	int			key;
+	Form_pg_attribute attribute;
+	StringInfoData query;
+	bool		is_null;
+	Datum		value;
+
+	if (DoorIsOpen(use, table))
+	{
+		DoorWrite  *write = BeginDoorWrite(use, table, DOOR_KEYS);
+
+		slot_getallattrs(before);
+		ExecClearTuple(write->slot);
+		memcpy(write->slot->tts_values, before->tts_values, before->tts_tupleDescriptor->natts * sizeof(Datum));
+		memcpy(write->slot->tts_isnull, before->tts_isnull, before->tts_tupleDescriptor->natts * sizeof(bool));
+		FillSlot(use, write, edit);
+		DoorUpdate(write, before);
+		EndDoorWrite(write);
+		return;
+	}
+	key = ColumnNumber(RelationGetDescr(table), use->key);
+	attribute = TupleDescAttr(RelationGetDescr(table), key - 1);
+	value = slot_getattr(before, key, &is_null);
+	EditColumn(&with_key, use->key, attribute->atttypid, value, is_null);
+	initStringInfo(&query);
+	appendStringInfo(&query, "UPDATE %s.%s SET", AMELIA_SCHEMA, quote_identifier(use->table));
+	for (int i = 0; i < edit->count; i++)
+		appendStringInfo(&query, "%s %s = $%d", i > 0 ? "," : "", quote_identifier(edit->names[i]), i + 1);
+	appendStringInfo(&query, " WHERE %s OPERATOR(pg_catalog.=) $%d", quote_identifier(use->key), with_key.count);
+	SendRow(use, table, query.data, &with_key);
 }

@@ -12,15 +12,18 @@
 
 #include "access/skey.h"
 #include "access/tableam.h"
+
+#include "base/door.h"
 #include "storage/lockdefs.h"
 
-/* Changes to some columns of a row, by name. */
+/* Values of some columns of a row that the library writes. */
 typedef struct RowEdit
 {
 	int			count;
-	int			columns[12];
-	Datum		values[12];
-	bool		nulls[12];
+	const char *names[DOOR_COLUMNS];
+	Oid			types[DOOR_COLUMNS];
+	Datum		values[DOOR_COLUMNS];
+	bool		nulls[DOOR_COLUMNS];
 } RowEdit;
 
 /* What a lock on a text is for. */
@@ -45,11 +48,8 @@ extern TM_Result LockRow(Relation table, TupleTableSlot *slot, Snapshot snapshot
 extern AttrNumber OurColumn(Relation table, const char *name, Oid type);
 extern Datum RowColumn(Relation table, TupleTableSlot *slot, const char *name, Oid type, bool *is_null);
 pg_noreturn extern void RefuseNoValue(Relation table, const char *name);
-extern void EditColumn(RowEdit *edit, Relation table, const char *name, Oid type, Datum value,
-					   bool is_null);
-extern void InsertRow(Relation table, const RowEdit *row);
-extern void DeleteRow(Relation table, TupleTableSlot *slot);
-extern void ReplaceRow(Relation table, ItemPointer place, TupleTableSlot *changed);
-extern void UpdateRow(Relation table, TupleTableSlot *slot, const RowEdit *edit);
+extern void EditColumn(RowEdit *edit, const char *name, Oid type, Datum value, bool is_null);
+extern void InsertRow(DoorUse *use, Relation table, const RowEdit *row);
+extern void UpdateRow(DoorUse *use, Relation table, TupleTableSlot *before, const RowEdit *edit);
 
 #endif							/* AMELIA_ROW_H */

@@ -12,6 +12,7 @@
 #include "utils/guc.h"
 #include "utils/varlena.h"
 
+#include "base/door.h"
 #include "base/sequence.h"
 
 int			amelia_naptime = 60;
@@ -66,6 +67,7 @@ void
 InitBase(void)
 {
 	InitSequence();
+	InitDoor();
 	DefineCustomIntVariable("amelia.naptime",
 							"Time from the end of a maintenance round in a database to the next one.",
 							NULL,

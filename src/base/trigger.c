@@ -154,28 +154,6 @@ IsOurTrigger(const Trigger *trigger, const char *name, const char *function)
 		get_func_namespace(trigger->tgfoid) == get_namespace_oid(AMELIA_SCHEMA, true);
 }
 
-static bool
-IsUsersFunction(Oid function, void *context)
-{
-	return function >= FirstNormalObjectId;
-}
-
-/*
- * Whether an expression calls functions, or looks at domains, that are not
- * PostgreSQL's own. What was made ready of one could not be kept: they can be
- * replaced, and not everybody may call them.
- */
-bool
-UsesUsersObjects(Node *expression, void *context)
-{
-	if (expression == NULL)
-		return false;
-	if (IsA(expression, CoerceToDomain) ||
-		check_functions_in_node(expression, IsUsersFunction, context))
-		return true;
-	return expression_tree_walker(expression, UsesUsersObjects, context);
-}
-
 /*
  * touch_updated_at() returns trigger
  */

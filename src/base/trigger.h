@@ -20,6 +20,5 @@ extern bool SameValue(TupleDesc tupdesc, AttrNumber column, HeapTuple a, HeapTup
 extern bool OnlyChanged(TriggerData *data, const char *const *names);
 extern bool OnlyCountersChanged(TriggerData *data);
 extern bool IsOurTrigger(const Trigger *trigger, const char *name, const char *function);
-extern bool UsesUsersObjects(Node *expression, void *context);
 
 #endif							/* AMELIA_TRIGGER_H */

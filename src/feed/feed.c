@@ -6,7 +6,8 @@
  *	  Triggers note in memory which events and which changes of a status a
  *	  transaction brings. As the last thing before it commits, the notes
  *	  become rows of workflow_feed, with its transaction id: one row for each
- *	  run of events, however many they are. With them goes the place where
+ *	  run of events, however many they are (feed_write.c says when not). With
+ *	  them goes the place where
  *	  the write-ahead log is then. The workflow's row is still locked, and who
  *	  locks it next finds the log further on: so for each workflow the order
  *	  of these places is that of its events, and nothing needs to be counted.
@@ -30,7 +31,6 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 #include "base/trigger.h"
 #include "lease/fence.h"
@@ -50,6 +50,10 @@ static bool amelia_feed = true;
 
 /* The newest first, and so the deepest level; in TopTransactionContext. */
 static FeedNote *notes = NULL;
+
+/* How they get into the feed, and the subtransaction that holds the locks for it. */
+static FeedWay feed_way = FEED_UNDECIDED;
+static int	feed_way_level = 0;
 
 static FeedNote *
 AddNote(const pg_uuid_t *workflow)
@@ -73,6 +77,30 @@ AnyoneAsks(void)
 }
 
 /*
+ * Find out, with the first note, how the notes get into the feed: what waits
+ * for a lock waits here, where the statement can be stopped, and not at commit.
+ */
+static void
+PrepareFeed(void)
+{
+	if (amelia_feed && feed_way == FEED_UNDECIDED)
+	{
+		feed_way = ChooseFeedWay();
+		feed_way_level = GetCurrentTransactionNestLevel();
+	}
+}
+
+/*
+ * A note is complete: with the door shut it becomes a row.
+ */
+static void
+WriteAtOnce(const FeedNote *note)
+{
+	if (amelia_feed && feed_way == FEED_AT_ONCE)
+		WriteNote(note);
+}
+
+/*
  * Note events that this transaction brings; those that follow the ones before
  * only prolong their note. Between workflows there is no order to be kept, so
  * that need not be the last one.
@@ -85,7 +113,9 @@ NoteEvents(const pg_uuid_t *workflow, int32 first, int32 last)
 
 	if (!AnyoneAsks())
 		return;
-	for (int i = 0; i < LOOK_BACK && note != NULL && note->level == level; i++, note = note->next)
+	PrepareFeed();
+	for (int i = 0; i < LOOK_BACK && note != NULL && note->level == level && feed_way != FEED_AT_ONCE;
+		 i++, note = note->next)
 	{
 		if (memcmp(&note->workflow, workflow, sizeof(pg_uuid_t)) != 0)
 			continue;
@@ -97,6 +127,7 @@ NoteEvents(const pg_uuid_t *workflow, int32 first, int32 last)
 	note = AddNote(workflow);
 	note->first = first;
 	note->last = last;
+	WriteAtOnce(note);
 }
 
 /*
@@ -126,8 +157,14 @@ amelia_note_event(PG_FUNCTION_ARGS)
 void
 NoteStatus(const pg_uuid_t *workflow, const char *status)
 {
-	if (AnyoneAsks())
-		strlcpy(AddNote(workflow)->status, status, sizeof(notes->status));
+	FeedNote   *note;
+
+	if (!AnyoneAsks())
+		return;
+	PrepareFeed();
+	note = AddNote(workflow);
+	strlcpy(note->status, status, sizeof(note->status));
+	WriteAtOnce(note);
 }
 
 /*
@@ -166,10 +203,7 @@ WriteNotes(void)
 		first = note;
 	}
 	notes = first;
-	/* The statement's own is gone, and a row that is written wants one. */
-	PushActiveSnapshot(GetTransactionSnapshot());
 	WriteFeed(notes);
-	PopActiveSnapshot();
 }
 
 /*
@@ -194,24 +228,30 @@ TellOthers(void)
 }
 
 static void
+ForgetNotes(void)
+{
+	notes = NULL;
+	feed_way = FEED_UNDECIDED;
+}
+
+static void
 FeedAtEnd(XactEvent event, void *arg)
 {
-	if (notes == NULL)
-		return;
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
-			if (amelia_feed)
+			if (notes != NULL && feed_way == FEED_AT_COMMIT)
 				WriteNotes();
 			break;
 		case XACT_EVENT_COMMIT:
-			TellOthers();
-			notes = NULL;
+			if (notes != NULL)
+				TellOthers();
+			ForgetNotes();
 			break;
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
-			notes = NULL;
+			ForgetNotes();
 			break;
 		default:
 			break;
@@ -227,9 +267,13 @@ FeedAtSubEnd(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
 	{
 		while (notes != NULL && notes->level >= level)
 			notes = notes->next;
+		/* Its locks are gone. */
+		if (feed_way_level >= level)
+			feed_way = FEED_UNDECIDED;
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
+		feed_way_level = Min(feed_way_level, level - 1);
 		for (FeedNote *note = notes; note != NULL && note->level >= level; note = note->next)
 			note->level = level - 1;
 	}
@@ -246,7 +290,6 @@ InitFeed(void)
 							 NULL,
 							 &amelia_feed, true,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
-	InitFeedWrite();
 	InitNotify();
 	InitWait();
 	RegisterXactCallback(FeedAtEnd, NULL);

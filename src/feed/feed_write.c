@@ -1,62 +1,54 @@
 /*-------------------------------------------------------------------------
  *
  * feed_write.c
- *	  The rows of workflow_feed, at the end of a transaction.
+ *	  The rows of workflow_feed.
  *
- *	  Every append pays for this, so what the table looks like is kept, and
- *	  the rows go in without SQL. No trigger fires for them.
+ *	  Every append pays for this, so where the door (base/door.c) is open the
+ *	  rows are written as the last thing before the commit, one for a run of
+ *	  events. Nobody is waited for then, because what that needs is locked
+ *	  when the first thing is noted, and nothing of a user's runs. With the
+ *	  door shut each note becomes a row at once, by a statement.
  *
  *-------------------------------------------------------------------------
  */
 #include "feed/feed_write.h"
 
 #include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/pg_lsn.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/xid8.h"
 
-#include "base/execute.h"
-#include "feed/feed_note.h"
+#include "base/door.h"
+#include "base/row.h"
 #include "feed/feed_reader.h"
 
-/* The columns that we write. */
-enum
-{
-	ORIGIN, LSN, XID, NUMBER, WRITTEN_AT, WORKFLOW_ID, FIRST_SEQUENCE, LAST_SEQUENCE, MOVED_TO,
-	FEED_COLUMNS
+static DoorUse use = {
+	.table = "workflow_feed",
+	.command = CMD_INSERT,
+	.columns = {
+		{"origin", INT8OID, false},
+		{"lsn", LSNOID, false},
+		{"xid", XID8OID, false},
+		{"number", INT4OID, false},
+		{"written_at", TIMESTAMPTZOID, false},
+		{"workflow_id", UUIDOID, false},
+		{"first_sequence", INT4OID, true},
+		{"last_sequence", INT4OID, true},
+		{"moved_to", TEXTOID, true},
+	},
 };
 
-static const char *const column_names[FEED_COLUMNS] = {
-	"origin", "lsn", "xid", "number", "written_at", "workflow_id", "first_sequence",
-	"last_sequence", "moved_to"
-};
-
-/* Where the table is; looked up anew after it changed. */
-static struct
-{
-	bool		is_valid;
-	Oid			table;
-	AttrNumber	columns[FEED_COLUMNS];
-} shape;
-
-/*
- * Relcache callback.
- */
-static void
-ForgetShape(Datum arg, Oid relation)
-{
-	if (relation == InvalidOid || relation == shape.table)
-		shape.is_valid = false;
-}
+/* Where the rows of this transaction stand in its part of the feed. */
+static int32 last_number = 0;
 
 /*
  * Open the table; NULL when somebody has dropped it, or it is not there yet.
@@ -64,111 +56,116 @@ ForgetShape(Datum arg, Oid relation)
 static Relation
 OpenFeed(void)
 {
-	Oid			schema;
-	Relation	table;
+	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, true);
+	Oid			table = OidIsValid(schema) ? get_relname_relid(use.table, schema) : InvalidOid;
 
-	if (shape.is_valid)
-	{
-		table = table_open(shape.table, RowExclusiveLock);
-		if (shape.is_valid)
-			return table;
-		table_close(table, NoLock);
-	}
-	schema = get_namespace_oid(AMELIA_SCHEMA, true);
-	shape.table = OidIsValid(schema) ? get_relname_relid("workflow_feed", schema) : InvalidOid;
-	if (!OidIsValid(shape.table))
-		return NULL;
-	table = table_open(shape.table, RowExclusiveLock);
-	shape.is_valid = true;
-	for (int i = 0; i < FEED_COLUMNS; i++)
-	{
-		int			number = SPI_fnumber(RelationGetDescr(table), column_names[i]);
-
-		if (number <= 0)
-		{
-			shape.is_valid = false;
-			RefuseOlderSchema(column_names[i]);
-		}
-		shape.columns[i] = number;
-	}
-	return table;
-}
-
-static void
-SetColumn(TupleTableSlot *slot, int column, Datum value, bool is_null)
-{
-	slot->tts_values[shape.columns[column] - 1] = value;
-	slot->tts_isnull[shape.columns[column] - 1] = is_null;
-}
-
-static void
-FillSlot(TupleTableSlot *slot, const FeedNote *note)
-{
-	bool		is_status = note->first == 0;
-
-	SetColumn(slot, WORKFLOW_ID, UUIDPGetDatum(&note->workflow), false);
-	SetColumn(slot, FIRST_SEQUENCE, Int32GetDatum(note->first), is_status);
-	SetColumn(slot, LAST_SEQUENCE, Int32GetDatum(note->last), is_status);
-	SetColumn(slot, MOVED_TO, is_status ? CStringGetTextDatum(note->status) : (Datum) 0, !is_status);
+	return OidIsValid(table) ? table_open(table, RowExclusiveLock) : NULL;
 }
 
 /*
- * Write the notes of this transaction, in the order in which they are given.
+ * Find out how this transaction's notes get into the feed, and lock what that
+ * needs.
+ */
+FeedWay
+ChooseFeedWay(void)
+{
+	Relation	table = OpenFeed();
+	FeedWay		way = FEED_NOWHERE;
+
+	last_number = 0;
+	if (table == NULL)
+		return way;
+	way = DoorIsOpen(&use, table) ? FEED_AT_COMMIT : FEED_AT_ONCE;
+	if (way == FEED_AT_COMMIT)
+		HoldDoor(table);
+	table_close(table, NoLock);
+	return way;
+}
+
+/*
+ * The values of a note's row, in the order of the use's columns.
+ */
+static void
+NoteValues(const FeedNote *note, XLogRecPtr lsn, Datum *values, bool *nulls)
+{
+	bool		is_status = note->first == 0;
+	int			column = 0;
+
+	memset(nulls, false, DOOR_COLUMNS * sizeof(bool));
+	values[column++] = Int64GetDatum(FeedOrigin());
+	values[column++] = LSNGetDatum(lsn);
+	values[column++] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	values[column++] = Int32GetDatum(++last_number);
+	values[column++] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[column++] = UUIDPGetDatum(&note->workflow);
+	nulls[column] = is_status;
+	values[column++] = Int32GetDatum(note->first);
+	nulls[column] = is_status;
+	values[column++] = Int32GetDatum(note->last);
+	nulls[column] = !is_status;
+	values[column] = is_status ? CStringGetTextDatum(note->status) : (Datum) 0;
+}
+
+/*
+ * Write one note, by a statement.
+ */
+void
+WriteNote(const FeedNote *note)
+{
+	Relation	table = OpenFeed();
+	RowEdit		row = {0};
+	Datum		values[DOOR_COLUMNS];
+	bool		nulls[DOOR_COLUMNS];
+
+	if (table == NULL)
+		return;
+	NoteValues(note, GetXLogInsertRecPtr(), values, nulls);
+	for (int i = 0; use.columns[i].name != NULL; i++)
+		EditColumn(&row, use.columns[i].name, use.columns[i].type, values[i], nulls[i]);
+	InsertRow(&use, table, &row);
+	table_close(table, NoLock);
+}
+
+/*
+ * Write the notes of this transaction, in the order in which they are given,
+ * as the last thing before it commits.
  */
 void
 WriteFeed(const FeedNote *notes)
 {
 	Relation	table = OpenFeed();
-	FullTransactionId xid;
 	XLogRecPtr	lsn;
-	TimestampTz now;
-	EState	   *estate;
-	ResultRelInfo *relation;
-	TupleTableSlot *slot;
+	DoorWrite  *write;
 	MemoryContext caller;
-	int32		number = 0;
 
 	if (table == NULL)
 		return;
-	xid = GetTopFullTransactionId();
+	/* The statement's own is gone, and a row that is written wants one. */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	RequireOpenDoor(&use, table);
+	(void) GetTopFullTransactionId();
 	lsn = GetXLogInsertRecPtr();
-	now = GetCurrentTimestamp();
-	estate = CreateExecutorState();
-	caller = MemoryContextSwitchTo(estate->es_query_cxt);
-	relation = makeNode(ResultRelInfo);
-	InitResultRelInfo(relation, table, 0, NULL, 0);
-	ExecOpenIndices(relation, false);
-	slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(table), table_slot_callbacks(table));
-	MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
+	write = BeginDoorWrite(&use, table, 0);
 	for (const FeedNote *note = notes; note != NULL; note = note->next)
 	{
-		CHECK_FOR_INTERRUPTS();
-		ExecClearTuple(slot);
-		memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
-		SetColumn(slot, ORIGIN, Int64GetDatum(FeedOrigin()), false);
-		SetColumn(slot, LSN, LSNGetDatum(lsn), false);
-		SetColumn(slot, XID, FullTransactionIdGetDatum(xid), false);
-		SetColumn(slot, NUMBER, Int32GetDatum(++number), false);
-		SetColumn(slot, WRITTEN_AT, TimestampTzGetDatum(now), false);
-		FillSlot(slot, note);
-		ExecStoreVirtualTuple(slot);
-		simple_table_tuple_insert(table, slot);
-		if (relation->ri_NumIndices > 0)
-			(void) CompatInsertIndexTuples(relation, slot, estate, COMPAT_ALL_INDEXES);
-		ResetPerTupleExprContext(estate);
-	}
-	MemoryContextSwitchTo(caller);
-	ExecCloseIndices(relation);
-	ExecResetTupleTable(estate->es_tupleTable, false);
-	FreeExecutorState(estate);
-	table_close(table, NoLock);
-}
+		Datum		values[DOOR_COLUMNS];
+		bool		nulls[DOOR_COLUMNS];
 
-/*
- * Called once, when the library is loaded.
- */
-void
-InitFeedWrite(void)
-{
-	CacheRegisterRelcacheCallback(ForgetShape, (Datum) 0);
+		CHECK_FOR_INTERRUPTS();
+		caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(write->estate));
+		ExecClearTuple(write->slot);
+		memset(write->slot->tts_isnull, true, RelationGetDescr(table)->natts * sizeof(bool));
+		NoteValues(note, lsn, values, nulls);
+		for (int i = 0; use.columns[i].name != NULL; i++)
+		{
+			write->slot->tts_values[write->columns[i] - 1] = values[i];
+			write->slot->tts_isnull[write->columns[i] - 1] = nulls[i];
+		}
+		ExecStoreVirtualTuple(write->slot);
+		DoorInsert(write);
+		MemoryContextSwitchTo(caller);
+	}
+	EndDoorWrite(write);
+	PopActiveSnapshot();
+	table_close(table, NoLock);
 }

@@ -33,6 +33,7 @@
 #include "utils/timestamp.h"
 
 #include "base/check.h"
+#include "base/door.h"
 #include "base/execute.h"
 #include "base/row.h"
 #include "base/sequence.h"
@@ -43,6 +44,37 @@
 PG_FUNCTION_INFO_V1(amelia_check_lease);
 PG_FUNCTION_INFO_V1(amelia_give_back);
 PG_FUNCTION_INFO_V1(amelia_end_lease);
+
+#define LEASE_COLUMNS \
+	{ \
+		{"workflow_id", UUIDOID, false}, \
+		{"worker", TEXTOID, false}, \
+		{"lease_token", INT8OID, false}, \
+		{"claimed_at", TIMESTAMPTZOID, false}, \
+		{"expires_at", TIMESTAMPTZOID, false}, \
+		{"seen_at", TIMESTAMPTZOID, false}, \
+		{"starts_until", TIMESTAMPTZOID, true}, \
+		{"given_back", BOOLOID, false}, \
+		{"slot", INT4OID, true}, \
+		{"profile_id", TEXTOID, true}, \
+		{"profile_slot", INT4OID, true}, \
+	}
+
+/* Whose lease it is, is locked. */
+static DoorUse insert_use = {
+	.table = "workflow_leases",
+	.command = CMD_INSERT,
+	.held_keys = {{"workflow_id", "workflows"}},
+	.columns = LEASE_COLUMNS,
+};
+
+static DoorUse change_use = {
+	.table = "workflow_leases",
+	.command = CMD_UPDATE,
+	.held_keys = {{"workflow_id", "workflows"}},
+	.key = "workflow_id",
+	.columns = LEASE_COLUMNS,
+};
 
 /*
  * Keys of the index on expires_at, for the leases that have run out or were
@@ -181,17 +213,18 @@ NoteSeen(Leases *leases, Lease *lease, TimestampTz now, TimestampTz expires_at)
 {
 	RowEdit		edit = {0};
 
-	EditColumn(&edit, leases->table, "expires_at", TIMESTAMPTZOID, TimestampTzGetDatum(expires_at), false);
-	EditColumn(&edit, leases->table, "seen_at", TIMESTAMPTZOID, TimestampTzGetDatum(now), false);
-	EditColumn(&edit, leases->table, "starts_until", TIMESTAMPTZOID, (Datum) 0, true);
-	UpdateRow(leases->table, leases->slot, &edit);
+	EditColumn(&edit, "expires_at", TIMESTAMPTZOID, TimestampTzGetDatum(expires_at), false);
+	EditColumn(&edit, "seen_at", TIMESTAMPTZOID, TimestampTzGetDatum(now), false);
+	EditColumn(&edit, "starts_until", TIMESTAMPTZOID, (Datum) 0, true);
+	UpdateRow(&change_use, leases->table, leases->slot, &edit);
 	lease->expires_at = expires_at;
 	lease->starts_until = DT_NOBEGIN;
 }
 
 /*
  * Note that the worker has written the first thing under its lease, unless a
- * heartbeat did.
+ * heartbeat did. Whoever has the lease locked is a heartbeat that notes the
+ * same, and is not waited for.
  */
 static void
 NoteBegun(const pg_uuid_t *workflow, int64 token)
@@ -201,7 +234,8 @@ NoteBegun(const pg_uuid_t *workflow, int64 token)
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	OpenLeases(&leases);
-	if (LockLease(&leases, workflow, true, &lease) && lease.token == token &&
+	RequireOpenDoor(&change_use, leases.table);
+	if (LockLease(&leases, workflow, false, &lease) && lease.token == token &&
 		!TIMESTAMP_IS_NOBEGIN(lease.starts_until))
 		NoteSeen(&leases, &lease, GetCurrentTimestamp(), lease.expires_at);
 	CloseLeases(&leases);
@@ -231,6 +265,27 @@ InitLease(void)
 }
 
 /*
+ * This transaction writes the first thing under a lease: that is noted at its
+ * end, for which all is locked now that it will need; or at once, if only a
+ * statement can do it.
+ */
+static void
+BeginUnder(Leases *leases, const pg_uuid_t *workflow, int64 token)
+{
+	Lease		lease;
+
+	if (HasBegun(workflow, token))
+		return;
+	if (DoorIsOpen(&change_use, leases->table))
+	{
+		HoldDoor(leases->table);
+		SayBegun(workflow, token);
+	}
+	else if (LockLease(leases, workflow, true, &lease) && lease.token == token)
+		NoteSeen(leases, &lease, GetCurrentTimestamp(), Max(lease.expires_at, lease.starts_until));
+}
+
+/*
  * Raise 55000 unless the token is the workflow's current one and its lease is
  * in force. The workflow's row must be locked: then this stays true to the
  * end of the transaction.
@@ -248,7 +303,7 @@ CheckLease(const pg_uuid_t *workflow, int64 token)
 	if (!found || !InForce(&lease, token, now))
 		RefuseLostLease(workflow, token, found, &lease);
 	if (!TIMESTAMP_IS_NOBEGIN(lease.starts_until))
-		SayBegun(workflow, token);
+		BeginUnder(&leases, workflow, token);
 	CloseLeases(&leases);
 }
 
@@ -308,24 +363,24 @@ GiveLease(Leases *leases, const pg_uuid_t *workflow, const Lease *before, Lease 
 	RowEdit		row = {0};
 
 	lease->token = before != NULL ? before->token + 1 : 1;
-	EditColumn(&row, leases->table, "workflow_id", UUIDOID, UUIDPGetDatum(workflow), false);
-	EditColumn(&row, leases->table, "worker", TEXTOID, CStringGetTextDatum(lease->worker), false);
-	EditColumn(&row, leases->table, "lease_token", INT8OID, Int64GetDatum(lease->token), false);
-	EditColumn(&row, leases->table, "claimed_at", TIMESTAMPTZOID, TimestampTzGetDatum(now), false);
-	EditColumn(&row, leases->table, "expires_at", TIMESTAMPTZOID, TimestampTzGetDatum(lease->expires_at), false);
-	EditColumn(&row, leases->table, "seen_at", TIMESTAMPTZOID, TimestampTzGetDatum(now), false);
-	EditColumn(&row, leases->table, "starts_until", TIMESTAMPTZOID, TimestampTzGetDatum(lease->starts_until), is_confirmed);
-	EditColumn(&row, leases->table, "given_back", BOOLOID, BoolGetDatum(false), false);
-	EditColumn(&row, leases->table, "slot", INT4OID, Int32GetDatum(lease->slot), lease->slot == 0);
-	EditColumn(&row, leases->table, "profile_id", TEXTOID,
+	EditColumn(&row, "workflow_id", UUIDOID, UUIDPGetDatum(workflow), false);
+	EditColumn(&row, "worker", TEXTOID, CStringGetTextDatum(lease->worker), false);
+	EditColumn(&row, "lease_token", INT8OID, Int64GetDatum(lease->token), false);
+	EditColumn(&row, "claimed_at", TIMESTAMPTZOID, TimestampTzGetDatum(now), false);
+	EditColumn(&row, "expires_at", TIMESTAMPTZOID, TimestampTzGetDatum(lease->expires_at), false);
+	EditColumn(&row, "seen_at", TIMESTAMPTZOID, TimestampTzGetDatum(now), false);
+	EditColumn(&row, "starts_until", TIMESTAMPTZOID, TimestampTzGetDatum(lease->starts_until), is_confirmed);
+	EditColumn(&row, "given_back", BOOLOID, BoolGetDatum(false), false);
+	EditColumn(&row, "slot", INT4OID, Int32GetDatum(lease->slot), lease->slot == 0);
+	EditColumn(&row, "profile_id", TEXTOID,
 			   lease->profile_slot == 0 ? (Datum) 0 : CStringGetTextDatum(lease->profile),
 			   lease->profile_slot == 0);
-	EditColumn(&row, leases->table, "profile_slot", INT4OID, Int32GetDatum(lease->profile_slot),
+	EditColumn(&row, "profile_slot", INT4OID, Int32GetDatum(lease->profile_slot),
 			   lease->profile_slot == 0);
 	if (before != NULL)
-		UpdateRow(leases->table, leases->slot, &row);
+		UpdateRow(&change_use, leases->table, leases->slot, &row);
 	else
-		InsertRow(leases->table, &row);
+		InsertRow(&insert_use, leases->table, &row);
 }
 
 /*
@@ -338,14 +393,14 @@ StopLease(Leases *leases, TimestampTz expires_at, bool given_back, TimestampTz s
 	RowEdit		edit = {0};
 
 	if (!TIMESTAMP_IS_NOBEGIN(seen_at))
-		EditColumn(&edit, leases->table, "seen_at", TIMESTAMPTZOID, TimestampTzGetDatum(seen_at), false);
-	EditColumn(&edit, leases->table, "expires_at", TIMESTAMPTZOID, TimestampTzGetDatum(expires_at), false);
-	EditColumn(&edit, leases->table, "given_back", BOOLOID, BoolGetDatum(given_back), false);
-	EditColumn(&edit, leases->table, "starts_until", TIMESTAMPTZOID, (Datum) 0, true);
-	EditColumn(&edit, leases->table, "slot", INT4OID, (Datum) 0, true);
-	EditColumn(&edit, leases->table, "profile_id", TEXTOID, (Datum) 0, true);
-	EditColumn(&edit, leases->table, "profile_slot", INT4OID, (Datum) 0, true);
-	UpdateRow(leases->table, leases->slot, &edit);
+		EditColumn(&edit, "seen_at", TIMESTAMPTZOID, TimestampTzGetDatum(seen_at), false);
+	EditColumn(&edit, "expires_at", TIMESTAMPTZOID, TimestampTzGetDatum(expires_at), false);
+	EditColumn(&edit, "given_back", BOOLOID, BoolGetDatum(given_back), false);
+	EditColumn(&edit, "starts_until", TIMESTAMPTZOID, (Datum) 0, true);
+	EditColumn(&edit, "slot", INT4OID, (Datum) 0, true);
+	EditColumn(&edit, "profile_id", TEXTOID, (Datum) 0, true);
+	EditColumn(&edit, "profile_slot", INT4OID, (Datum) 0, true);
+	UpdateRow(&change_use, leases->table, leases->slot, &edit);
 }
 
 /* For StopLease(): when the worker was seen first, if that was just now. */

@@ -32,6 +32,7 @@
 #include "utils/typcache.h"
 
 #include "base/check.h"
+#include "base/door.h"
 #include "base/execute.h"
 #include "base/sequence.h"
 #include "base/uuid.h"
@@ -432,7 +433,7 @@ AppendEvents(Datum workflow, const Event *events, int count, const NullableDatum
 	Relation	log = OpenTable("workflow_log", RowExclusiveLock);
 	int			stored_count = count;
 	Event	   *stored = CompleteEvents(events, &stored_count);
-	EventInsert *insert = NULL;
+	DoorWrite  *insert = NULL;
 	bool		may_be_stored = true;
 	bool		are_new = true;
 
@@ -477,7 +478,7 @@ AppendEvents(Datum workflow, const Event *events, int count, const NullableDatum
 		*last = *first + stored_count - 1;
 	}
 	else if (insert != NULL)
-		EndInsert(insert);
+		EndDoorWrite(insert);
 	table_close(log, NoLock);
 }
 

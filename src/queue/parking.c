@@ -33,6 +33,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/door.h"
 #include "base/row.h"
 #include "base/trigger.h"
 
@@ -41,6 +42,21 @@ PG_FUNCTION_INFO_V1(amelia_unpark_next);
 /* How often a session looks through them, and how many worktrees then. */
 #define LOOK_INTERVAL_MS 1000
 #define LOOK_WORKTREES 50
+
+/* A mark of the library's own: no trigger of ours has to do with it. */
+static DoorUse use = {
+	.table = "workflows",
+	.command = CMD_UPDATE,
+	.key = "id",
+	.columns = {{"parked", BOOLOID, false}},
+	.triggers = {
+		{"zzz_check_budgets", "check_workflow_budgets"},
+		{"zzz_workflow_update", "enforce_workflow_update"},
+		{"zzz_note_status", "note_status"},
+		{"zzz_end_lease", "end_lease"},
+		{"zzz_unpark_next", "unpark_next"},
+	},
+};
 
 /*
  * Mark a workflow, whose row the slot holds, as parked, unless somebody looks
@@ -53,8 +69,8 @@ Park(Relation workflows, TupleTableSlot *slot, Snapshot snapshot)
 
 	if (LockRow(workflows, slot, snapshot, false) != TM_Ok)
 		return;
-	EditColumn(&edit, workflows, "parked", BOOLOID, BoolGetDatum(true), false);
-	UpdateRow(workflows, slot, &edit);
+	EditColumn(&edit, "parked", BOOLOID, BoolGetDatum(true), false);
+	UpdateRow(&use, workflows, slot, &edit);
 }
 
 /*
@@ -81,8 +97,8 @@ UnparkFirst(Relation workflows, Relation index, Datum worktree)
 		{
 			RowEdit		edit = {0};
 
-			EditColumn(&edit, workflows, "parked", BOOLOID, BoolGetDatum(false), false);
-			UpdateRow(workflows, slot, &edit);
+			EditColumn(&edit, "parked", BOOLOID, BoolGetDatum(false), false);
+			UpdateRow(&use, workflows, slot, &edit);
 		}
 	}
 	index_endscan(scan);

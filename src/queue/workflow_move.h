@@ -14,7 +14,6 @@
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
 
-extern void InitQueue(void);
 extern bool MayMoveDirectly(Relation workflows);
 extern HeapTuple MoveToProgress(Relation workflows, TupleTableSlot *row, int32 failures);
 extern HeapTuple MoveToCompleted(Relation workflows, TupleTableSlot *row);
