@@ -126,7 +126,7 @@ SCRIPT
 		IPC::Run::run([ $browser, '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
 			'--disable-background-networking', '--allow-file-access-from-files', '--enable-logging=stderr',
 			"--user-data-dir=$dir/profile", '--window-size=1100,1000', '--dump-dom', "file://$frame" ],
-			'<', \'', '>', \$dom, '2>', \$log, IPC::Run::timeout(120));
+			'<', \'', '>', \$dom, '2>', \$log, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 		my ($measured) = $dom =~ /<pre id="m">([^<]*)/;
 		$measured //= '';
 		note $measured;
