@@ -50,6 +50,14 @@ step() {
 	"$@" >"$log" 2>&1 || fail "$what" "$remedy" "$log"
 }
 
+# What is built lies beside its source.
+writable_checkout() {
+	if ! mkdir -p .amelia 2>"$log" || ! [ -w . ] || ! [ -w src ] || ! [ -w .amelia ]; then
+		fail "Write to the checkout, $top" \
+			"make a copy that you may write to (git clone \"$top\"), and run make there" "$log"
+	fi
+}
+
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
 		"$@"
