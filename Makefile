@@ -105,6 +105,12 @@ test:
 stress:
 	@AMELIA_STRESS_SECONDS=60 AMELIA_STRESS_WORKERS=32 scripts/run-tests
 
+# On servers that are built for it.
+test-assert test-asan:
+	@scripts/test-on $(@:test-%=%)
+coverage:
+	@scripts/test-on coverage
+
 report-picture:
 	@scripts/report-picture
 
@@ -115,6 +121,9 @@ help:
 #: make stop         stop that server
 #: make test         install what is missing, build, run every test
 #: make stress       the same, with the stress test at full length
+#: make test-assert  build a PostgreSQL with assertions (once), and test there: see CONTRIBUTING.md
+#: make test-asan    the same with the address and undefined behaviour sanitizers
+#: make coverage     which lines of src/ the tests run, as pages of lcov
 #:
 #: make              build the server library and the extension script
 #: make client       build amelia-load and amelia-report (need libpq and jansson)
@@ -126,4 +135,4 @@ help:
 #: PG_CONFIG=/path/to/pg_config   chooses the PostgreSQL, 15 to 18
 
 FORCE:
-.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress report-picture help
+.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress test-assert test-asan coverage report-picture help

@@ -50,6 +50,14 @@ step() {
 	"$@" >"$log" 2>&1 || fail "$what" "$remedy" "$log"
 }
 
+# What is built lies beside its source.
+writable_checkout() {
+	if ! mkdir -p .amelia 2>"$log" || ! [ -w . ] || ! [ -w src ] || ! [ -w .amelia ]; then
+		fail "Write to the checkout, $top" \
+			"make a copy that you may write to (git clone \"$top\"), and run make there" "$log"
+	fi
+}
+
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
 		"$@"
@@ -160,7 +168,7 @@ build_and_install() {
 	step "Build the extension with PostgreSQL $PG_MAJOR's headers" \
 		"mend what the compiler complains about; if files belong to another user, remove them (sudo make clean)" \
 		make -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG"
-	step "Build the client, amelia-load" \
+	step "Build the client, amelia-load and amelia-report" \
 		"mend what the compiler complains about; it needs libpq and jansson" \
 		make -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG" client
 	if same_as_installed; then
@@ -180,7 +188,8 @@ same_as_installed() {
 	cmp -s amelia.so "$("$PG_CONFIG" --pkglibdir)/amelia.so" &&
 		cmp -s amelia.control "$share/amelia.control" &&
 		cmp -s sql/amelia--1.0.sql "$share/amelia--1.0.sql" &&
-		cmp -s client/amelia-load "$PG_BINDIR/amelia-load"
+		cmp -s client/amelia-load "$PG_BINDIR/amelia-load" &&
+		cmp -s client/amelia-report "$PG_BINDIR/amelia-report"
 }
 
 install_extension() {

@@ -76,13 +76,25 @@ connect_once(const Connection *connection, const char *password)
 	return PQconnectdbParams(keywords, values, 1);
 }
 
-/* Is the extension there, and can this user see it? */
+/* What there is to do about a missing extension depends on who asks. */
+static const char extension_sql[] =
+	"SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_extension AS e"
+	" WHERE e.extname OPERATOR(pg_catalog.=) 'amelia') THEN NULL"
+	" WHEN v.name IS NULL THEN 'It is not installed on this server either: its files come with make install or a package.'"
+	" WHEN pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'"
+	" OR ((v.trusted OR NOT v.superuser)"
+	" AND pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'))"
+	" THEN 'Run CREATE EXTENSION amelia in it, or name another database with -d.'"
+	" WHEN v.trusted OR NOT v.superuser"
+	" THEN 'Let somebody with CREATE on the database run CREATE EXTENSION amelia in it, or name another one with -d.'"
+	" ELSE 'Let a superuser run CREATE EXTENSION amelia in it, or name another database with -d.' END"
+	" FROM (VALUES (1)) AS one (row) LEFT JOIN pg_catalog.pg_available_extension_versions AS v"
+	" ON v.name OPERATOR(pg_catalog.=) 'amelia' LIMIT 1";
+
 static bool
 check_extension(PGconn *conn)
 {
-	PGresult   *result = PQexec(conn,
-								"SELECT 1 FROM pg_catalog.pg_extension "
-								"WHERE extname OPERATOR(pg_catalog.=) 'amelia'");
+	PGresult   *result = PQexec(conn, extension_sql);
 	bool		found;
 
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
@@ -91,18 +103,17 @@ check_extension(PGconn *conn)
 		PQclear(result);
 		return false;
 	}
-	found = PQntuples(result) > 0;
-	PQclear(result);
+	found = PQgetisnull(result, 0, 0);
 	if (!found)
 	{
 		Problem		problem = {0};
 
 		problem_set(&problem, 0, "the extension amelia is not there");
-		problem_hint(&problem,
-					 "Connect as its owner and run CREATE EXTENSION amelia.");
+		problem_hint(&problem, PQgetvalue(result, 0, 0));
 		complain_problem(PQdb(conn), &problem);
 		problem_clear(&problem);
 	}
+	PQclear(result);
 	return found;
 }
 

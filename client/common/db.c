@@ -194,6 +194,7 @@ keep_error(Db *db, const PGresult *result, unsigned long line)
 		db->problem.detail = copy_string(detail);
 	if (hint != NULL)
 		db->problem.hint = copy_string(hint);
+	problem_hint_grant(&db->problem, state, "grant_worker", PQuser(db->conn));
 }
 
 /* Take what has arrived. True when nothing is left to take for now. */

@@ -154,6 +154,27 @@ problem_hint(Problem *problem, const char *hint)
 		problem->hint = copy_string(hint);
 }
 
+/* Whoever lacks a right is told which of the grants has it. */
+void
+problem_hint_grant(Problem *problem, const char *sqlstate, const char *function,
+				   const char *user)
+{
+	Buffer		text = {0};
+
+	if (strcmp(sqlstate, "42501") != 0 || problem->hint != NULL)
+		return;
+	buffer_printf(&text, "Let the owner of amelia's tables run SELECT amelia.%s('", function);
+	for (; *user != '\0'; user++)
+	{
+		/* as an SQL string has it */
+		if (*user == '\'')
+			buffer_puts(&text, "'");
+		buffer_add(&text, user, 1);
+	}
+	buffer_puts(&text, "').");
+	problem->hint = text.data;
+}
+
 void
 problem_clear(Problem *problem)
 {

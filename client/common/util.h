@@ -52,6 +52,8 @@ typedef struct Problem
 extern bool problem_set(Problem *problem, unsigned long line,
 						const char *fmt, ...) PRINTF_LIKE(3, 4);
 extern void problem_hint(Problem *problem, const char *hint);
+extern void problem_hint_grant(Problem *problem, const char *sqlstate,
+							   const char *function, const char *user);
 extern void problem_clear(Problem *problem);
 extern bool problem_is_transient(const Problem *problem);
 

@@ -13,6 +13,8 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/connect.h"
 #include "common/progress.h"
@@ -29,7 +31,7 @@ static const char help_text[] =
 	"amelia-report writes what agents cost as one HTML page.\n"
 	"\n"
 	"Usage:\n"
-	"  amelia-report [OPTION]...\n"
+	"  amelia-report [OPTION]... [DBNAME]\n"
 	"\n"
 	"  -o, --output=FILE        where the page goes (default: standard output)\n"
 	"      --days=NUMBER        days up to the last one, 1 to 366 (default: 30)\n"
@@ -38,7 +40,8 @@ static const char help_text[] =
 	"  -?, --help               show this help, then exit\n"
 	"\n"
 	"Connection:\n"
-	"  -d, --dbname=DBNAME      database, connection string or URI\n"
+	"  -d, --dbname=DBNAME      database, connection string or URI; DBNAME without -d\n"
+	"                           is the same\n"
 	"  -h, --host=HOSTNAME      server's host or socket directory\n"
 	"  -p, --port=PORT          server's port\n"
 	"  -U, --username=NAME      user to connect as\n"
@@ -223,9 +226,11 @@ read_options(Report *report, int argc, char **argv)
 		complain("--days must be a number from 1 to %d, not \"%s\"", MAX_DAYS, report->days);
 		usage_error();
 	}
+	if (optind < argc && report->connection.dbname == NULL)
+		report->connection.dbname = argv[optind++];
 	if (optind < argc)
 	{
-		complain("what is \"%s\"?", argv[optind]);
+		complain("one database is enough: what is \"%s\"?", argv[optind]);
 		usage_error();
 	}
 	if (report->connection.never_password && report->connection.force_password)
@@ -245,8 +250,16 @@ ask(PGconn *conn, const Report *report, const char *sql, bool of_range)
 
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 	{
-		complain("%s", PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) != NULL ?
-				 PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : PQerrorMessage(conn));
+		const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+		const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+		const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+		Problem		problem = {0};
+
+		problem_set(&problem, 0, "%s", primary != NULL ? primary : PQerrorMessage(conn));
+		if (hint != NULL)
+			problem_hint(&problem, hint);
+		problem_hint_grant(&problem, state != NULL ? state : "", "grant_reader", PQuser(conn));
+		complain_problem(PQdb(conn), &problem);
 		exit(EXIT_SOME_FAILED);
 	}
 	return result;
@@ -363,18 +376,58 @@ make_page(Buffer *page, PGconn *conn, const Report *report)
 	command(conn, "COMMIT");
 }
 
-/* Whether the whole page has arrived. */
+/*
+ * A file beside the one that is meant, with the rights that it has or would
+ * get; NULL, with errno, when there can be none. The new name is returned too.
+ */
+static FILE *
+open_beside(const char *path, const struct stat *old, char **name)
+{
+	Buffer		text = {0};
+	mode_t		mask = umask(0);
+	int			fd;
+	FILE	   *file = NULL;
+
+	umask(mask);
+	buffer_printf(&text, "%s.XXXXXX", path);
+	*name = text.data;
+	fd = mkstemp(*name);
+	if (fd >= 0 && fchmod(fd, old != NULL ? old->st_mode & 0777 : 0666 & ~mask) == 0)
+		file = fdopen(fd, "w");
+	return file;
+}
+
+/*
+ * Whether the whole page has arrived. Yesterday's stays until today's is
+ * complete; what is no file, as a pipe, is written to as it is.
+ */
 static bool
 write_page(const Buffer *page, const char *output)
 {
-	FILE	   *file = output != NULL ? fopen(output, "w") : stdout;
+	struct stat old;
+	bool		exists = output != NULL && stat(output, &old) == 0;
+	bool		beside = output != NULL && (!exists || S_ISREG(old.st_mode));
+	/* A symbolic link stays one. */
+	char	   *path = exists ? realpath(output, NULL) : NULL;
+	const char *target = path != NULL ? path : output;
+	char	   *name = NULL;
+	FILE	   *file = output == NULL ? stdout :
+		beside ? open_beside(target, exists ? &old : NULL, &name) : fopen(output, "w");
 	bool		done = file != NULL && fwrite(page->data, 1, page->len, file) == page->len &&
-		fflush(file) == 0;
+		fflush(file) == 0 && (!beside || fsync(fileno(file)) == 0);
 
 	if (file != NULL && file != stdout)
 		done = fclose(file) == 0 && done;
+	if (done && beside)
+		done = rename(name, target) == 0;
 	if (!done)
+	{
 		complain("could not write %s: %s", output != NULL ? output : "the page", strerror(errno));
+		if (name != NULL)
+			unlink(name);
+	}
+	free(name);
+	free(path);
 	return done;
 }
 

@@ -84,8 +84,8 @@ InitBase(void)
 							 &amelia_enabled, true,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("amelia.batch_size",
-							"Rows that one batch of retention deletes at most.",
-							NULL,
+							"Events that one batch of retention deletes at most.",
+							"What else belongs to a deleted workflow goes with them.",
 							&amelia_batch_size, 5000, 1, 1000000,
 							PGC_SUSET, 0, NULL, NULL, NULL);
 }

@@ -13,7 +13,7 @@ use Time::HiRes qw(usleep);
 
 our @EXPORT = qw(maintained_node set_naptime add_database add_old_workflows old_workflows
   status wait_for_status wait_for_round wait_until_clean
-  slow_deletes close_gate open_gate wait_for_delete worker_pid launcher_pid wait_until_back);
+  slow_deletes close_gate open_gate wait_for_delete strike take launcher_pid wait_until_back);
 
 # A server with the library preloaded and a naptime of one second.
 sub maintained_node
@@ -182,12 +182,42 @@ sub wait_for_delete
 	return;
 }
 
-sub worker_pid
+# Call a function, if one is named, with the process of a round that is in its
+# midst; returns its number. In one statement, because a batch is given up after
+# a while, and on a slow machine that may come between two.
+sub strike
 {
-	my ($node, $database) = @_;
+	my ($node, $database, $function) = @_;
 
-	return $node->safe_psql($database, q(SELECT pid FROM pg_stat_activity
-		WHERE backend_type = 'amelia maintenance worker' AND datname = current_database()));
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		my $pid = $node->safe_psql($database, qq(SELECT pid FROM (
+			SELECT pid, $function(pid) AS answer FROM pg_stat_activity
+			WHERE backend_type = 'amelia maintenance worker'
+				AND datname = current_database() AND wait_event = 'PgSleep' LIMIT 1 OFFSET 0) AS s));
+		return $pid if $pid ne '';
+		usleep(100_000);
+	}
+	die 'no round is in its midst';
+}
+
+# A statement that wants a database for itself. PostgreSQL waits five seconds for
+# it to be free, which may be too short where even a process that leaves at once
+# takes its time: so it is asked again, but not for as long as the process would
+# be there that is to leave.
+sub take
+{
+	my ($node, $statement, $name) = @_;
+
+	for (1 .. 5)
+	{
+		my ($status, $out, $err) = $node->psql('postgres', $statement);
+
+		return pass($name) if $status == 0;
+		die $err if $err !~ /being accessed by other users/;
+		note("once more: $err");
+	}
+	return fail($name);
 }
 
 sub launcher_pid

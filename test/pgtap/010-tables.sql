@@ -8,6 +8,8 @@ FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'pgtap' \gset
 SELECT no_plan();
 
+SELECT matches(obj_description('amelia'::regnamespace, 'pg_namespace'), '^Amelia', 'the schema has a comment');
+
 CREATE TEMP TABLE contract (table_name text, column_name text, definition text);
 INSERT INTO contract VALUES
 	('profiles', 'id', 'text NOT NULL'),

@@ -196,6 +196,8 @@ write_late(void)
 void
 be_people(void)
 {
+	/* Also where the workers do not get that far through the queue. */
+	create();
 	while (!stop_asked)
 	{
 		if (ask("SELECT count(*) FROM amelia.workflows AS w WHERE w.status = 'pending'", NULL) == DONE &&

@@ -162,6 +162,7 @@ for my $role (qw(reader nobody))
 		write_lines(line(1, "by a $role")), write_lines(line(2, "by a $role")));
 	is($status, 1, "a $role may not");
 	is(() = $err =~ /permission denied .*\(SQLSTATE 42501\)/g, 2, 'and is told so for each file');
+	is(() = $err =~ /hint: .*SELECT amelia\.grant_worker\('$role'\)/g, 2, 'and what would help');
 }
 is(events(), $before, 'nothing was stored');
 

@@ -11,6 +11,7 @@ use Test::More;
 
 my $readme = slurp_file("$FindBin::RealBin/../../README.md");
 my ($tour) = $readme =~ /^## A tour\n(.*?)^## /ms or die "the README has no tour";
+my ($grants) = $readme =~ /^```sql\n([^`]*grant_reader[^`]*)^```/ms or die 'the README grants nothing';
 
 my $node = PostgreSQL::Test::Cluster->new('readme');
 # The tour shows bars, which are one column wide only where they are known as characters.
@@ -43,6 +44,10 @@ sub compare
 }
 
 compare('tour', 'postgres', $tour);
+# As they stand, so that they can be tried as they stand.
+$node->safe_psql('postgres', $grants);
+is($node->safe_psql('postgres', q{SELECT count(*) FROM amelia.workflows}, extra_params => [ '-U', $_ ]) > 0, 1, "the README's grants: $_ reads")
+  for $grants =~ /CREATE ROLE (\w+)/g;
 $node->safe_psql('postgres', 'CREATE DATABASE workers');
 $node->safe_psql('workers', 'CREATE EXTENSION amelia');
 compare('workers', 'workers', slurp_file("$FindBin::RealBin/../../docs/workers.md"));

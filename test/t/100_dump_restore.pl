@@ -284,4 +284,14 @@ $other->command_checks_all(
 	'psql from pg_dumpall');
 same_database($other, 'source', $sums, $catalog, 'pg_dumpall');
 
+# Without Amelia's schema, but with the extension, as -N has it.
+new_database($node, 'without');
+$node->safe_psql('without', 'CREATE SCHEMA amelia');
+$node->command_ok([ 'pg_dump', '-N', 'amelia', '-f', "$dir/without", 'source' ], 'pg_dump -N amelia');
+$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', 'without', '-f', "$dir/without" ], '-N: is restored into an empty schema');
+$node->safe_psql('without', 'SELECT amelia.migrate()');
+is($node->safe_psql('without', 'SELECT count(*) > 0, (SELECT count(*) FROM amelia.workflows) FROM public.mine, amelia.event_types'),
+	't|0', '-N: and migrate() makes the tables');
+verify_is($node, 'without', '', '-N: verify() finds nothing');
+
 done_testing();

@@ -40,7 +40,8 @@ sub operations
 	my ($round, $writer) = @_;
 	my @operations;
 
-	for my $n (1 .. 2000)
+	# So many that nobody comes to an end before the crash.
+	for my $n (1 .. 10000)
 	{
 		my @ids = map { uuid($round, $writer, $_, $n) } 1 .. 3;
 		my ($one, $two) = sort(workflow($n), workflow($n + 1 + $writer % 2));

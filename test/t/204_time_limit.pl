@@ -36,7 +36,7 @@ $node->safe_psql('postgres', q{
 	INSERT INTO amelia.workflows (issue_id, worktree_path, status, completed_at) VALUES ('4', '/4', 'completed', now() - interval '50 days');
 	INSERT INTO amelia.workflow_log (workflow_id, event_type, message) SELECT id, 'x', '2' FROM amelia.workflows;
 	CREATE TRIGGER sleep BEFORE DELETE ON amelia.workflow_log FOR EACH ROW EXECUTE FUNCTION public.sleep()});
-like(run_retention($node, 'postgres', q{SET statement_timeout = '1s'}), qr/canceling statement due to statement timeout/,
+like(run_retention($node, 'postgres', q{SET statement_timeout = '5s'}), qr/canceling statement due to statement timeout/,
 	'a statement_timeout of the user holds for the call');
 is(last_run($node, 'postgres', 'outcome'), 'stopped', 'which shows as stopped');
 

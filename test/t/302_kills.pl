@@ -8,7 +8,6 @@ use Maintenance;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(time);
 
 my $node = maintained_node('main');
 my $pid;
@@ -39,8 +38,7 @@ sub finish_round
 }
 
 begin_round('worker terminated');
-$pid = worker_pid($node, 'one');
-$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+$pid = strike($node, 'one', 'pg_terminate_backend');
 ok($node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)"),
 	'a terminated worker ends in the middle of a batch');
 is( $node->safe_psql('one', "SELECT outcome FROM amelia.retention_runs WHERE pid = $pid ORDER BY id DESC LIMIT 1"),
@@ -48,8 +46,7 @@ is( $node->safe_psql('one', "SELECT outcome FROM amelia.retention_runs WHERE pid
 finish_round('worker terminated');
 
 begin_round('worker cancelled');
-$pid = worker_pid($node, 'one');
-$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+$pid = strike($node, 'one', 'pg_cancel_backend');
 ok( $node->poll_query_until(
 		'one', "SELECT outcome = 'stopped' AND sqlstate = '57014' FROM amelia.retention_runs
 			WHERE pid = $pid ORDER BY id DESC LIMIT 1"),
@@ -63,15 +60,19 @@ ok( $node->poll_query_until(
 		'postgres', "SELECT EXISTS (SELECT FROM pg_stat_activity
 			WHERE backend_type = 'amelia launcher' AND pid <> $pid)"),
 	'a terminated launcher is started again');
-is( $node->safe_psql('postgres', q(SELECT count(*) FROM pg_stat_activity
+cmp_ok($node->safe_psql('postgres', q(SELECT count(*) FROM pg_stat_activity
 		WHERE backend_type = 'amelia maintenance worker')),
-	1, 'and starts no second worker beside one that runs');
+	'<=', 1, 'and starts no second worker beside one that runs');
 finish_round('launcher terminated');
 wait_for_round($node, 'one', 'the new launcher starts workers');
 
 # A killed process makes the server start over.
 begin_round('worker killed');
-$pid = worker_pid($node, 'one');
+# Still: so that it is killed in its midst, however slow we are.
+do
+{
+	$pid = strike($node, 'one', '');
+} until kill('STOP', $pid);
 kill 'KILL', $pid;
 ok(wait_until_back($node, 'one', $pid), 'the server is back');
 finish_round('worker killed');
@@ -85,11 +86,13 @@ ok(wait_until_back($node, 'one', $pid), 'the server is back');
 finish_round('launcher killed');
 
 begin_round('restart');
-my $began = time;
+$pid = strike($node, 'one', '');
+# The gate is closed: who waits gives up a batch after its time limit.
+my $row = "FROM amelia.retention_runs WHERE pid = $pid ORDER BY id DESC LIMIT 1";
+my $failed = $node->safe_psql('one', "SELECT batches_failed $row");
 $node->stop('fast');
-# The gate is closed still: it would take the batch's whole time limit.
-cmp_ok(time - $began, '<', 2, 'a shutdown in the midst of a round does not wait for it');
 $node->start;
+is($node->safe_psql('one', "SELECT outcome, batches_failed $row"), "stopped|$failed", 'a shutdown in the midst of a round does not wait for it');
 finish_round('restart');
 
 unlike(slurp_file($node->logfile), qr/FATAL:  terminating background worker/, 'none of this is worth an alarm');

@@ -11,47 +11,44 @@ use Test::More;
 
 my $node = maintained_node('main');
 
-# One row per batch and a slow delete: the round goes on for minutes.
-sub add_busy_database
-{
-	my ($database) = @_;
+# One row per batch and a slow delete.
+add_database($node, 'busy');
+$node->safe_psql('postgres', 'ALTER DATABASE busy SET amelia.batch_size = 1');
+slow_deletes($node, 'busy', 0.1);
 
-	add_database($node, $database);
-	$node->safe_psql('postgres', "ALTER DATABASE $database SET amelia.batch_size = 1");
-	slow_deletes($node, $database, 0.1);
-	add_old_workflows($node, $database, 500, 2);
+# Wait until a round is in its midst that has a minute's work before it.
+sub be_busy
+{
+	my ($database, $name) = @_;
+
+	add_old_workflows($node, $database, 300, 2);
+	wait_for_delete($node, $database, $name);
 	return;
 }
 
-add_busy_database('busy');
-wait_for_delete($node, 'busy', 'a round is in its midst');
+be_busy('busy', 'a round is in its midst');
 # The copy is kept out of the launcher's sight, or its round would come first.
-$node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE busy ALLOW_CONNECTIONS false');
-pass('a database can be copied in mid-round');
+take($node, 'CREATE DATABASE copy TEMPLATE busy ALLOW_CONNECTIONS false', 'a database can be copied in mid-round');
 
-wait_for_delete($node, 'busy', 'the round goes on');
-$node->safe_psql('postgres', 'ALTER DATABASE busy RENAME TO renamed');
-pass('a database can be renamed in mid-round');
+be_busy('busy', 'the round goes on');
+take($node, 'ALTER DATABASE busy RENAME TO renamed', 'a database can be renamed in mid-round');
 
-wait_for_delete($node, 'renamed', 'the round goes on');
+be_busy('renamed', 'the round goes on');
 $node->safe_psql('postgres', 'CREATE DATABASE other');
-$node->safe_psql('postgres', 'DROP DATABASE other');
-pass('another database can be dropped in mid-round');
+take($node, 'DROP DATABASE other', 'another database can be dropped in mid-round');
 
 close_gate($node, 'renamed');
-wait_for_delete($node, 'renamed', 'a batch waits');
+be_busy('renamed', 'a batch waits');
 $node->safe_psql('postgres', 'CREATE DATABASE other');
-$node->safe_psql('postgres', 'DROP DATABASE other');
-pass('and so it can while a batch waits');
+take($node, 'DROP DATABASE other', 'and so it can while a batch waits');
 open_gate($node, 'renamed');
 
-wait_for_delete($node, 'renamed', 'the round goes on');
-$node->safe_psql('postgres', 'DROP DATABASE renamed');
-pass('a database can be dropped in mid-round');
+be_busy('renamed', 'the round goes on');
+take($node, 'DROP DATABASE renamed', 'a database can be dropped in mid-round');
 
 $node->safe_psql('postgres', 'ALTER DATABASE copy ALLOW_CONNECTIONS true');
 cmp_ok(old_workflows($node, 'copy'), '>', 0, 'the round was not over when the copy was made');
-wait_for_delete($node, 'copy', 'a round is in its midst in the copy');
+be_busy('copy', 'a round is in its midst in the copy');
 $node->safe_psql('postgres', 'DROP DATABASE copy WITH (FORCE)');
 pass('a database can be dropped with force in mid-round');
 

@@ -28,6 +28,11 @@ my ($status, $out, $err) = report();
 is($status, 2, 'without the extension there is no page');
 like($err, qr/^amelia-report: error: .*the extension amelia is not there/m, 'and it says so');
 
+like($err, qr/^amelia-report: hint: Run CREATE EXTENSION amelia in it/m, 'a superuser is told to make it');
+$node->safe_psql('postgres', 'CREATE ROLE nobody LOGIN');
+($status, $out, $err) = report('-U', 'nobody');
+like($err, qr/^amelia-report: hint: Let .* run CREATE EXTENSION amelia in it/m, 'and others whom to ask');
+
 $node->safe_psql('postgres', 'CREATE EXTENSION amelia');
 ($status, $out, $err) = report();
 is($status, 0, 'an empty database has a page');
@@ -80,10 +85,35 @@ is_deeply([ $out =~ /<rect class="(c\d)"[^>]* data-cost="(\d+)/g ], [ ((map { ("
 $node->safe_psql('postgres', q{CREATE ROLE dashboard LOGIN; SELECT amelia.grant_reader('dashboard')});
 ($status, $out, $err) = report('-U', 'dashboard', '--days=31', '--until=2020-01-31');
 is($status, 0, 'a reader can have it');
-$node->safe_psql('postgres', 'CREATE ROLE nobody LOGIN');
 ($status, $out, $err) = report('-U', 'nobody');
 is($status, 1, 'others cannot');
 like($err, qr/permission denied/, 'and are told why');
+like($err, qr/^amelia-report: hint: .*SELECT amelia\.grant_reader\('nobody'\)/m, 'and who can change that');
+
+# A database is named as for psql and pg_dump.
+{
+	local $ENV{PGHOST} = $node->host;
+	local $ENV{PGPORT} = $node->port;
+	my @named = ([ 'postgres' ], [ '--days=31', 'postgres' ], [ 'dbname=postgres' ], [ '-d', 'postgres' ]);
+
+	ok(IPC::Run::run([ $program, @$_ ], '<', \'', '>', \$out, '2>', \$err), "amelia-report @$_") for @named;
+	ok(!IPC::Run::run([ $program, 'postgres', 'template1' ], '<', \'', '>', \$out, '2>', \$err), 'but one of them');
+}
+
+# Yesterday's page stays until there is another.
+my $site = "$dir/site";
+mkdir $site or die $!;
+append_to_file("$site/page.html", 'yesterday');
+chmod 0640, "$site/page.html" or die $!;
+symlink('page.html', "$site/index.html") or die $!;
+is((report('-U', 'nobody', '-o', "$site/index.html"))[0], 1, 'no page');
+is(slurp_file("$site/page.html"), 'yesterday', 'yesterday\'s stays');
+is((report('-o', "$site/index.html"))[0], 0, 'a page');
+like(slurp_file("$site/page.html"), qr/What agents cost/, 'takes its place, behind the link');
+is((stat "$site/page.html")[2] & 0777, 0640, 'with its rights');
+is_deeply([ sort map { s{.*/}{}r } glob("$site/*") ], [ 'index.html', 'page.html' ], 'and leaves nothing beside');
+is((report('-o', '/dev/null'))[0], 0, 'what is no file is written to');
+ok(-c '/dev/null', 'and stays what it is');
 for my $wrong ([ '--days=0' ], [ '--days=x' ], [ '--days=367' ], [ 'file' ], [ '-w', '-W' ], [ '--strange' ])
 {
 	is((report(@$wrong))[0], 3, "wrong usage: @$wrong");
@@ -126,7 +156,7 @@ SCRIPT
 		IPC::Run::run([ $browser, '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
 			'--disable-background-networking', '--allow-file-access-from-files', '--enable-logging=stderr',
 			"--user-data-dir=$dir/profile", '--window-size=1100,1000', '--dump-dom', "file://$frame" ],
-			'<', \'', '>', \$dom, '2>', \$log, IPC::Run::timeout(120));
+			'<', \'', '>', \$dom, '2>', \$log, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 		my ($measured) = $dom =~ /<pre id="m">([^<]*)/;
 		$measured //= '';
 		note $measured;

@@ -1,5 +1,8 @@
 -- Which event types there are, how loud each one is, and whether it is kept.
 
+COMMENT ON SCHEMA amelia IS
+'Amelia, an orchestrator''s storage: workflows that agents execute, their events, what they cost, prompts, chats. The code belongs to the extension amelia, the tables to the database.';
+
 CREATE TABLE amelia.schema_migrations (
 	version integer PRIMARY KEY,
 	applied_at timestamptz NOT NULL DEFAULT now()

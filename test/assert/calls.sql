@@ -1,0 +1,171 @@
+-- Calls of every function of the API, and plain writes that meet every trigger:
+-- test/assert/discard_caches.pl runs them while no cache outlives a lookup, and
+-- then asks the catalog for functions that were not called. One that is new has
+-- its call here.
+\set ON_ERROR_STOP 1
+\set w '\'01970000-0000-7000-8000-000000000001\''
+\set x '\'01970000-0000-7000-8000-000000000002\''
+\set y '\'01970000-0000-7000-8000-000000000003\''
+\set e '\'01970000-0000-7000-8000-00000000000e\''
+
+-- Profiles, settings, prices, budgets.
+INSERT INTO amelia.profiles (id, working_dir, agents) VALUES ('home', '/', '{}');
+UPDATE amelia.profiles SET working_dir = '/home' WHERE id = 'home';
+SELECT id FROM amelia.set_active_profile('home');
+SELECT id FROM amelia.active_profile();
+SELECT max_concurrent FROM amelia.update_settings('{"max_concurrent": 5}');
+SELECT max_concurrent FROM amelia.settings();
+SELECT amelia.load_prices('{"m": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}}');
+SELECT model FROM amelia.find_price('m');
+SELECT amelia.price_usage('m', 1000, 1000);
+INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES ('everything', 'total', 1000, 'block');
+INSERT INTO amelia.budgets (scope, target, period, limit_usd, action) VALUES ('workflow', :w, 'day', 1000, 'warn');
+
+-- A workflow's life.
+SELECT status FROM amelia.create_workflow('I-1', '/w1', profile_id => 'home', id => :w);
+SELECT status FROM amelia.create_workflow('I-2', '/w2', id => :x);
+SELECT status FROM amelia.create_workflow('I-3', '/w2', id => :y);
+SELECT amelia.set_plan_cache(:w, '{}');
+SELECT amelia.link_thread(:w, 'thread'), amelia.link_thread(:w, 'other');
+SELECT amelia.unlink_thread('other');
+SELECT lease_token FROM amelia.claim_workflow('host-1', profile_id => 'home');
+SELECT cancel_requested FROM amelia.heartbeat(:w, 1);
+SELECT amelia.check_lease(:w, 1);
+BEGIN;
+SELECT amelia.set_worker(:w, 1);
+INSERT INTO amelia.workflow_log (workflow_id, event_type, message) VALUES (:w, 'x', 'plain');
+INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
+VALUES (:w, 'a', 'm', 1, 1, 1, '2020-01-01Z'), (:w, 'a', 'm', 1, 1, 1, now());
+COMMIT;
+SELECT amelia.append_event(:w, 'x', 'one', data => '{"a": 1}', id => :e, lease_token => 1);
+SELECT amelia.append_events(:w, '[{"event_type": "x", "message": "a"}, {"event_type": "x", "message": "b"}]');
+SELECT amelia.next_sequence(:w, 2);
+SELECT amelia.record_usage(:w, 'a', 'm', 10, 10, lease_token => 1) IS NOT NULL;
+SELECT amelia.send_to_workflow(:w, 'hint') > 0;
+SELECT kind FROM amelia.take_inbox(:w, 1);
+SELECT status FROM amelia.request_approval(:w, 1, 'go on?');
+SELECT status FROM amelia.decide(:w, true);
+SELECT lease_token FROM amelia.claim_workflow('host-1', profile_id => 'home');
+SELECT amelia.give_back(:w, 2);
+SELECT lease_token FROM amelia.claim_workflow('host-2', profile_id => 'home');
+SELECT status FROM amelia.release_workflow(:w, 3, 'completed');
+SELECT lease_token FROM amelia.claim_workflow('host-2');
+SELECT lease_token FROM amelia.claim_workflow('host-3');
+SELECT status FROM amelia.release_workflow(:x, 1, 'failed', 'bad luck', '1 hour');
+SELECT count(*) FROM amelia.dead_workflows();
+SELECT status FROM amelia.requeue_workflow(:x);
+SELECT lease_token FROM amelia.claim_workflow('host-2', '1 ms');
+SELECT pg_sleep(0.01);
+SELECT lease_token FROM amelia.claim_workflow('host-4');
+SELECT status FROM amelia.request_cancel(:y);
+SELECT status FROM amelia.set_workflow_status(:y, 'cancelled');
+UPDATE amelia.workflow_log SET message = 'changed' WHERE workflow_id = :y;
+DELETE FROM amelia.workflow_log WHERE workflow_id = :y AND sequence = 1;
+UPDATE amelia.token_usage SET cost_usd = 2 WHERE workflow_id = :w AND "timestamp" = '2020-01-01Z';
+DELETE FROM amelia.token_usage WHERE workflow_id = :w AND "timestamp" = '2020-01-01Z';
+INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
+VALUES (:w, 'a', 'm', 1, 1, 1, '2020-01-02Z');
+
+-- Reading.
+SELECT id FROM amelia.get_workflow(:w);
+SELECT id FROM amelia.active_workflow('/w2');
+SELECT id FROM amelia.list_workflows();
+SELECT amelia.count_workflows();
+SELECT id FROM amelia.list_active_workflows();
+SELECT sequence FROM amelia.events_after(:w, 1);
+SELECT sequence FROM amelia.events_after_event(:e);
+SELECT sequence FROM amelia.recent_events(:w, 2);
+SELECT amelia.event_exists(:e), amelia.last_sequence(:w) > 0;
+SELECT next_cursor AS cursor FROM amelia.feed_after() \gset
+SELECT amelia.append_event(:w, 'x', 'news') > 0;
+SELECT count(*) FROM amelia.feed_after(:'cursor');
+SELECT amelia.prune_feed('0') > 0;
+CALL amelia.wait_events(:w, 0, '1 s');
+SELECT held FROM amelia.queue_status();
+SELECT total_input_tokens FROM amelia.token_summary(:w);
+SELECT total_input_tokens FROM amelia.token_summaries(ARRAY[:w]::uuid[]);
+SELECT count(*) FROM amelia.active_workflows;
+SELECT count(*) FROM amelia.workflow_overview;
+
+-- What agents cost.
+CALL amelia.close_days();
+CALL amelia.close_days(anew => true);
+SELECT amelia.compact_budgets() >= 0;
+SELECT is_spent FROM amelia.budget_status();
+SELECT total_workflows FROM amelia.usage_summary('2020-01-01', '2020-01-31');
+SELECT count(*) FROM amelia.usage_trend('2020-01-01', '2020-01-31');
+SELECT count(*) FROM amelia.usage_by_model('2020-01-01', '2020-01-31');
+SELECT count(*) FROM amelia.usage_by_agent('2020-01-01', '2020-01-31');
+SELECT count(*) FROM amelia.usage_by_profile('2020-01-01', '2020-01-31');
+SELECT count(*) FROM amelia.usage_daily;
+SELECT amelia.sparkline(ARRAY[1, 2, 3]);
+
+-- Prompts and chats.
+SELECT amelia.seed_prompts('[{"id": "p", "agent": "a", "name": "n"}]');
+SELECT version_number, id AS version FROM amelia.create_prompt_version('p', 'text') \gset
+SELECT id FROM amelia.reset_prompt('p');
+SELECT id FROM amelia.set_prompt_version('p', :'version');
+SELECT version_number FROM amelia.prompt_history('p');
+SELECT version_number FROM amelia.current_prompt('p');
+SELECT amelia.record_workflow_prompt(:w, 'p', :'version');
+SELECT prompt_id FROM amelia.workflow_prompts(:w);
+INSERT INTO amelia.brainstorm_sessions (id, profile_id, status) VALUES ('s', 'home', 'active');
+SELECT sequence FROM amelia.add_brainstorm_message('s', 'user', 'x');
+INSERT INTO amelia.brainstorm_messages (id, session_id, role, content) VALUES ('m', 's', 'user', 'x');
+DELETE FROM amelia.brainstorm_messages WHERE id = 'm';
+SELECT sequence FROM amelia.brainstorm_messages_after('s');
+SELECT id FROM amelia.list_brainstorm_sessions();
+SELECT messages FROM amelia.brainstorm_usage('s');
+
+-- What only ever refuses.
+DO $$
+BEGIN
+	UPDATE amelia.workflow_log SET id = gen_random_uuid();
+	RAISE 'keep_sequence() lets that through';
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+END $$;
+DO $$
+BEGIN
+	UPDATE amelia.brainstorm_sessions SET sequence_floor = 0;
+	RAISE 'keep_sequence_floor() lets that through';
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+END $$;
+
+-- Checkpoints and retention.
+CREATE TABLE public.checkpoint_migrations (v integer PRIMARY KEY);
+CREATE TABLE public.checkpoints (thread_id text NOT NULL, checkpoint_ns text NOT NULL DEFAULT '', checkpoint_id text NOT NULL,
+	parent_checkpoint_id text, type text, checkpoint jsonb NOT NULL, metadata jsonb NOT NULL DEFAULT '{}',
+	PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id));
+CREATE TABLE public.checkpoint_blobs (thread_id text NOT NULL, checkpoint_ns text NOT NULL DEFAULT '', channel text NOT NULL,
+	version text NOT NULL, type text NOT NULL, blob bytea, PRIMARY KEY (thread_id, checkpoint_ns, channel, version));
+CREATE TABLE public.checkpoint_writes (thread_id text NOT NULL, checkpoint_ns text NOT NULL DEFAULT '', checkpoint_id text NOT NULL,
+	task_id text NOT NULL, idx integer NOT NULL, channel text NOT NULL, type text, blob bytea NOT NULL,
+	PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id, task_id, idx));
+SELECT amelia.register_checkpoints('public');
+SELECT amelia.fence_checkpoints('public');
+INSERT INTO public.checkpoints (thread_id, checkpoint_id, checkpoint) VALUES ('thread', 'c', '{}'), ('nobody', 'c', '{}');
+SELECT threads FROM amelia.checkpoint_stats();
+SELECT amelia.delete_thread('nobody');
+SELECT amelia.fence_checkpoints('public', false);
+UPDATE amelia.workflows SET completed_at = now() - interval '400 days' WHERE id = :w;
+SELECT count(*) FROM amelia.retention_preview();
+CALL amelia.run_retention(dry_run => true);
+CALL amelia.run_retention();
+SELECT amelia.unregister_checkpoints('public');
+SELECT amelia.forget_workflow(:x);
+DELETE FROM amelia.usage_history;
+
+-- Administration.
+CREATE ROLE regress_reader;
+CREATE ROLE regress_worker;
+CREATE ROLE regress_admin;
+SELECT amelia.grant_reader('regress_reader'), amelia.grant_worker('regress_worker'), amelia.grant_admin('regress_admin');
+SELECT state FROM amelia.maintenance_status();
+SELECT count(*) FROM amelia.vacuum_holders();
+SELECT count(*) FROM amelia.verify();
+SELECT count(*) FROM amelia.api_objects();
+SELECT amelia.api_fingerprint() <> '', amelia.retry_delay(1) > '0';
+DROP TRIGGER zzz_updated_at ON amelia.profiles;
+SELECT amelia.migrate() <> '';
+TRUNCATE amelia.brainstorm_messages;
+DELETE FROM amelia.budgets;
