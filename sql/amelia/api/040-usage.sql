@@ -48,19 +48,11 @@ BEGIN
 			COALESCE(record_usage.cache_creation_1h_tokens, 0), COALESCE(record_usage.reasoning_tokens, 0),
 			COALESCE(record_usage.input_audio_tokens, 0), COALESCE(record_usage.output_audio_tokens, 0),
 			record_usage.context_tokens),
-		amelia.check_service_tier(record_usage.service_tier);
-	IF GREATEST(record_usage.input_tokens, record_usage.output_tokens, record_usage.cache_read_tokens,
-		record_usage.cache_creation_tokens, record_usage.duration_ms, record_usage.num_turns) > 2147483647 THEN
-		RAISE EXCEPTION USING ERRCODE = '22003',
-			MESSAGE = (SELECT format('%s is out of range: %s', v.name, v.number)
-				FROM (VALUES ('input_tokens', record_usage.input_tokens), ('output_tokens', record_usage.output_tokens),
-					('cache_read_tokens', record_usage.cache_read_tokens),
-					('cache_creation_tokens', record_usage.cache_creation_tokens),
-					('duration_ms', record_usage.duration_ms), ('num_turns', record_usage.num_turns)) AS v (name, number)
-				WHERE v.number > 2147483647 LIMIT 1),
-			DETAIL = 'One row holds numbers up to 2147483647.',
-			HINT = 'Book it in several rows.';
-	END IF;
+		amelia.check_service_tier(record_usage.service_tier),
+		amelia.check_integers(
+			ARRAY['input_tokens', 'output_tokens', 'cache_read_tokens', 'cache_creation_tokens', 'duration_ms', 'num_turns'],
+			ARRAY[record_usage.input_tokens, record_usage.output_tokens, record_usage.cache_read_tokens,
+				record_usage.cache_creation_tokens, record_usage.duration_ms, record_usage.num_turns]);
 	IF octet_length(record_usage.agent) > 1000 OR octet_length(record_usage.model) > 1000 THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
 			MESSAGE = format('the name of an agent or a model must not be longer than 1000 bytes: %s bytes',

@@ -56,20 +56,27 @@ BEGIN
 		ORDER BY p.model = name DESC, length(p.model) DESC
 		LIMIT 1;
 		IF FOUND THEN
-			price.input_includes_cached := COALESCE(reports, price.input_includes_cached);
-			RETURN NEXT price;
-			RETURN;
+			EXIT;
 		END IF;
 		IF reports IS NULL AND position('/' IN name) > 0 THEN
 			reports := amelia.reports_cached_as_input(split_part(name, '/', 1), name);
 		END IF;
 		name := amelia.shorter_model_name(name);
 	END LOOP;
-	RETURN QUERY
-	SELECT p.*
-	FROM amelia.model_prices AS p
-	WHERE p.model = '*'
-		AND (p.valid_from IS NULL OR p.valid_from <= find_price.at) AND (p.valid_to IS NULL OR p.valid_to > find_price.at);
+	IF price.id IS NULL THEN
+		reports := NULL;
+		SELECT p.* INTO price
+		FROM amelia.model_prices AS p
+		WHERE p.model = '*'
+			AND (p.valid_from IS NULL OR p.valid_from <= find_price.at) AND (p.valid_to IS NULL OR p.valid_to > find_price.at);
+		IF NOT FOUND THEN
+			RETURN;
+		END IF;
+	END IF;
+	price.input_includes_cached := COALESCE(reports, price.input_includes_cached);
+	price.valid_from := NULLIF(price.valid_from, '-infinity');
+	price.valid_to := NULLIF(price.valid_to, 'infinity');
+	RETURN NEXT price;
 END
 $$;
 COMMENT ON FUNCTION amelia.find_price(text, timestamptz) IS
@@ -124,19 +131,19 @@ AS $$
 DECLARE
 	cached CONSTANT numeric := COALESCE(cache_read_tokens, 0)::numeric + COALESCE(cache_creation_tokens, 0);
 	hour CONSTANT bigint := COALESCE(cache_creation_1h_tokens, 0);
-	reasoning CONSTANT bigint := COALESCE(reasoning_tokens, 0);
-	spoken CONSTANT bigint := COALESCE(output_audio_tokens, 0);
+	thought bigint := COALESCE(reasoning_tokens, 0);
+	heard numeric := COALESCE(input_audio_tokens, 0);
+	spoken bigint := COALESCE(output_audio_tokens, 0);
 	tier CONSTANT text := amelia.check_service_tier(service_tier);
 	price record;
 	prices jsonb;
 	fresh numeric;
-	heard numeric;
 	above text;
 	part record;
 	total numeric := 0;
 BEGIN
 	PERFORM amelia.check_usage(input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens,
-		hour, reasoning, input_audio_tokens, spoken, context_tokens);
+		hour, thought, heard::bigint, spoken, context_tokens);
 	SELECT p.* INTO price FROM amelia.find_price(model, at) AS p;
 	IF NOT FOUND THEN
 		RETURN NULL;
@@ -155,7 +162,11 @@ BEGIN
 	FROM jsonb_object_keys(price.rates) AS k (key), regexp_match(k.key, 'above_([0-9]+)[.]') AS m (found)
 	WHERE (starts_with(k.key, 'above_') OR starts_with(k.key, tier || '.'))
 		AND m.found[1]::bigint < COALESCE(context_tokens, ceil((fresh + cached) / GREATEST(num_turns, 1)));
-	heard := CASE WHEN prices ? 'input_audio' THEN LEAST(COALESCE(input_audio_tokens, 0), fresh) ELSE 0 END;
+	-- What has no price of its own is input and output like all other; sound
+	-- that was cached has the price of what is cached.
+	heard := CASE WHEN amelia.price_rate(prices, 'input_audio', tier, above) IS NOT NULL THEN LEAST(heard, fresh) ELSE 0 END;
+	spoken := CASE WHEN amelia.price_rate(prices, 'output_audio', tier, above) IS NOT NULL THEN spoken ELSE 0 END;
+	thought := CASE WHEN amelia.price_rate(prices, 'reasoning', tier, above) IS NOT NULL THEN thought ELSE 0 END;
 	FOR part IN
 		SELECT v.kind, v.tokens
 		FROM (VALUES ('input', fresh - heard),
@@ -163,10 +174,9 @@ BEGIN
 			('cache_read', COALESCE(cache_read_tokens, 0)),
 			('cache_creation', COALESCE(cache_creation_tokens, 0) - hour),
 			('cache_creation_1h', hour),
-			('output', output_tokens - CASE WHEN prices ? 'reasoning' THEN reasoning ELSE 0 END
-				- CASE WHEN prices ? 'output_audio' THEN spoken ELSE 0 END),
-			('reasoning', CASE WHEN prices ? 'reasoning' THEN reasoning ELSE 0 END),
-			('output_audio', CASE WHEN prices ? 'output_audio' THEN spoken ELSE 0 END)) AS v (kind, tokens)
+			('output', output_tokens - thought - spoken),
+			('reasoning', thought),
+			('output_audio', spoken)) AS v (kind, tokens)
 		WHERE v.tokens <> 0 OR v.tokens IS NULL
 	LOOP
 		total := total + part.tokens * amelia.price_rate(prices, part.kind, tier, above);

@@ -118,11 +118,12 @@ BEGIN
 		ELSE 'none' END;
 	IF known IN ('none', 'Portkey') THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
-			MESSAGE = CASE WHEN known = 'Portkey' THEN 'this is a price list of Portkey, which does not tell whose prices they are'
-				ELSE format('this is no price list that is known, but a JSON %s%s', jsonb_typeof(list),
-					CASE jsonb_typeof(list) WHEN 'object' THEN ' of ' || COALESCE(
-						(SELECT string_agg(format('"%s"', left(k.key, 40)), ', ') FROM (SELECT o.key FROM jsonb_object_keys(list) AS o (key) LIMIT 3) AS k),
-						'nothing') ELSE '' END) END,
+			MESSAGE = CASE
+				WHEN known = 'Portkey' THEN 'this is a price list of Portkey, which does not tell whose prices they are'
+				WHEN list = '{}' THEN 'this is no price list, but an empty JSON object'
+				WHEN jsonb_typeof(list) = 'object' THEN format('this is no price list that is known, but a JSON object with %s',
+					(SELECT string_agg(format('"%s"', left(k.key, 40)), ', ') FROM (SELECT o.key FROM jsonb_object_keys(list) AS o (key) LIMIT 3) AS k))
+				ELSE format('this is no price list that is known, but a JSON %s', jsonb_typeof(list)) END,
 			HINT = taken;
 	END IF;
 

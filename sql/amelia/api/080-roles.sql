@@ -29,7 +29,7 @@ VALUES
 			'maintenance_status', 'maintenance_state', 'vacuum_holders',
 			'usage_summary', 'usage_trend', 'usage_by_model', 'usage_by_agent', 'usage_by_profile',
 			'find_price', 'price_usage', 'price_rate', 'reports_cached_as_input', 'shorter_model_name',
-			'check_usage', 'check_service_tier', 'sparkline', 'budget_status', 'budget_period', 'spent_budget', 'check_budgets']),
+			'check_usage', 'check_service_tier', 'check_integers', 'sparkline', 'budget_status', 'budget_period', 'spent_budget', 'check_budgets']),
 	('worker', ARRAY['workflows', 'workflow_prompt_versions', 'workflow_threads',
 			'brainstorm_sessions', 'brainstorm_artifacts'],
 		'INSERT, UPDATE',

@@ -3,9 +3,9 @@
 CREATE TABLE amelia.model_prices (
 	id uuid PRIMARY KEY,
 	model text NOT NULL CHECK (model ~ '^[^*]+[*]?$' OR model = '*'),
-	-- NULL has no end, as in the range of both; clients cannot read infinities
-	valid_from timestamptz CHECK (isfinite(valid_from)),
-	valid_to timestamptz CHECK (isfinite(valid_to)),
+	-- NULL is an open end, as in the range of both: clients cannot read infinities
+	valid_from timestamptz,
+	valid_to timestamptz,
 	-- NaN and Infinity are greater than every price; from the limit on, one
 	-- token would cost more than may be booked
 	input numeric NOT NULL CHECK (input >= 0 AND input < 10000000000),
@@ -14,7 +14,7 @@ CREATE TABLE amelia.model_prices (
 	cache_creation numeric NOT NULL CHECK (cache_creation >= 0 AND cache_creation < 10000000000),
 	input_includes_cached boolean NOT NULL DEFAULT false,
 	rates jsonb NOT NULL DEFAULT '{}',
-	CHECK (valid_from < valid_to),
+	CHECK (COALESCE(valid_from, '-infinity') < COALESCE(valid_to, 'infinity')),
 	-- each beginning of a name is looked for
 	CHECK (model !~ '[*]$' OR length(model) <= 256),
 	CONSTRAINT model_prices_rates CHECK (jsonb_typeof(rates) = 'object' AND NOT jsonb_path_exists(rates, '$.keyvalue() ? (
