@@ -18,7 +18,7 @@
 #include "common/db.h"
 #include "common/progress.h"
 #include "common/util.h"
-#include "load/input.h"
+#include "common/input.h"
 #include "load/jsonl.h"
 #include "load/options.h"
 #include "load/outcome.h"

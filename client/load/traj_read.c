@@ -19,7 +19,7 @@
 #include "common/json.h"
 #include "common/sha256.h"
 #include "common/util.h"
-#include "load/input.h"
+#include "common/input.h"
 #include "load/options.h"
 #include "load/run.h"
 #include "load/traj_meta.h"

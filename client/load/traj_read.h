@@ -8,7 +8,7 @@
 #ifndef CLIENT_TRAJ_READ_H
 #define CLIENT_TRAJ_READ_H
 
-#include "load/input.h"
+#include "common/input.h"
 #include "load/options.h"
 #include "load/run.h"
 

@@ -24,7 +24,7 @@
 #include "common/progress.h"
 #include "common/util.h"
 #include "load/append_event.h"
-#include "load/input.h"
+#include "common/input.h"
 #include "load/options.h"
 #include "load/outcome.h"
 #include "load/run.h"
