@@ -51,7 +51,7 @@ PG_FUNCTION_INFO_V1(amelia_check_workflow_budgets);
 /* budget_period(), without the time that the call of a function with a SET clause takes. */
 #define PERIOD_START(period, time) \
 	"CASE " period " WHEN 'total' THEN '-infinity'::date" \
-	" ELSE " FIRST_DAY(period, "(" time " AT TIME ZONE 'UTC')") " END"
+	" ELSE " BEGIN_DAY(period, "(" time " AT TIME ZONE 'UTC')") " END"
 
 /* What comes back with a workflow was spent before. */
 static const char *const spend_query =

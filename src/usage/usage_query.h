@@ -15,7 +15,7 @@
  * The day on which a day, week or month begins. The first month there is
  * began before the first day there is.
  */
-#define FIRST_DAY(unit, time) \
+#define BEGIN_DAY(unit, time) \
 	"CASE WHEN " unit " = 'month' AND isfinite(" time ") AND " time " < '4714-12-01 BC'" \
 	" THEN '4714-11-24 BC'::date ELSE date_trunc(" unit ", " time ")::date END"
 
