@@ -126,7 +126,7 @@ help:
 #: make coverage     which lines of src/ the tests run, as pages of lcov
 #:
 #: make              build the server library and the extension script
-#: make client       build amelia-load and amelia-report (need libpq and jansson)
+#: make client       build amelia-load, amelia-prices and amelia-report (need libpq and jansson)
 #: make install      install what was built into the PostgreSQL of PG_CONFIG
 #: make installcheck run the tests against that PostgreSQL, which must be running
 #: make report-picture  make docs/report.png anew (needs chromium)

@@ -168,36 +168,6 @@ json_member(Slice object, const char *key)
 	return none;
 }
 
-/*
- * The lines on which the first n elements of the array under a top-level key
- * begin, in one walk.
- */
-void
-json_element_lines(const char *text, size_t len, const char *key,
-				   unsigned long *lines, size_t n)
-{
-	Slice		whole = {text, len};
-	Slice		array = json_member(whole, key);
-	const char *end = array.start + array.len;
-	const char *p = text;
-	const char *next;
-	unsigned long line = 1;
-
-	memset(lines, 0, n * sizeof(*lines));
-	if (array.start == NULL)
-		return;
-	next = skip_space(array.start + 1, end);
-	for (size_t i = 0; i < n && next < end && *next != ']'; i++)
-	{
-		for (; p < next; p++)
-			line += (*p == '\n');
-		lines[i] = line;
-		next = skip_space(skip_value(next, end), end);
-		if (next < end && *next == ',')
-			next = skip_space(next + 1, end);
-	}
-}
-
 static Slice
 json_element(Slice array, unsigned long index)
 {
@@ -225,15 +195,14 @@ json_element(Slice array, unsigned long index)
 }
 
 /*
- * The line on which a value such as `trajectory[3].state` begins, or what
- * encloses it when it is not there. jansson forgets positions after parsing,
- * so this walks the text again; only for a message.
+ * The value at a path such as `trajectory[3].state`, or what encloses it when
+ * it is not there. jansson forgets positions after parsing, so this walks the
+ * text again.
  */
-unsigned long
-json_line_of(const char *text, size_t len, const char *path)
+Slice
+json_find(const char *text, size_t len, const char *path)
 {
 	Slice		here = {text, len};
-	unsigned long line = 1;
 
 	here.start = skip_space(text, text + len);
 	here.len = len - (size_t) (here.start - text);
@@ -266,12 +235,51 @@ json_line_of(const char *text, size_t len, const char *path)
 			break;
 		here = next;
 	}
+	return here;
+}
+
+/* The line on which that begins; only for a message. */
+unsigned long
+json_line_of(const char *text, size_t len, const char *path)
+{
+	Slice		here = json_find(text, len, path);
+	unsigned long line = 1;
+
 	for (const char *p = text; p < here.start; p++)
 	{
 		if (*p == '\n')
 			line++;
 	}
 	return line;
+}
+
+/*
+ * The lines on which the first n elements of the array at a path begin, in
+ * one walk.
+ */
+void
+json_element_lines(const char *text, size_t len, const char *path,
+				   unsigned long *lines, size_t n)
+{
+	Slice		array = json_find(text, len, path);
+	const char *end = array.start + array.len;
+	const char *p = text;
+	const char *next;
+	unsigned long line = 1;
+
+	memset(lines, 0, n * sizeof(*lines));
+	if (array.len == 0 || *array.start != '[')
+		return;
+	next = skip_space(array.start + 1, end);
+	for (size_t i = 0; i < n && next < end && *next != ']'; i++)
+	{
+		for (; p < next; p++)
+			line += (*p == '\n');
+		lines[i] = line;
+		next = skip_space(skip_value(next, end), end);
+		if (next < end && *next == ',')
+			next = skip_space(next + 1, end);
+	}
 }
 
 /* The text without the white space between its tokens. */

@@ -21,7 +21,8 @@ typedef struct Slice
 extern json_t *json_parse(const char *text, size_t len,
 						  unsigned long first_line, Problem *problem);
 extern Slice json_member(Slice object, const char *key);
-extern void json_element_lines(const char *text, size_t len, const char *key,
+extern Slice json_find(const char *text, size_t len, const char *path);
+extern void json_element_lines(const char *text, size_t len, const char *path,
 							   unsigned long *lines, size_t n);
 extern unsigned long json_line_of(const char *text, size_t len,
 								  const char *path);

@@ -23,7 +23,7 @@
 #include "common/progress.h"
 #include "common/util.h"
 #include "load/append_event.h"
-#include "load/input.h"
+#include "common/input.h"
 #include "load/jsonl_line.h"
 #include "load/options.h"
 #include "load/outcome.h"

@@ -18,10 +18,11 @@
 #include "common/db.h"
 #include "common/progress.h"
 #include "common/util.h"
-#include "load/input.h"
+#include "common/input.h"
 #include "load/jsonl.h"
 #include "load/options.h"
 #include "load/outcome.h"
+#include "load/traj_attempts.h"
 #include "load/traj_send.h"
 
 #define MAX_ATTEMPTS 5
@@ -33,6 +34,7 @@ typedef struct Totals
 	int			loaded;
 	int			present;
 	int			failed;
+	int			passed_over;
 } Totals;
 
 static Outcome
@@ -68,6 +70,17 @@ load_file(const char *path, const Options *options, Db *db)
 
 	if (format == FORMAT_UNKNOWN)
 		format = format_of_name(path);
+	if (format == FORMAT_TRAJ)
+	{
+		char	   *run = traj_run_of_attempt(path);
+
+		if (run != NULL)
+		{
+			tell("%s: passed over, as an attempt of %s, which has its cost", path, run);
+			free(run);
+			return OUTCOME_PASSED_OVER;
+		}
+	}
 	if (!input_open(&input, path, &problem))
 		format = FORMAT_UNKNOWN;
 	else if (format == FORMAT_UNKNOWN)
@@ -100,22 +113,27 @@ work_of(const char *path, const Options *options)
 static void
 summarize(const Totals *totals, const Options *options)
 {
+	char		passed_over[40] = "";
+
 	if (options->nfiles == 1)
 		return;
+	if (totals->passed_over > 0)
+		snprintf(passed_over, sizeof(passed_over), ", %d passed over", totals->passed_over);
 	if (options->dry_run)
-		tell("%d files: %d good, %d bad", options->nfiles, totals->loaded,
-			 totals->failed);
+		tell("%d files: %d good, %d bad%s", options->nfiles, totals->loaded,
+			 totals->failed, passed_over);
 	else
-		tell("%d files: %d loaded, %d there already, %d failed",
+		tell("%d files: %d loaded, %d there already, %d failed%s",
 			 options->nfiles, totals->loaded, totals->present,
-			 options->nfiles - totals->loaded - totals->present);
+			 options->nfiles - totals->loaded - totals->present - totals->passed_over,
+			 passed_over);
 }
 
 /* What the end of the connection, or a signal, kept from being loaded. */
 static void
 name_unloaded(const Options *options, const Totals *totals)
 {
-	int			tried = totals->loaded + totals->present + totals->failed;
+	int			tried = totals->loaded + totals->present + totals->failed + totals->passed_over;
 
 	if (!db_interrupted)
 		complain("connection to the server lost; %d of %d files are loaded",
@@ -161,6 +179,9 @@ main(int argc, char **argv)
 				break;
 			case OUTCOME_PRESENT:
 				totals.present++;
+				break;
+			case OUTCOME_PASSED_OVER:
+				totals.passed_over++;
 				break;
 			default:
 				totals.failed++;

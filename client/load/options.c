@@ -25,9 +25,10 @@ static const char help_text[] =
 	"A FILE named - is standard input.\n"
 	"\n"
 	"Input:\n"
-	"  -F, --format=FORMAT      traj (a recorded run of SWE-agent) or jsonl (an event\n"
-	"                           per line); default: by the file's name, .traj, .jsonl\n"
-	"                           or .ndjson, and jsonl for standard input\n"
+	"  -F, --format=FORMAT      traj (a recorded run of SWE-agent or mini-swe-agent) or\n"
+	"                           jsonl (an event per line); default: by the file's name,\n"
+	"                           .traj, .traj.json, .jsonl or .ndjson, and jsonl for\n"
+	"                           standard input\n"
 	"      --create-workflows   make the workflows that lines name and that are not\n"
 	"                           there, instead of refusing the file\n"
 	"      --model=NAME         model of recorded runs that do not name theirs\n"
@@ -70,7 +71,8 @@ format_of_name(const char *path)
 		return FORMAT_JSONL;
 	if (dot == NULL || strchr(dot, '/') != NULL)
 		return FORMAT_UNKNOWN;
-	if (strcasecmp(dot, ".traj") == 0)
+	if (strcasecmp(dot, ".traj") == 0 ||
+		(dot - path > 5 && strcasecmp(dot - 5, ".traj.json") == 0))
 		return FORMAT_TRAJ;
 	if (strcasecmp(dot, ".jsonl") == 0 || strcasecmp(dot, ".ndjson") == 0)
 		return FORMAT_JSONL;

@@ -15,6 +15,7 @@ typedef enum Outcome
 {
 	OUTCOME_LOADED,
 	OUTCOME_PRESENT,			/* all of it was there already */
+	OUTCOME_PASSED_OVER,		/* another file has it */
 	OUTCOME_FAILED,
 	OUTCOME_RETRY				/* the server asks to try again */
 } Outcome;

@@ -8,19 +8,65 @@
 #include "load/run.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/json.h"
+#include "common/sha256.h"
 #include "common/util.h"
+
+/* The id of the workflow that a recording becomes. */
+Uuid
+run_identify(const char *text, size_t len)
+{
+	static const char purpose[] = "amelia-load run\n";
+	Sha256		sha;
+
+	sha256_start(&sha);
+	sha256_add(&sha, purpose, sizeof(purpose) - 1);
+	sha256_add_json(&sha, text, len);
+	return uuid_from_sha256(&sha);
+}
+
+/* A path in the part of the document that is read, from its top. */
+static char *
+full_path(const Run *run, const char *path)
+{
+	Buffer		full = {0};
+
+	buffer_printf(&full, "%s%s", run->prefix, path);
+	return full.data;
+}
+
+unsigned long
+run_line_of(const Run *run, const char *path)
+{
+	char	   *full = full_path(run, path);
+	unsigned long line = json_line_of(run->text.data, run->text.len, full);
+
+	free(full);
+	return line;
+}
+
+/* The lines on which the elements of an array of the run begin; to be freed. */
+unsigned long *
+run_element_lines(const Run *run, const char *path, size_t n)
+{
+	unsigned long *lines = allocate(n * sizeof(*lines));
+	char	   *full = full_path(run, path);
+
+	json_element_lines(run->text.data, run->text.len, full, lines, n);
+	free(full);
+	return lines;
+}
 
 /* `path` is where the value stands, as in `trajectory[3].state`. */
 bool
 wrong_type(const Run *run, Problem *problem, const char *path,
 		   const json_t *value, const char *expected)
 {
-	return problem_set(problem,
-					   json_line_of(run->text.data, run->text.len, path),
-					   "%s is %s, not %s", path, json_kind(value), expected);
+	return problem_set(problem, run_line_of(run, path), "%s%s is %s, not %s",
+					   run->prefix, path, json_kind(value), expected);
 }
 
 bool

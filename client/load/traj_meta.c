@@ -11,14 +11,12 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/json.h"
 #include "common/util.h"
 #include "load/options.h"
 #include "load/run.h"
-
-/* numeric(10,6) rounds to six digits, and what is left must be below this */
-#define MAX_COST 9999.9999995
 
 /* A count that fits the integer column, also where it is written as 12.0. */
 static bool
@@ -37,7 +35,7 @@ read_count(const Run *run, Problem *problem, const json_t *stats,
 		return wrong_type(run, problem, path, value, "a number");
 	if (number < 0 || number > INT_MAX || number != (double) (int) number)
 		return problem_set(problem,
-						   json_line_of(run->text.data, run->text.len, path),
+						   run_line_of(run, path),
 						   "%s is %.17g, not a whole number from 0 to %d",
 						   path, number, INT_MAX);
 	*result = (int) number;
@@ -68,7 +66,7 @@ run_read_usage(Run *run, Problem *problem, const json_t *stats)
 		return wrong_type(run, problem, path, cost, "a number");
 	if (json_number_value(cost) < 0 || json_number_value(cost) >= MAX_COST)
 		return problem_set(problem,
-						   json_line_of(run->text.data, run->text.len, path),
+						   run_line_of(run, path),
 						   "%s is %.17g, not an amount from 0 to 9999.999999",
 						   path, json_number_value(cost));
 	/* the server rounds it, in decimal */
@@ -128,12 +126,12 @@ run_read_end(Run *run, Problem *problem, const json_t *info)
 void
 run_read_names(Run *run, const Options *options, const json_t *history)
 {
-	const json_t *config = json_object_get(run->document, "replay_config");
+	const json_t *config = json_object_get(run->part, "replay_config");
 	const json_t *model;
 	size_t		i;
 	json_t	   *message;
 
-	run->agent = "swe-agent";
+	run->agent = run->source;
 	json_array_foreach((json_t *) history, i, message)
 	{
 		const char *agent = json_string_value(json_object_get(message,
@@ -154,12 +152,28 @@ run_read_names(Run *run, const Options *options, const json_t *history)
 		run->model = options->model;
 }
 
+/* The length of a file's name without .traj or .traj.json. */
+static size_t
+stem_length(const char *base)
+{
+	static const char json[] = ".json";
+	size_t		len = strlen(base);
+
+	if (len > strlen(json) && strcasecmp(base + len - strlen(json), json) == 0)
+		len -= strlen(json);
+	do
+		len--;
+	while (len > 0 && base[len] != '.');
+	return len;
+}
+
 /* The issue's name: the recording's, or as SWE-agent names its files. */
 static void
 name_issue(Run *run, const json_t *file)
 {
 	const json_t *problem = json_object_get(run->replay, "problem_statement");
-	const char *id = json_string_value(json_object_get(problem, "id"));
+	const char *id = run->issue_name != NULL ? run->issue_name :
+		json_string_value(json_object_get(problem, "id"));
 	const char *base = json_string_value(file);
 	char		uuid[UUID_TEXT_SIZE];
 	Buffer		text = {0};
@@ -169,7 +183,7 @@ name_issue(Run *run, const json_t *file)
 		buffer_puts(&text, id);
 	else if (base != NULL && *base != '.' &&
 			 format_of_name(base) == FORMAT_TRAJ)
-		buffer_add(&text, base, (size_t) (strrchr(base, '.') - base));
+		buffer_add(&text, base, stem_length(base));
 	else
 		buffer_printf(&text, "recorded-run-%.8s", uuid);
 	run->issue_id = text.data;
@@ -202,10 +216,10 @@ cache_issue(Run *run, const json_t *info, const json_t *history,
 	size_t		i;
 	json_t	   *message;
 
-	buffer_puts(&buf, "{\"source\":\"swe-agent\"");
+	buffer_printf(&buf, "{\"source\":\"%s\"", run->source);
 	cache_member(&buf, "file", file);
 	cache_member(&buf, "environment",
-				 json_object_get(run->document, "environment"));
+				 json_object_get(run->part, "environment"));
 	cache_member(&buf, "problem_statement",
 				 json_object_get(run->replay, "problem_statement"));
 	json_array_foreach((json_t *) history, i, message)
@@ -224,6 +238,9 @@ cache_issue(Run *run, const json_t *info, const json_t *history,
 		buffer_free(&task);
 		break;
 	}
+	if (json_is_array(json_object_get(run->document, "attempts")))
+		buffer_printf(&buf, ",\"attempts\":%zu",
+					  json_array_size(json_object_get(run->document, "attempts")));
 	cache_member(&buf, "exit_status", json_object_get(info, "exit_status"));
 	cache_member(&buf, "submission", json_object_get(info, "submission"));
 	cache_member(&buf, "model_stats", json_object_get(info, "model_stats"));

@@ -17,9 +17,7 @@
 #include <string.h>
 
 #include "common/json.h"
-#include "common/sha256.h"
 #include "common/util.h"
-#include "load/input.h"
 #include "load/options.h"
 #include "load/run.h"
 #include "load/traj_meta.h"
@@ -142,9 +140,7 @@ read_trajectory(Run *run, Problem *problem, const json_t *trajectory)
 
 	run->nsteps = json_array_size(trajectory);
 	run->steps = allocate(run->nsteps * sizeof(*run->steps));
-	lines = allocate(run->nsteps * sizeof(*lines));
-	json_element_lines(run->text.data, run->text.len, "trajectory", lines,
-					   run->nsteps);
+	lines = run_element_lines(run, "trajectory", run->nsteps);
 	for (size_t i = 0; i < run->nsteps; i++)
 		run->steps[i].line = lines[i];
 	free(lines);
@@ -230,10 +226,9 @@ static void
 read_history(Run *run, const json_t *history)
 {
 	size_t		n = json_array_size(history);
-	unsigned long *lines = allocate(n * sizeof(*lines));
+	unsigned long *lines = run_element_lines(run, "history", n);
 	Step	   *step = NULL;
 
-	json_element_lines(run->text.data, run->text.len, "history", lines, n);
 	run->steps = allocate(n * sizeof(*run->steps));
 	for (size_t i = 0; i < n; i++)
 	{
@@ -268,19 +263,50 @@ read_history(Run *run, const json_t *history)
 	free(lines);
 }
 
+/* An object that is none of the kinds that are known: say what it has. */
 static bool
-read_document(Run *run, const Options *options, Problem *problem)
+refuse_part(const Run *run, Problem *problem)
 {
-	const json_t *trajectory = json_object_get(run->document, "trajectory");
-	const json_t *history = json_object_get(run->document, "history");
-	const json_t *info = json_object_get(run->document, "info");
+	Buffer		members = {0};
+	const char *key;
+	json_t	   *value;
 
-	if (!json_is_object(run->document))
-		return problem_set(problem, 1, "is %s, not an object",
-						   json_kind(run->document));
+	buffer_reset(&members);
+	json_object_foreach((json_t *) run->part, key, value)
+	{
+		(void) value;
+		buffer_printf(&members, "%s\"%.60s\"", members.len > 0 ? ", " : "", key);
+		if (members.len > 300)
+		{
+			buffer_puts(&members, " and more");
+			break;
+		}
+	}
+	problem_set(problem, run_line_of(run, ""),
+				"%.*s%shas neither \"trajectory\" nor \"history\", so it is no recorded run",
+				(int) strcspn(run->prefix, "."), run->prefix, *run->prefix != '\0' ? " " : "");
+	if (problem->detail == NULL)
+	{
+		Buffer		detail = {0};
+
+		buffer_printf(&detail, "It has %s.", members.len > 0 ? members.data : "no members");
+		problem->detail = detail.data;
+	}
+	buffer_free(&members);
+	return false;
+}
+
+/* Read a run of SWE-agent, or one of its attempts. */
+bool
+run_read_part(Run *run, const Options *options, const json_t *part, Problem *problem)
+{
+	const json_t *trajectory = json_object_get(part, "trajectory");
+	const json_t *history = json_object_get(part, "history");
+	const json_t *info = json_object_get(part, "info");
+
+	run->part = part;
 	if (absent(trajectory) && absent(history))
-		return problem_set(problem, 1,
-						   "has neither \"trajectory\" nor \"history\", so it is no recorded run");
+		return refuse_part(run, problem);
 	if (!absent(trajectory) && !json_is_array(trajectory))
 		return wrong_type(run, problem, "trajectory", trajectory, "an array");
 	if (!absent(history) && !json_is_array(history))
@@ -307,53 +333,4 @@ read_document(Run *run, const Options *options, Problem *problem)
 	run_read_names(run, options, history);
 	run_describe(run, info, history);
 	return true;
-}
-
-/* Read a file; run_free is due also when this fails. */
-bool
-run_read(Run *run, Input *input, const Options *options, Problem *problem)
-{
-	static const char purpose[] = "amelia-load run\n";
-	Sha256		sha;
-
-	memset(run, 0, sizeof(*run));
-	run->name = input->name;
-	if (!input_read_all(input, &run->text, problem))
-		return false;
-	if (is_blank(run->text.data) && strlen(run->text.data) == run->text.len)
-		return problem_set(problem, 0, "is empty");
-	run->document = json_parse(run->text.data, run->text.len, 1, problem);
-	if (run->document == NULL)
-		return false;
-
-	sha256_start(&sha);
-	sha256_add(&sha, purpose, sizeof(purpose) - 1);
-	sha256_add_json(&sha, run->text.data, run->text.len);
-	run->id = uuid_from_sha256(&sha);
-	if (!read_document(run, options, problem))
-		return false;
-	buffer_free(&run->text);
-	return true;
-}
-
-void
-run_free(Run *run)
-{
-	for (size_t i = 0; run->steps != NULL && i < run->nsteps; i++)
-	{
-		buffer_free(&run->steps[i].observed);
-		free(run->steps[i].tool_name);
-		free(run->steps[i].tool_input);
-	}
-	free(run->steps);
-	free(run->issue_id);
-	free(run->worktree);
-	free(run->issue_cache);
-	free(run->failure_reason);
-	free(run->cost);
-	buffer_free(&run->text);
-	json_decref(run->first_state);
-	json_decref(run->replay);
-	json_decref(run->document);
-	memset(run, 0, sizeof(*run));
 }

@@ -24,16 +24,17 @@
 #include "common/progress.h"
 #include "common/util.h"
 #include "load/append_event.h"
-#include "load/input.h"
+#include "common/input.h"
 #include "load/options.h"
 #include "load/outcome.h"
 #include "load/run.h"
-#include "load/traj_read.h"
+#include "load/traj_file.h"
 
 enum
 {
 	ANSWER_EXISTS = 1,
-	ANSWER_APPENDED
+	ANSWER_APPENDED,
+	ANSWER_ATTEMPTS
 };
 
 typedef struct Sending
@@ -43,6 +44,7 @@ typedef struct Sending
 	char		status[20];
 	long		removed;		/* events, since it was loaded */
 	uint64_t	events;			/* steps that were stored */
+	Buffer		attempts;		/* of it that are there as runs of their own */
 } Sending;
 
 static void
@@ -59,6 +61,8 @@ on_answer(void *arg, const Tag *tag, const PGresult *result)
 				 PQgetvalue(result, 0, 0));
 		sending->removed = atol(PQgetvalue(result, 0, 1));
 	}
+	else if (tag->kind == ANSWER_ATTEMPTS)
+		buffer_puts(&sending->attempts, PQgetvalue(result, 0, 0));
 	else if (!PQgetisnull(result, 0, 0))
 		sending->events++;
 }
@@ -71,8 +75,9 @@ final_status(const Run *run)
 
 /* Wait for other loaders of this recording, then see what is there. */
 static bool
-look_for_run(Db *db, const char *id, const Uuid *uuid, Problem *problem)
+look_for_run(Db *db, const Run *run, const char *id, Problem *problem)
 {
+	const Uuid *uuid = &run->id;
 	uint64_t	key = 0;
 	char		key_text[24];
 	Tag			look = {.kind = ANSWER_EXISTS};
@@ -87,6 +92,11 @@ look_for_run(Db *db, const char *id, const Uuid *uuid, Problem *problem)
 			 "SELECT status, events_removed FROM amelia.workflows"
 			 " WHERE id = $1::uuid",
 			 1, (const char *[]) {id});
+	if (run->attempts.len > 0)
+		db_query(db, (Tag) {.kind = ANSWER_ATTEMPTS},
+				 "SELECT pg_catalog.string_agg(w.id::text, ', ') FROM amelia.workflows AS w"
+				 " WHERE w.id OPERATOR(pg_catalog.=) ANY ($1::uuid[])",
+				 1, (const char *[]) {run->attempts.data});
 	return db_sync(db, problem);
 }
 
@@ -165,19 +175,22 @@ send_usage(const Run *run, Db *db, const char *id)
 	char		input[16];
 	char		output[16];
 	char		calls[16];
+	char		cached[16];
 
 	if (!run->has_usage)
 		return;
 	snprintf(input, sizeof(input), "%d", run->input_tokens);
 	snprintf(output, sizeof(output), "%d", run->output_tokens);
 	snprintf(calls, sizeof(calls), "%d", run->calls);
+	snprintf(cached, sizeof(cached), "%d", run->cache_read_tokens);
 	db_query(db, (Tag) {0},
 			 "SELECT amelia.record_usage(workflow_id => $1::uuid,"
 			 " agent => $2::text, model => $3::text,"
 			 " input_tokens => $4::integer, output_tokens => $5::integer,"
-			 " cost_usd => $6::numeric, num_turns => $7::integer)",
-			 7, (const char *[]) {id, run->agent, run->model, input, output,
-								  run->cost, calls});
+			 " cost_usd => $6::numeric, num_turns => $7::integer,"
+			 " cache_read_tokens => $8::integer)",
+			 8, (const char *[]) {id, run->agent, run->model, input, output,
+								  run->cost, calls, cached});
 }
 
 static void
@@ -251,13 +264,21 @@ run_send(const Run *run, const Input *input, Db *db, Problem *problem)
 
 	uuid_format(&run->id, id);
 	db_begin(db, on_answer, &sending);
-	done = look_for_run(db, id, &run->id, problem);
+	done = look_for_run(db, run, id, problem);
 	if (done && sending.exists)
 	{
 		db_rollback(db);
 		report_present(&sending, id);
 		return OUTCOME_PRESENT;
 	}
+	if (done && sending.attempts.len > 0)
+	{
+		problem_set(problem, 1, "attempts of this run are there as workflows of their own: %s",
+					sending.attempts.data);
+		problem_hint(problem, "Its tokens and its cost are those of all attempts. Delete these workflows, then load it again.");
+		done = false;
+	}
+	buffer_free(&sending.attempts);
 	if (done)
 	{
 		send_run(run, input, db, id);

@@ -9,7 +9,7 @@
 #define CLIENT_TRAJ_SEND_H
 
 #include "common/db.h"
-#include "load/input.h"
+#include "common/input.h"
 #include "load/options.h"
 #include "load/outcome.h"
 

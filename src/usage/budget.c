@@ -51,7 +51,7 @@ PG_FUNCTION_INFO_V1(amelia_check_workflow_budgets);
 /* budget_period(), without the time that the call of a function with a SET clause takes. */
 #define PERIOD_START(period, time) \
 	"CASE " period " WHEN 'total' THEN '-infinity'::date" \
-	" ELSE date_trunc(" period ", " time " AT TIME ZONE 'UTC')::date END"
+	" ELSE " BEGIN_DAY(period, "(" time " AT TIME ZONE 'UTC')") " END"
 
 /* What comes back with a workflow was spent before. */
 static const char *const spend_query =
@@ -67,6 +67,15 @@ const char *const budget_trigger =
 	"CREATE OR REPLACE TRIGGER " BUDGET_TRIGGER " AFTER INSERT ON amelia.token_usage"
 	" REFERENCING NEW TABLE AS booked"
 	" FOR EACH STATEMENT EXECUTE FUNCTION amelia.spend_budgets()";
+
+/*
+ * Whether it stands. Where it does there is nothing to be made: a budget is
+ * an INSERT like any other then, also where DDL is watched or forbidden.
+ */
+static const char *const trigger_query =
+	"SELECT FROM pg_catalog.pg_trigger AS t"
+	" WHERE t.tgrelid = 'amelia.token_usage'::regclass AND t.tgname = '" BUDGET_TRIGGER "'"
+	" AND t.tgfoid = 'amelia.spend_budgets()'::regprocedure AND t.tgenabled IN ('O', 'A')";
 
 /*
  * Only the period that runs now; what is past can be neither blocked nor warned
@@ -133,7 +142,8 @@ static const char *const warn_query =
 	" SELECT amelia.append_event(d.workflow_id, 'system_warning',"
 	" format('the budget of %s US dollars for %s is spent: %s', d.limit_usd,"
 	" concat_ws(' ', d.scope, d.target), d.amount),"
-	" data => jsonb_build_object('budget_id', d.id, 'period', d.period, 'period_start', d.period_start,"
+	" data => jsonb_build_object('budget_id', d.id, 'period', d.period,"
+	" 'period_start', NULLIF(d.period_start, '-infinity'),"
 	" 'limit_usd', d.limit_usd, 'spent_usd', d.amount))"
 	" FROM warned AS n JOIN due AS d ON d.id = n.budget_id AND d.period_start = n.period_start";
 
@@ -206,7 +216,8 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
 	/* Who books waits until this has committed, and finds the budget then. */
 	RunSql("LOCK TABLE amelia.token_usage IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, false);
-	RunSql(budget_trigger, 0, NULL, NULL, false);
+	if (RunSqlOnLatest(trigger_query, 0, NULL, NULL) == 0)
+		RunSql(budget_trigger, 0, NULL, NULL, false);
 	/* Nor may somebody put its rows together meanwhile. */
 	RunSql("LOCK TABLE amelia.budget_spending IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, false);
 	RunSqlOnLatest("DELETE FROM amelia.budget_spending AS s WHERE s.budget_id = $1",

@@ -128,7 +128,7 @@ static const char *const trend_query =
 	" GROUP BY t.day, n.workflows ORDER BY t.day";
 
 #define BUCKET_TREND(sums) \
-	USAGE ", part AS (SELECT date_trunc($5, p.day::timestamp)::date AS day, p.workflow_id, p.model," \
+	USAGE ", part AS (SELECT " BEGIN_DAY("$5", "p.day::timestamp") " AS day, p.workflow_id, p.model," \
 	" sum(p.cost_usd) AS cost FROM " sums " GROUP BY 1, 2, 3)" \
 	" SELECT t.day, sum(t.cost), n.workflows, jsonb_object_agg(t.model, t.cost)" \
 	" FROM (SELECT p.day, p.model, sum(p.cost) AS cost FROM part AS p GROUP BY p.day, p.model) AS t" \

@@ -12,6 +12,14 @@
 #define START_OF(day) "(" day ")::timestamp AT TIME ZONE 'UTC'"
 
 /*
+ * The day on which a day, week or month begins. The first month there is
+ * began before the first day there is.
+ */
+#define BEGIN_DAY(unit, time) \
+	"CASE WHEN " unit " = 'month' AND isfinite(" time ") AND " time " < '4714-12-01 BC'" \
+	" THEN '4714-11-24 BC'::date ELSE date_trunc(" unit ", " time ")::date END"
+
+/*
  * closed: the days to take from the sums. gap: what lies between them. live:
  * the rows of the gaps.
  */

@@ -276,13 +276,14 @@ INSERT INTO contract VALUES
 
 	('model_prices', 'id', 'uuid NOT NULL DEFAULT amelia.uuid_v7()'),
 	('model_prices', 'model', 'text NOT NULL'),
-	('model_prices', 'valid_from', 'timestamp with time zone NOT NULL DEFAULT ''-infinity''::timestamp with time zone'),
-	('model_prices', 'valid_to', 'timestamp with time zone NOT NULL DEFAULT ''infinity''::timestamp with time zone'),
+	('model_prices', 'valid_from', 'timestamp with time zone'),
+	('model_prices', 'valid_to', 'timestamp with time zone'),
 	('model_prices', 'input', 'numeric NOT NULL'),
 	('model_prices', 'output', 'numeric NOT NULL'),
 	('model_prices', 'cache_read', 'numeric NOT NULL'),
 	('model_prices', 'cache_creation', 'numeric NOT NULL'),
 	('model_prices', 'input_includes_cached', 'boolean NOT NULL DEFAULT false'),
+	('model_prices', 'rates', 'jsonb NOT NULL DEFAULT ''{}''::jsonb'),
 
 	('unpriced_usage', 'usage_id', 'uuid NOT NULL'),
 	('unpriced_usage', 'workflow_id', 'uuid NOT NULL'),
@@ -297,6 +298,7 @@ INSERT INTO contract VALUES
 	('budgets', 'action', 'text NOT NULL'),
 	('budgets', 'created_at', 'ts'),
 
+	('budget_spending', 'id', 'uuid NOT NULL DEFAULT amelia.uuid_v7()'),
 	('budget_spending', 'budget_id', 'uuid NOT NULL'),
 	('budget_spending', 'period_start', 'date NOT NULL'),
 	('budget_spending', 'amount_usd', 'numeric NOT NULL'),
@@ -408,6 +410,7 @@ INSERT INTO contract_keys VALUES
 	('model_prices', 'EXCLUDE USING gist (int8range(hashtextextended(model, (0)::bigint), hashtextextended(model, (0)::bigint), ''[]''::text) WITH &&, tstzrange(valid_from, valid_to) WITH &&)'),
 	('unpriced_usage', 'PRIMARY KEY (usage_id)'),
 	('budgets', 'PRIMARY KEY (id)'),
+	('budget_spending', 'PRIMARY KEY (id)'),
 	('budget_warnings', 'PRIMARY KEY (budget_id, period_start)');
 SELECT set_eq($$
 	SELECT c.relname::text, pg_get_constraintdef(k.oid)
@@ -415,6 +418,15 @@ SELECT set_eq($$
 	WHERE k.contype IN ('p', 'u', 'x') AND c.relnamespace = 'amelia'::regnamespace
 		AND c.relname::text IN (SELECT t.table_name FROM contract AS t)
 $$, 'SELECT k.table_name, k.definition FROM contract_keys AS k', 'primary keys and unique constraints');
+
+-- Whoever publishes all tables may go on to update and delete.
+SELECT is_empty($$
+	SELECT c.oid::regclass
+	FROM pg_class AS c
+	WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind IN ('r', 'p') AND c.relreplident <> 'f'
+		AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisvalid
+			AND CASE c.relreplident WHEN 'd' THEN i.indisprimary ELSE i.indisreplident END)
+$$, 'every table has a replica identity');
 
 -- Foreign keys and what a DELETE of the parent does.
 CREATE TEMP TABLE contract_references (table_name text, definition text);

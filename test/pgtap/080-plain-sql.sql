@@ -59,7 +59,7 @@ INSERT INTO retention_runs (requested_by, pid, thorough, started_at, finished_at
 INSERT INTO workflow_history (workflow_id, workflow_type, status, started_at, completed_at, deleted_at, usage_until)
 VALUES ('00000000-0000-0000-0000-0000000000ff', 'full', 'completed', '-infinity', 'infinity', 'infinity', 'infinity');
 INSERT INTO usage_days (day, announced_at, closed_at) VALUES ('1999-12-31', 'infinity', '-infinity');
-INSERT INTO model_prices (model, input, output, cache_read, cache_creation) VALUES ('m', 3, 15, 0.3, 3.75);
+INSERT INTO model_prices (model, valid_from, valid_to, input, output, cache_read, cache_creation) VALUES ('m', '-infinity', 'infinity', 3, 15, 0.3, 3.75);
 INSERT INTO unpriced_usage (usage_id, workflow_id, model, recorded_at)
 VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000001', 'm', 'infinity');
 INSERT INTO budgets (id, scope, period, limit_usd, action, created_at)

@@ -107,7 +107,7 @@ UPDATE amelia.budgets SET limit_usd = 1, action = 'block' WHERE id = t.b(4);
 SET ROLE regress_budget_plain;
 INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd) VALUES (t.w(2), 'a', 'm', 1, 1, 0.125);
 SELECT left(t.error($$UPDATE amelia.workflows SET status = 'in_progress' WHERE id = t.w(2)$$), 46) AS error;
-SELECT * FROM t.errors($$SELECT * FROM amelia.budgets$$, $$INSERT INTO amelia.budget_spending VALUES (t.b(1), now(), -100)$$,
+SELECT * FROM t.errors($$SELECT * FROM amelia.budgets$$, $$INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd) VALUES (t.b(1), now(), -100)$$,
 	$$SELECT amelia.compact_budgets()$$);
 RESET ROLE;
 SELECT spent_usd FROM t.status WHERE id = '04';
@@ -150,7 +150,7 @@ SELECT s.scope, s.period, s.spent_usd = (SELECT COALESCE(sum(u.cost_usd), 0)
 	LEFT JOIN LATERAL (SELECT w.profile_id FROM amelia.workflows AS w WHERE w.id = u.workflow_id
 		UNION ALL SELECT h.profile_id FROM amelia.workflow_history AS h WHERE h.workflow_id = u.workflow_id LIMIT 1) AS p ON true
 	WHERE (s.scope = 'everything' OR s.target IN (p.profile_id, u.workflow_id::text))
-		AND amelia.budget_period(s.period, u."timestamp") = s.period_start)
+		AND amelia.budget_period(s.period, u."timestamp") = COALESCE(s.period_start, '-infinity'))
 FROM amelia.budget_status() AS s ORDER BY s.scope, s.period
 $$;
 CREATE FUNCTION t.budget_all() RETURNS void LANGUAGE sql AS $$
@@ -193,3 +193,39 @@ UPDATE amelia.budgets SET scope = 'profile', target = 'work', period = 'day', li
 SELECT s.limit_usd, s.spent_usd - b.spent_usd AS given_back FROM t.status AS s, then_spent AS b;
 UPDATE amelia.budgets SET id = t.b(2);
 SELECT s.id, s.spent_usd - b.spent_usd AS given_back FROM t.status AS s, then_spent AS b;
+
+-- Where the trigger stands, a budget is an INSERT like any other: no DDL.
+CREATE FUNCTION t.no_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'no DDL today: %', tg_tag; END$$;
+CREATE EVENT TRIGGER no_ddl ON ddl_command_start EXECUTE FUNCTION t.no_ddl();
+INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES ('everything', 'month', 5, 'warn');
+UPDATE amelia.budgets SET period = 'day' WHERE scope = 'everything' AND period = 'month';
+DROP EVENT TRIGGER no_ddl;
+-- One that somebody switched off is put right.
+ALTER TABLE amelia.token_usage DISABLE TRIGGER zzz_spend_budgets;
+INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES ('everything', 'total', 5, 'warn');
+SELECT tgenabled FROM pg_trigger WHERE tgrelid = 'amelia.token_usage'::regclass AND tgname = 'zzz_spend_budgets';
+-- A client reads NULL where a period has no end.
+SELECT s.period, s.period_start IS NULL AS from_ever, s.period_end IS NULL AS for_ever FROM amelia.budget_status() AS s WHERE s.scope = 'everything' ORDER BY 1;
+
+-- Usage of the first month that there is, of which the calendar lacks most days.
+INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES ('everything', 'month', 5, 'warn');
+SELECT amelia.record_usage(t.w(21), 'a', 'm', 1, 1, cost_usd => 0.5, "timestamp" => n.at::timestamptz) IS NOT NULL AS recorded
+FROM unnest(ARRAY['4714-11-24Z BC', '4714-11-30 23:59Z BC', '4714-12-01Z BC', '0044-03-15Z BC', '-infinity', 'infinity']) AS n (at);
+SELECT d.period_start, sum(d.amount_usd) FROM amelia.budget_spending AS d JOIN amelia.budgets AS b ON b.id = d.budget_id
+WHERE b.scope = 'everything' AND b.period = 'month' AND d.period_start NOT BETWEEN '2000-01-01' AND '2200-01-01' GROUP BY 1 ORDER BY 1;
+SELECT b.bucket, u.date, u.cost_usd FROM unnest(ARRAY['day', 'week', 'month']) WITH ORDINALITY AS b (bucket, place),
+	amelia.usage_trend('4714-11-24 BC', '4713-12-31 BC', bucket => b.bucket) AS u ORDER BY b.place, u.date;
+SELECT u.date, u.cost_usd FROM amelia.usage_trend('4714-11-24 BC', '4713-12-31 BC', 'work', 'month') AS u;
+SELECT amelia.budget_period('month', p.at::timestamptz) FROM unnest(ARRAY['4714-11-24Z BC', '4714-12-31Z BC', '0001-12-31Z BC', '0001-01-31Z', '-infinity', 'infinity']) AS p (at);
+
+-- With everything published, what is deleted must have a key.
+SET client_min_messages = error;
+CREATE PUBLICATION everything FOR ALL TABLES;
+SET client_min_messages = warning;
+INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES ('everything', 'day', 5, 'block');
+SELECT amelia.record_usage(t.w(21), 'a', 'm', 1, 1, cost_usd => 0.5) IS NOT NULL AS recorded FROM generate_series(1, 2);
+SELECT amelia.compact_budgets() > 0 AS warned;
+DELETE FROM amelia.budgets;
+SELECT amelia.compact_budgets();
+SELECT count(*) FROM amelia.budget_spending;
+DROP PUBLICATION everything;

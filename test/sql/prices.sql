@@ -6,7 +6,7 @@
 INSERT INTO amelia.workflows (id, issue_id, worktree_path) VALUES (t.w(1), 'I', '/1');
 
 -- A file in LiteLLM's format; what is not paid for by the token is left out.
-SELECT amelia.load_prices('{
+SELECT * FROM amelia.load_prices('{
 	"sample_spec": {"input_cost_per_token": "text", "max_tokens": "see elsewhere"},
 	"claude-opus": {"input_cost_per_token": 1.5e-05, "output_cost_per_token": 7.5e-05, "cache_read_input_token_cost": 1.5e-06,
 		"cache_creation_input_token_cost": 1.875e-05, "litellm_provider": "anthropic", "mode": "chat", "max_tokens": 4096},
@@ -34,10 +34,10 @@ SELECT amelia.record_usage(t.w(1), 'a', 'claude-opus', 1000, 100, NULL, NULL, id
 SELECT id, cost_usd FROM amelia.token_usage ORDER BY id;
 
 -- Another price from a time on; the old one holds before it, what is booked stays.
-SELECT amelia.load_prices('{"claude-opus": {"input_cost_per_token": 3e-05, "output_cost_per_token": 7.5e-05, "litellm_provider": "anthropic"},
+SELECT * FROM amelia.load_prices('{"claude-opus": {"input_cost_per_token": 3e-05, "output_cost_per_token": 7.5e-05, "litellm_provider": "anthropic"},
 	"gpt-5": {"input_cost_per_token": 1.25e-06, "output_cost_per_token": 1e-05, "cache_read_input_token_cost": 1.25e-07, "litellm_provider": "openai"}}',
 	'2020-06-01Z');
-SELECT model, valid_from, valid_to, input, cache_read FROM amelia.model_prices WHERE model <> 'embed' ORDER BY model, valid_from;
+SELECT model, valid_from, valid_to, input, cache_read FROM amelia.model_prices WHERE model <> 'embed' ORDER BY model, valid_from NULLS FIRST;
 SELECT amelia.price_usage('claude-opus', 1000000, 0, at => '2020-05-31 23:59:59.999999Z') AS before,
 	amelia.price_usage('claude-opus', 1000000, 0, at => '2020-06-01Z') AS since;
 SELECT id, cost_usd FROM amelia.token_usage ORDER BY id;
@@ -45,10 +45,10 @@ SELECT id, cost_usd FROM amelia.token_usage ORDER BY id;
 SELECT amelia.record_usage(t.w(1), 'a', 'claude-opus', 1000, 100, 10000, 2000, id => t.u(1));
 SELECT t.error($$SELECT amelia.record_usage(t.w(1), 'a', 'claude-opus', 1001, 100, 10000, 2000, id => t.u(1))$$);
 -- Again: nothing changes. At the same time: the price is put right. In between: up to the next.
-SELECT amelia.load_prices('{"claude-opus": {"input_cost_per_token": 3e-05, "output_cost_per_token": 7.5e-05, "litellm_provider": "anthropic"}}', '2020-06-01Z');
-SELECT amelia.load_prices('{"claude-opus": {"input_cost_per_token": 2e-05, "output_cost_per_token": 7.5e-05, "litellm_provider": "anthropic"}}', '2020-06-01Z');
-SELECT amelia.load_prices('{"claude-opus": {"input_cost_per_token": 1e-05, "output_cost_per_token": 7.5e-05, "litellm_provider": "anthropic"}}', '2020-03-01Z');
-SELECT valid_from, valid_to, input FROM amelia.model_prices WHERE model = 'claude-opus' ORDER BY valid_from;
+SELECT * FROM amelia.load_prices('{"claude-opus": {"input_cost_per_token": 3e-05, "output_cost_per_token": 7.5e-05, "litellm_provider": "anthropic"}}', '2020-06-01Z');
+SELECT * FROM amelia.load_prices('{"claude-opus": {"input_cost_per_token": 2e-05, "output_cost_per_token": 7.5e-05, "litellm_provider": "anthropic"}}', '2020-06-01Z');
+SELECT * FROM amelia.load_prices('{"claude-opus": {"input_cost_per_token": 1e-05, "output_cost_per_token": 7.5e-05, "litellm_provider": "anthropic"}}', '2020-03-01Z');
+SELECT valid_from, valid_to, input FROM amelia.model_prices WHERE model = 'claude-opus' ORDER BY valid_from NULLS FIRST;
 
 -- Beginnings of names, the longest first, and the exact name before all.
 BEGIN;
@@ -56,6 +56,24 @@ INSERT INTO amelia.model_prices (model, input, output, cache_read, cache_creatio
 	('gpt-*', 1, 1, 1, 1), ('gpt-5*', 2, 2, 2, 2), ('*', 3, 3, 3, 3);
 SELECT m.model, (SELECT p.model FROM amelia.find_price(m.model) AS p) AS price
 FROM unnest(ARRAY['gpt-5', 'gpt-5-mini', 'gpt-4', 'gpt', 'x', '', 'gpt-*', '100%_']) AS m (model);
+-- Where nothing stands under a name, its prefixes are taken off: from left to
+-- right, and * last of all. What input means goes by who the prefix says it is
+-- that reports; as the price says where that is not known.
+INSERT INTO amelia.model_prices (model, input, output, cache_read, cache_creation, input_includes_cached) VALUES
+	('openrouter/z/m', 1, 1, 1, 1, true), ('z/m', 2, 2, 2, 2, false), ('m', 3, 3, 3, 3, false),
+	('anthropic.claude-9-v1:0', 4, 4, 4, 4, false), ('eu.anthropic.claude-9-v1:0', 5, 5, 5, 5, false), ('azure/*', 6, 6, 6, 6, true);
+SELECT m.model, p.model AS price, p.input_includes_cached AS includes
+FROM unnest(ARRAY['m', 'z/m', 'y/m', 'openrouter/z/m', 'openrouter/y/m', 'openrouter/m', 'anthropic/claude-opus', 'openai/claude-opus',
+	'openrouter/anthropic/claude-opus', 'bedrock/claude-opus', 'unheard-of/claude-opus', 'openai/gpt-5', 'anthropic/gpt-5', 'azure/gpt-5', 'azure_ai/claude-opus', 'azure_ai/gpt-5',
+	'bedrock/us.anthropic.claude-9-v1:0', 'eu.anthropic.claude-9-v1:0', 'us.anthropic.claude-9-v1:0', 'bedrock/eu-west-1/eu.anthropic.claude-9-v1:0',
+	'us.m', 'm/', '/', '//', 'x/gpt-7', 'a/b/c']) WITH ORDINALITY AS m (model, place)
+LEFT JOIN LATERAL amelia.find_price(m.model) AS p ON true ORDER BY m.place;
+-- A client reads NULL where a period is open.
+INSERT INTO amelia.model_prices (model, valid_from, valid_to, input, output, cache_read, cache_creation)
+VALUES ('infinite', '-infinity', 'infinity', 1, 1, 1, 1);
+SELECT m.name, p.valid_from IS NULL AS from_ever, p.valid_to IS NULL AS for_ever FROM unnest(ARRAY['gpt-5', 'infinite']) AS m (name), amelia.find_price(m.name) AS p;
+SELECT t.at, (SELECT p.input FROM amelia.find_price('claude-opus', t.at::timestamptz) AS p)
+FROM unnest(ARRAY['-infinity', '2020-02-29Z', '2020-05-31Z', 'infinity']) AS t (at);
 ROLLBACK;
 
 -- No price: an error that names the model, or cost 0 with a note.
@@ -78,19 +96,17 @@ SELECT * FROM t.errors(
 	$$INSERT INTO amelia.model_prices (model, input, output, cache_read, cache_creation) VALUES ('x', -1, 1, 1, 1)$$,
 	$$INSERT INTO amelia.model_prices (model, input, output, cache_read, cache_creation) VALUES ('x', 'NaN', 1, 1, 1)$$,
 	$$INSERT INTO amelia.model_prices (model, valid_from, valid_to, input, output, cache_read, cache_creation) VALUES ('x', '2020-01-01', '2020-01-01', 1, 1, 1, 1)$$,
+	$$INSERT INTO amelia.model_prices (model, valid_from, input, output, cache_read, cache_creation) VALUES ('gpt-5', '-infinity', 1, 1, 1, 1)$$,
+	$$INSERT INTO amelia.model_prices (model, valid_from, valid_to, input, output, cache_read, cache_creation) VALUES ('x', 'infinity', '-infinity', 1, 1, 1, 1)$$,
+	$$INSERT INTO amelia.model_prices (model, input, output, cache_read, cache_creation) VALUES ('x', 1e10, 1, 1, 1)$$,
 	$$SELECT amelia.load_prices(NULL)$$,
-	$$SELECT amelia.load_prices('[]')$$,
-	$$SELECT amelia.load_prices('"{}"')$$,
-	$$SELECT amelia.load_prices('{"good": {"input_cost_per_token": 1}, "m": 5}')$$,
-	$$SELECT amelia.load_prices('{"m": []}')$$,
-	$$SELECT amelia.load_prices('{"a*b": {}}')$$,
-	$$SELECT amelia.load_prices('{"a**": {"input_cost_per_token": 1}}')$$,
 	$$SELECT amelia.load_prices('{"a": {"input_cost_per_token": 1}}', 'infinity')$$,
-	$$SELECT amelia.load_prices('{"a": {"input_cost_per_token": 1e131070}}')$$,
-	$$SELECT amelia.load_prices(jsonb_build_object(repeat('a', 256) || '*', '{"input_cost_per_token": 1}'::jsonb))$$,
-	$$SELECT amelia.load_prices('{"": {}}')$$,
-	$$SELECT amelia.load_prices('{"good": {"input_cost_per_token": 1}, "m": {"input_cost_per_token": "0.1"}}')$$,
-	$$SELECT amelia.load_prices('{"m": {"input_cost_per_token": 1, "output_cost_per_token": -1}}')$$,
-	$$SELECT amelia.load_prices('{"m": {"input_cost_per_token": 1, "cache_read_input_token_cost": {}}}')$$);
+	$$SELECT amelia.price_usage('gpt-5', -1, 1)$$,
+	$$SELECT amelia.price_usage('gpt-5', 1, -1)$$,
+	$$SELECT amelia.price_usage('gpt-5', 1, 1, -1)$$,
+	$$SELECT amelia.price_usage('gpt-5', 1, 1, 1, -1)$$,
+	$$SELECT amelia.price_usage('none', 1, -1)$$);
+SELECT v.rates, t.error(format('INSERT INTO amelia.model_prices (model, input, output, cache_read, cache_creation, rates) VALUES (''x'', 1, 1, 1, 1, %L)', v.rates))
+FROM unnest(ARRAY['[]', '1', '{"reasoning": "1"}', '{"reasoning": -1}', '{"reasoning": null}', '{"reasoning": 1e10}', '{"reasoning": [1]}', '{"batch": {"input": 1}}',
+	'{"batches.input": 1}', '{"above_200k.input": 1}', '{"above_0.input": 1}', '{"above_200000.batch.input": 1}', '{"Input": 1}', '{"": 1}']) AS v (rates);
 SELECT t.digest() = :'before' AS nothing_stored;
-SELECT amelia.load_prices('{}');

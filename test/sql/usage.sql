@@ -16,7 +16,8 @@ SELECT "timestamp" AT TIME ZONE 'UTC' AS utc FROM amelia.token_usage WHERE id = 
 SELECT substr(amelia.record_usage(t.w(2), 'a', 'm', 1, 1, cost_usd => 1)::text, 15, 1) AS version;
 ROLLBACK;
 
--- Money is rounded to six decimals, as numeric(10,6) does it, half away from zero.
+-- Money is rounded to six decimals, half away from zero, of the fifteen digits
+-- that a double precision number has: that is what most languages send.
 SELECT c.n, c.cost, amelia.record_usage(t.w(3), 'a', 'm', 1, 1, cost_usd => c.cost, id => t.u(c.n)) = t.u(c.n) AS recorded
 FROM (VALUES (31, 0.0000004), (32, 0.0000005), (33, 0.0000015), (34, 0.1234564999999999999999999), (35, 0.12345650000000000000001),
 	(36, 9999.9999994), (37, 1e-20), (38, 3.3000000000000000000000000000000000000000001)) AS c (n, cost)

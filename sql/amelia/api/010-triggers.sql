@@ -7,6 +7,7 @@ ALTER TABLE amelia.workflow_log ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
 ALTER TABLE amelia.token_usage ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
 ALTER TABLE amelia.model_prices ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
 ALTER TABLE amelia.budgets ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
+ALTER TABLE amelia.budget_spending ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
 
 CREATE OR REPLACE TRIGGER zzz_workflow_update
 	BEFORE UPDATE ON amelia.workflows

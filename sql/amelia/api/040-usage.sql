@@ -1,19 +1,29 @@
 -- Tokens and cost.
 
+-- What is counted comes as bigint and as double precision, because those are
+-- what clients in other languages make of their numbers, and neither becomes
+-- an integer or a numeric by itself. The columns of token_usage are these.
 CREATE OR REPLACE FUNCTION amelia.record_usage(
 	workflow_id uuid,
 	agent text,
 	model text,
-	input_tokens integer,
-	output_tokens integer,
-	cache_read_tokens integer DEFAULT 0,
-	cache_creation_tokens integer DEFAULT 0,
-	cost_usd numeric DEFAULT NULL,
-	duration_ms integer DEFAULT 0,
-	num_turns integer DEFAULT 1,
+	input_tokens bigint,
+	output_tokens bigint,
+	cache_read_tokens bigint DEFAULT 0,
+	cache_creation_tokens bigint DEFAULT 0,
+	cost_usd double precision DEFAULT NULL,
+	duration_ms bigint DEFAULT 0,
+	num_turns bigint DEFAULT 1,
 	"timestamp" timestamptz DEFAULT NULL,
 	id uuid DEFAULT NULL,
-	lease_token bigint DEFAULT NULL)
+	lease_token bigint DEFAULT NULL,
+	cache_creation_1h_tokens bigint DEFAULT 0,
+	reasoning_tokens bigint DEFAULT 0,
+	input_audio_tokens bigint DEFAULT 0,
+	output_audio_tokens bigint DEFAULT 0,
+	service_tier text DEFAULT NULL,
+	context_tokens bigint DEFAULT NULL,
+	input_includes_cached boolean DEFAULT NULL)
 RETURNS uuid
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -21,7 +31,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	recorded uuid;
-	cost numeric := amelia.check_cost('cost_usd', record_usage.cost_usd);
+	cost numeric := amelia.check_cost('cost_usd', record_usage.cost_usd::numeric);
 	is_unpriced boolean := false;
 BEGIN
 	PERFORM amelia.check_given('workflow_id', record_usage.workflow_id),
@@ -31,12 +41,18 @@ BEGIN
 		amelia.check_given('output_tokens', record_usage.output_tokens),
 		amelia.check_given('duration_ms', record_usage.duration_ms),
 		amelia.check_given('num_turns', record_usage.num_turns),
-		amelia.check_count('input_tokens', record_usage.input_tokens),
-		amelia.check_count('output_tokens', record_usage.output_tokens),
-		amelia.check_count('cache_read_tokens', record_usage.cache_read_tokens),
-		amelia.check_count('cache_creation_tokens', record_usage.cache_creation_tokens),
 		amelia.check_count('duration_ms', record_usage.duration_ms),
-		amelia.check_count('num_turns', record_usage.num_turns);
+		amelia.check_count('num_turns', record_usage.num_turns),
+		amelia.check_usage(record_usage.input_tokens, record_usage.output_tokens,
+			record_usage.cache_read_tokens, record_usage.cache_creation_tokens,
+			COALESCE(record_usage.cache_creation_1h_tokens, 0), COALESCE(record_usage.reasoning_tokens, 0),
+			COALESCE(record_usage.input_audio_tokens, 0), COALESCE(record_usage.output_audio_tokens, 0),
+			record_usage.context_tokens),
+		amelia.check_service_tier(record_usage.service_tier),
+		amelia.check_integers(
+			ARRAY['input_tokens', 'output_tokens', 'cache_read_tokens', 'cache_creation_tokens', 'duration_ms', 'num_turns'],
+			ARRAY[record_usage.input_tokens, record_usage.output_tokens, record_usage.cache_read_tokens,
+				record_usage.cache_creation_tokens, record_usage.duration_ms, record_usage.num_turns]);
 	IF octet_length(record_usage.agent) > 1000 OR octet_length(record_usage.model) > 1000 THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
 			MESSAGE = format('the name of an agent or a model must not be longer than 1000 bytes: %s bytes',
@@ -54,12 +70,18 @@ BEGIN
 	IF cost IS NULL THEN
 		cost := amelia.check_cost('cost_usd', amelia.price_usage(record_usage.model,
 			record_usage.input_tokens, record_usage.output_tokens, record_usage.cache_read_tokens,
-			record_usage.cache_creation_tokens, COALESCE(record_usage."timestamp", now())));
+			record_usage.cache_creation_tokens, COALESCE(record_usage."timestamp", now()),
+			record_usage.cache_creation_1h_tokens, record_usage.reasoning_tokens, record_usage.input_audio_tokens,
+			record_usage.output_audio_tokens, record_usage.service_tier, record_usage.context_tokens,
+			record_usage.num_turns, record_usage.input_includes_cached));
 		is_unpriced := cost IS NULL;
 		IF is_unpriced AND NOT (SELECT (amelia.settings()).record_unpriced_usage)
 			AND NOT EXISTS (SELECT FROM amelia.token_usage AS u WHERE u.id = record_usage.id) THEN
 			RAISE EXCEPTION USING ERRCODE = 'P0002',
-				MESSAGE = format('no price for model "%s" at %s', record_usage.model, COALESCE(record_usage."timestamp", now())),
+				MESSAGE = format('no price for model "%s"%s at %s', record_usage.model,
+					concat(' in service tier ' || amelia.check_service_tier(record_usage.service_tier),
+						CASE WHEN record_usage.cache_creation_1h_tokens > 0 THEN ' with one-hour cache writes' END),
+					COALESCE(record_usage."timestamp", now())),
 				HINT = 'Give cost_usd, or enter a price: load_prices(), model_prices.';
 		END IF;
 		cost := COALESCE(cost, 0);
@@ -103,8 +125,8 @@ BEGIN
 	RETURN record_usage.id;
 END
 $$;
-COMMENT ON FUNCTION amelia.record_usage(uuid, text, text, integer, integer, integer, integer, numeric, integer, integer, timestamptz, uuid, bigint) IS
-'Books what an agent used, and returns the row''s id. cost_usd in US dollars, rounded to six decimals, NULL: by the price of the model at the timestamp; duration_ms in milliseconds; timestamp NULL: now. Sent again with the same id and content it stores nothing; with other content 23505. Errors: P0002 no such workflow, no price for the model (unless the setting record_unpriced_usage books it with cost 0), 22023 a required argument is NULL, a name of more than 1000 bytes, a negative number or NaN, 22003 a cost of 10000 or more, 55000 the lease of lease_token is lost.';
+COMMENT ON FUNCTION amelia.record_usage(uuid, text, text, bigint, bigint, bigint, bigint, double precision, bigint, bigint, timestamptz, uuid, bigint, bigint, bigint, bigint, bigint, text, bigint, boolean) IS
+'Books what an agent used, and returns the row''s id. cost_usd in US dollars, rounded to six decimals, NULL: by the price of the model at the timestamp, as price_usage() reckons it; only for that are the arguments after lease_token. duration_ms in milliseconds; timestamp NULL: now. Sent again with the same id and content it stores nothing; with other content 23505. Errors: P0002 no such workflow, no price for the model, the tier of service or one-hour cache writes (unless the setting record_unpriced_usage books it with cost 0), 22023 a required argument is NULL, a name of more than 1000 bytes, a negative number or NaN, a part of the tokens that is larger than the whole, an unknown tier, 22003 a number above 2147483647, a cost of 10000 or more, 55000 the lease of lease_token is lost.';
 
 CREATE OR REPLACE FUNCTION amelia.token_summaries(workflow_ids uuid[])
 RETURNS TABLE (
@@ -152,7 +174,7 @@ COMMENT ON FUNCTION amelia.token_summary(uuid) IS
 'The totals of one workflow; NULLs when it used nothing. Cost in US dollars, duration in milliseconds.';
 
 REVOKE ALL ON FUNCTION
-	amelia.record_usage(uuid, text, text, integer, integer, integer, integer, numeric, integer, integer, timestamptz, uuid, bigint),
+	amelia.record_usage(uuid, text, text, bigint, bigint, bigint, bigint, double precision, bigint, bigint, timestamptz, uuid, bigint, bigint, bigint, bigint, bigint, text, bigint, boolean),
 	amelia.token_summaries(uuid[]),
 	amelia.token_summary(uuid)
 FROM PUBLIC;

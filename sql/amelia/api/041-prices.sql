@@ -1,20 +1,112 @@
--- What models cost.
+-- What models cost: finding a price, and reckoning with it.
+
+-- What the tokens that a provider reports as input mean. Where a gateway or
+-- a library brings all providers into one form, it is the gateway that
+-- reports. docs/cost.md has the sources.
+CREATE OR REPLACE FUNCTION amelia.reports_cached_as_input(provider text, model text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT CASE
+	-- Anthropic's Messages API, wherever it is served, and Amazon's Converse
+	WHEN provider IN ('anthropic', 'bedrock', 'bedrock_converse', 'amazon-bedrock', 'vertex_ai-anthropic_models',
+		'google-vertex-anthropic', '@ai-sdk/anthropic', '@ai-sdk/amazon-bedrock', '@ai-sdk/google-vertex/anthropic') THEN false
+	-- Claude has no other API there, all other models have OpenAI's or Google's
+	WHEN provider IN ('azure_ai', 'vertex_ai', 'google-vertex') THEN model !~ 'claude'
+	-- OpenAI's form, and Google's
+	WHEN provider IN ('openai', 'text-completion-openai', 'azure', 'azure_text', 'chatgpt', 'github_copilot', 'openrouter',
+		'vercel_ai_gateway', 'vercel', 'databricks', 'snowflake', 'gemini', 'google', 'deepseek', 'xai', 'moonshot',
+		'moonshotai', 'zai', 'mistral', 'groq', 'fireworks_ai', 'together_ai', 'deepinfra', 'dashscope', 'alibaba',
+		'cerebras', 'perplexity', 'novita', 'gmi', 'replicate', 'heroku', 'gradient_ai', 'litellm_proxy')
+		OR provider LIKE 'vertex!_ai-%' ESCAPE '!' THEN true
+	END
+$$;
+COMMENT ON FUNCTION amelia.reports_cached_as_input(text, text) IS
+'Whether the input tokens that a provider (LiteLLM''s or models.dev''s name of it, or of its package for the AI SDK) reports for a model include cached ones; NULL where that is not known.';
+
+-- After the first is what stands before a slash, such as anthropic/ or
+-- openrouter/, then the region of a Bedrock profile.
+CREATE OR REPLACE FUNCTION amelia.shorter_model_name(model text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT NULLIF(CASE WHEN position('/' IN model) > 0 THEN substr(model, position('/' IN model) + 1)
+	ELSE substring(model FROM '^(?:us|us-gov|eu|apac|jp|au|ca|sa|me|af|global)[.](.*[.].*)$') END, '')
+$$;
+COMMENT ON FUNCTION amelia.shorter_model_name(text) IS
+'A model''s name without what stands before its first slash, or without the region of an Amazon Bedrock profile; NULL when it has neither.';
 
 CREATE OR REPLACE FUNCTION amelia.find_price(model text, at timestamptz DEFAULT now())
 RETURNS SETOF amelia.model_prices
-LANGUAGE sql STABLE ROWS 1
+LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT p.*
-FROM amelia.model_prices AS p
-WHERE p.model IN (SELECT find_price.model
-		UNION ALL SELECT left(find_price.model, n) || '*' FROM generate_series(0, LEAST(length(find_price.model), 255)) AS n)
-	AND p.valid_from <= find_price.at AND p.valid_to > find_price.at
-ORDER BY p.model = find_price.model DESC, length(p.model) DESC
-LIMIT 1
+DECLARE
+	name text := find_price.model;
+	price amelia.model_prices;
+	-- What a prefix names is who reports the usage, whosever price it is.
+	reports boolean;
+BEGIN
+	WHILE name IS NOT NULL LOOP
+		SELECT p.* INTO price
+		FROM amelia.model_prices AS p
+		WHERE p.model IN (SELECT name
+				UNION ALL SELECT left(name, n) || '*' FROM generate_series(1, LEAST(length(name), 255)) AS n)
+			AND (p.valid_from IS NULL OR p.valid_from <= find_price.at) AND (p.valid_to IS NULL OR p.valid_to > find_price.at)
+		ORDER BY p.model = name DESC, length(p.model) DESC
+		LIMIT 1;
+		IF FOUND THEN
+			EXIT;
+		END IF;
+		IF reports IS NULL AND position('/' IN name) > 0 THEN
+			reports := amelia.reports_cached_as_input(split_part(name, '/', 1), name);
+		END IF;
+		name := amelia.shorter_model_name(name);
+	END LOOP;
+	IF price.id IS NULL THEN
+		reports := NULL;
+		SELECT p.* INTO price
+		FROM amelia.model_prices AS p
+		WHERE p.model = '*'
+			AND (p.valid_from IS NULL OR p.valid_from <= find_price.at) AND (p.valid_to IS NULL OR p.valid_to > find_price.at);
+		IF NOT FOUND THEN
+			RETURN;
+		END IF;
+	END IF;
+	price.input_includes_cached := COALESCE(reports, price.input_includes_cached);
+	price.valid_from := NULLIF(price.valid_from, '-infinity');
+	price.valid_to := NULLIF(price.valid_to, 'infinity');
+	RETURN NEXT price;
+END
 $$;
 COMMENT ON FUNCTION amelia.find_price(text, timestamptz) IS
-'The price of a model at a time: of its exact name, else of the longest beginning; no row when there is none.';
+'The price of a model at a time: of its exact name, else of the longest beginning; if there is none, the same for its name without the provider before a slash, or without the region of an Amazon Bedrock profile; else that of *. No row when there is none. NULL as valid_from or valid_to has no end. Where a provider was taken off, input_includes_cached is as that provider reports.';
+
+CREATE OR REPLACE FUNCTION amelia.price_rate(prices jsonb, kind text, tier text, above text) RETURNS numeric
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	base CONSTANT text := CASE WHEN kind IN ('output', 'reasoning', 'output_audio') THEN 'output' ELSE 'input' END;
+	own CONSTANT numeric := prices ->> concat_ws('.', tier, above, kind);
+	plain CONSTANT numeric := prices ->> kind;
+BEGIN
+	IF own IS NOT NULL OR (tier IS NULL AND above IS NULL) THEN
+		RETURN own;
+	ELSIF tier IS NOT NULL AND above IS NOT NULL THEN
+		-- both change it
+		RETURN amelia.price_rate(prices, kind, tier, NULL)
+			* COALESCE(amelia.price_rate(prices, kind, NULL, above) / NULLIF(plain, 0), 1);
+	ELSIF tier IS NOT NULL THEN
+		RETURN CASE WHEN kind <> base THEN
+			plain * COALESCE((prices ->> concat_ws('.', tier, base))::numeric / NULLIF((prices ->> base)::numeric, 0),
+				CASE WHEN prices ? concat_ws('.', tier, base) THEN 1 END) END;
+	END IF;
+	RETURN plain * COALESCE((prices ->> concat_ws('.', above, base))::numeric / NULLIF((prices ->> base)::numeric, 0), 1);
+END
+$$;
+COMMENT ON FUNCTION amelia.price_rate(jsonb, text, text, text) IS
+'What a million tokens of a kind cost in a tier of service, for prompts above so many tokens, either of which may be NULL, by the prices and rates of a row of model_prices. What has no price of its own there changes as input, or output, does. NULL when the tier, or the kind, has no price.';
 
 CREATE OR REPLACE FUNCTION amelia.price_usage(
 	model text,
@@ -22,116 +114,83 @@ CREATE OR REPLACE FUNCTION amelia.price_usage(
 	output_tokens bigint,
 	cache_read_tokens bigint DEFAULT 0,
 	cache_creation_tokens bigint DEFAULT 0,
-	at timestamptz DEFAULT now())
+	at timestamptz DEFAULT now(),
+	cache_creation_1h_tokens bigint DEFAULT 0,
+	reasoning_tokens bigint DEFAULT 0,
+	input_audio_tokens bigint DEFAULT 0,
+	output_audio_tokens bigint DEFAULT 0,
+	service_tier text DEFAULT NULL,
+	context_tokens bigint DEFAULT NULL,
+	num_turns bigint DEFAULT 1,
+	input_includes_cached boolean DEFAULT NULL)
 RETURNS numeric
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT round((p.input * CASE WHEN p.input_includes_cached
-			THEN GREATEST(price_usage.input_tokens - u.cache_read - u.cache_creation, 0)
-			ELSE price_usage.input_tokens END
-		+ p.output * price_usage.output_tokens
-		+ p.cache_read * u.cache_read
-		+ p.cache_creation * u.cache_creation) / 1000000, 6)
-FROM (SELECT COALESCE(price_usage.cache_read_tokens, 0), COALESCE(price_usage.cache_creation_tokens, 0))
-		AS u (cache_read, cache_creation),
-	amelia.find_price(price_usage.model, price_usage.at) AS p
-$$;
-COMMENT ON FUNCTION amelia.price_usage(text, bigint, bigint, bigint, bigint, timestamptz) IS
-'What tokens of a model cost at a time, in US dollars, rounded to six decimals; NULL when the model has no price then.';
-
-CREATE OR REPLACE FUNCTION amelia.store_price(price amelia.model_prices, since timestamptz) RETURNS boolean
-LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
-AS $$
+#variable_conflict use_variable
 DECLARE
-	current amelia.model_prices;
-	start CONSTANT timestamptz := COALESCE(since, CASE WHEN EXISTS
-		(SELECT FROM amelia.model_prices AS p WHERE p.model = price.model) THEN now() ELSE '-infinity' END);
+	cached CONSTANT numeric := COALESCE(cache_read_tokens, 0)::numeric + COALESCE(cache_creation_tokens, 0);
+	hour CONSTANT bigint := COALESCE(cache_creation_1h_tokens, 0);
+	thought bigint := COALESCE(reasoning_tokens, 0);
+	heard numeric := COALESCE(input_audio_tokens, 0);
+	spoken bigint := COALESCE(output_audio_tokens, 0);
+	tier CONSTANT text := amelia.check_service_tier(service_tier);
+	price record;
+	prices jsonb;
+	fresh numeric;
+	above text;
+	part record;
+	total numeric := 0;
 BEGIN
-	SELECT p.* INTO current
-	FROM amelia.model_prices AS p
-	WHERE p.model = price.model AND p.valid_from <= start AND p.valid_to > start
-	FOR UPDATE;
-	IF FOUND AND (current.input, current.output, current.cache_read, current.cache_creation, current.input_includes_cached)
-		= (price.input, price.output, price.cache_read, price.cache_creation, price.input_includes_cached) THEN
-		RETURN false;
-	ELSIF FOUND AND current.valid_from = start THEN
-		UPDATE amelia.model_prices AS p
-		SET input = price.input, output = price.output, cache_read = price.cache_read,
-			cache_creation = price.cache_creation, input_includes_cached = price.input_includes_cached
-		WHERE p.id = current.id;
-		RETURN true;
-	ELSIF FOUND THEN
-		UPDATE amelia.model_prices AS p SET valid_to = start WHERE p.id = current.id;
+	PERFORM amelia.check_usage(input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens,
+		hour, thought, heard::bigint, spoken, context_tokens);
+	SELECT p.* INTO price FROM amelia.find_price(model, at) AS p;
+	IF NOT FOUND THEN
+		RETURN NULL;
 	END IF;
-	-- Up to the next period, if one was entered ahead of its time.
-	INSERT INTO amelia.model_prices (model, valid_from, valid_to, input, output, cache_read, cache_creation, input_includes_cached)
-	SELECT price.model, start, COALESCE(min(p.valid_from), 'infinity'), price.input, price.output,
-		price.cache_read, price.cache_creation, price.input_includes_cached
-	FROM amelia.model_prices AS p
-	WHERE p.model = price.model AND p.valid_from > start;
-	RETURN true;
-END
-$$;
-COMMENT ON FUNCTION amelia.store_price(amelia.model_prices, timestamptz) IS
-'Makes a price the model''s from a time on, NULL: from now, or for ever if it has none; returns whether it was another before.';
+	fresh := CASE WHEN COALESCE(input_includes_cached, price.input_includes_cached)
+		THEN GREATEST(input_tokens - cached, 0) ELSE input_tokens END;
+	IF tier IS NULL AND price.rates = '{}' AND hour = 0 THEN
+		RETURN round((price.input * fresh + price.output * output_tokens + price.cache_read * COALESCE(cache_read_tokens, 0)
+			+ price.cache_creation * COALESCE(cache_creation_tokens, 0)) / 1000000, 6);
+	END IF;
 
-CREATE OR REPLACE FUNCTION amelia.load_prices(prices jsonb, valid_from timestamptz DEFAULT NULL) RETURNS integer
-LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-	entry record;
-	problem record;
-	price amelia.model_prices;
-	stored integer := 0;
-BEGIN
-	PERFORM amelia.check_given('prices', load_prices.prices);
-	IF jsonb_typeof(load_prices.prices) <> 'object' THEN
-		RAISE EXCEPTION USING ERRCODE = '22023',
-			MESSAGE = format('prices must be a JSON object, model -> prices, not %s', jsonb_typeof(load_prices.prices));
-	END IF;
-	IF load_prices.valid_from = 'infinity' THEN
-		RAISE EXCEPTION USING ERRCODE = '22023',
-			MESSAGE = 'valid_from must not be infinity';
-	END IF;
-	-- The published file describes its keys in an entry of that name.
-	FOR entry IN SELECT e.key AS model, e.value FROM jsonb_each(load_prices.prices - 'sample_spec') AS e ORDER BY e.key LOOP
-		IF jsonb_typeof(entry.value) <> 'object' OR entry.model = '' OR entry.model !~ '^[^*]*[*]?$' THEN
-			RAISE EXCEPTION USING ERRCODE = '22023',
-				MESSAGE = format('the prices of model "%s" are not an object, or its name has a * that is not at its end', entry.model);
-		END IF;
-		SELECT c.key, c.value INTO problem
-		FROM jsonb_each(entry.value) AS c
-		WHERE c.key IN ('input_cost_per_token', 'output_cost_per_token', 'cache_read_input_token_cost', 'cache_creation_input_token_cost')
-			AND jsonb_typeof(c.value) <> 'null'
-			AND CASE jsonb_typeof(c.value) WHEN 'number' THEN c.value::numeric < 0 ELSE true END
-		LIMIT 1;
-		IF FOUND THEN
-			RAISE EXCEPTION USING ERRCODE = '22023',
-				MESSAGE = format('%s of model "%s" must be a number that is not negative, not %s', problem.key, entry.model, problem.value);
-		END IF;
-		-- Models that are not paid for by the token.
-		CONTINUE WHEN entry.value ->> 'input_cost_per_token' IS NULL;
-		price.model := entry.model;
-		price.input := trim_scale((entry.value ->> 'input_cost_per_token')::numeric * 1000000);
-		price.output := trim_scale(COALESCE((entry.value ->> 'output_cost_per_token')::numeric, 0) * 1000000);
-		price.cache_read := trim_scale(COALESCE((entry.value ->> 'cache_read_input_token_cost')::numeric * 1000000, price.input));
-		price.cache_creation := trim_scale(COALESCE((entry.value ->> 'cache_creation_input_token_cost')::numeric * 1000000, price.input));
-		price.input_includes_cached := COALESCE(entry.value ->> 'litellm_provider', '') <> 'anthropic' AND entry.model !~ 'claude';
-		stored := stored + amelia.store_price(price, load_prices.valid_from)::integer;
+	prices := price.rates || jsonb_build_object('input', price.input, 'output', price.output,
+		'cache_read', price.cache_read, 'cache_creation', price.cache_creation);
+	-- The whole of a prompt has the price of its length.
+	SELECT 'above_' || max(m.found[1]::bigint) INTO above
+	FROM jsonb_object_keys(price.rates) AS k (key), regexp_match(k.key, 'above_([0-9]+)[.]') AS m (found)
+	WHERE (starts_with(k.key, 'above_') OR starts_with(k.key, tier || '.'))
+		AND m.found[1]::bigint < COALESCE(context_tokens, ceil((fresh + cached) / GREATEST(num_turns, 1)));
+	-- What has no price of its own is input and output like all other; sound
+	-- that was cached has the price of what is cached.
+	heard := CASE WHEN amelia.price_rate(prices, 'input_audio', tier, above) IS NOT NULL THEN LEAST(heard, fresh) ELSE 0 END;
+	spoken := CASE WHEN amelia.price_rate(prices, 'output_audio', tier, above) IS NOT NULL THEN spoken ELSE 0 END;
+	thought := CASE WHEN amelia.price_rate(prices, 'reasoning', tier, above) IS NOT NULL THEN thought ELSE 0 END;
+	FOR part IN
+		SELECT v.kind, v.tokens
+		FROM (VALUES ('input', fresh - heard),
+			('input_audio', heard),
+			('cache_read', COALESCE(cache_read_tokens, 0)),
+			('cache_creation', COALESCE(cache_creation_tokens, 0) - hour),
+			('cache_creation_1h', hour),
+			('output', output_tokens - thought - spoken),
+			('reasoning', thought),
+			('output_audio', spoken)) AS v (kind, tokens)
+		WHERE v.tokens <> 0 OR v.tokens IS NULL
+	LOOP
+		total := total + part.tokens * amelia.price_rate(prices, part.kind, tier, above);
 	END LOOP;
-	RETURN stored;
+	RETURN round(total / 1000000, 6);
 END
 $$;
-COMMENT ON FUNCTION amelia.load_prices(jsonb, timestamptz) IS
-'Takes prices in the format that LiteLLM publishes: model -> {input_cost_per_token, output_cost_per_token, cache_read_input_token_cost, cache_creation_input_token_cost, litellm_provider}; a missing cache price is the input price. Returns how many models got another price, which holds from valid_from on; NULL: from now, and for models without one for all time. Models without input_cost_per_token are left out. All or nothing. Errors: 22023 something that is not such a file.';
+COMMENT ON FUNCTION amelia.price_usage(text, bigint, bigint, bigint, bigint, timestamptz, bigint, bigint, bigint, bigint, text, bigint, bigint, boolean) IS
+'What tokens of a model cost at a time, in US dollars, rounded to six decimals. Of the cache_creation_tokens, cache_creation_1h_tokens are kept for an hour; of the output_tokens, reasoning_tokens were reasoning and output_audio_tokens sound, of the input_tokens input_audio_tokens. service_tier: batch, flex or priority; standard, default or NULL: none. A prompt has the price for its length: context_tokens, or if NULL the input by num_turns. input_includes_cached NULL: as the price says. NULL when the model, the tier or one-hour cache writes have no price then. Errors: 22023 a negative number, a part that is larger than what it is of, an unknown tier.';
 
 REVOKE ALL ON FUNCTION
+	amelia.reports_cached_as_input(text, text),
+	amelia.shorter_model_name(text),
 	amelia.find_price(text, timestamptz),
-	amelia.price_usage(text, bigint, bigint, bigint, bigint, timestamptz),
-	amelia.store_price(amelia.model_prices, timestamptz),
-	amelia.load_prices(jsonb, timestamptz)
+	amelia.price_rate(jsonb, text, text, text),
+	amelia.price_usage(text, bigint, bigint, bigint, bigint, timestamptz, bigint, bigint, bigint, bigint, text, bigint, bigint, boolean)
 FROM PUBLIC;

@@ -4,7 +4,9 @@ CREATE OR REPLACE FUNCTION amelia.budget_period(period text, at timestamptz) RET
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT CASE budget_period.period WHEN 'total' THEN '-infinity'::date
+SELECT CASE WHEN budget_period.period = 'total' THEN '-infinity'::date
+	-- the first month there is began before the first day there is
+	WHEN budget_period.period = 'month' AND isfinite(budget_period.at) AND budget_period.at < '4714-12-01Z BC' THEN '4714-11-24 BC'
 	ELSE date_trunc(budget_period.period, budget_period.at AT TIME ZONE 'UTC')::date END
 $$;
 COMMENT ON FUNCTION amelia.budget_period(text, timestamptz) IS
@@ -26,9 +28,8 @@ RETURNS TABLE (
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT b.id, b.scope, b.target, b.period, b.action, b.start,
-	CASE b.period WHEN 'total' THEN 'infinity' WHEN 'day' THEN b.start
-		ELSE (b.start + interval '1 month' - interval '1 day')::date END,
+SELECT b.id, b.scope, b.target, b.period, b.action, NULLIF(b.start, '-infinity'),
+	CASE b.period WHEN 'day' THEN b.start WHEN 'month' THEN (b.start + interval '1 month' - interval '1 day')::date END,
 	b.limit_usd, s.spent, GREATEST(b.limit_usd - s.spent, 0), s.spent >= b.limit_usd
 FROM (SELECT a.*, amelia.budget_period(a.period, now()) AS start FROM amelia.budgets AS a) AS b,
 	LATERAL (SELECT COALESCE(sum(d.amount_usd), 0) AS spent
@@ -37,7 +38,7 @@ FROM (SELECT a.*, amelia.budget_period(a.period, now()) AS start FROM amelia.bud
 ORDER BY s.spent >= b.limit_usd DESC, b.scope, b.target, b.period, b.id
 $$;
 COMMENT ON FUNCTION amelia.budget_status() IS
-'A row per budget, those that are spent first: its period that runs now, with the last UTC day that it includes, its limit, what was spent and what is left of it in US dollars.';
+'A row per budget, those that are spent first: its period that runs now, with its first UTC day and its last, both NULL for total, its limit, what was spent and what is left of it in US dollars.';
 
 CREATE OR REPLACE FUNCTION amelia.spent_budget(workflow_id uuid, profile_id text)
 RETURNS TABLE (message text, detail text, hint text)

@@ -5,9 +5,9 @@ CREATE OR REPLACE FUNCTION amelia.add_brainstorm_message(
 	role text,
 	content text,
 	parts jsonb DEFAULT NULL,
-	input_tokens integer DEFAULT NULL,
-	output_tokens integer DEFAULT NULL,
-	cost_usd numeric DEFAULT NULL,
+	input_tokens bigint DEFAULT NULL,
+	output_tokens bigint DEFAULT NULL,
+	cost_usd double precision DEFAULT NULL,
 	is_system boolean DEFAULT false,
 	id text DEFAULT NULL)
 RETURNS amelia.brainstorm_messages
@@ -17,7 +17,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	added amelia.brainstorm_messages;
-	cost CONSTANT numeric := amelia.check_cost('cost_usd', add_brainstorm_message.cost_usd);
+	cost CONSTANT numeric := amelia.check_cost('cost_usd', add_brainstorm_message.cost_usd::numeric);
 BEGIN
 	PERFORM amelia.check_given('session_id', add_brainstorm_message.session_id),
 		amelia.check_given('role', add_brainstorm_message.role),
@@ -26,7 +26,9 @@ BEGIN
 		amelia.check_choice('role', add_brainstorm_message.role),
 		amelia.check_container('parts', add_brainstorm_message.parts),
 		amelia.check_count('input_tokens', add_brainstorm_message.input_tokens),
-		amelia.check_count('output_tokens', add_brainstorm_message.output_tokens);
+		amelia.check_count('output_tokens', add_brainstorm_message.output_tokens),
+		amelia.check_integers(ARRAY['input_tokens', 'output_tokens'],
+			ARRAY[add_brainstorm_message.input_tokens, add_brainstorm_message.output_tokens]);
 	PERFORM FROM amelia.brainstorm_sessions AS s
 	WHERE s.id = add_brainstorm_message.session_id
 	FOR NO KEY UPDATE;
@@ -68,8 +70,8 @@ BEGIN
 	RETURN added;
 END
 $$;
-COMMENT ON FUNCTION amelia.add_brainstorm_message(text, text, text, jsonb, integer, integer, numeric, boolean, text) IS
-'Adds a message with the session''s next sequence, moves the session''s updated_at, and returns the message. role: user or assistant; cost_usd in US dollars. Sent again with the same id and content it returns the first message and stores nothing; with other content 23505. Errors: P0002 no such session, 22023 a required argument is NULL, an unknown role, a negative number, parts that are a JSON scalar, 22003 a cost of 10000 or more.';
+COMMENT ON FUNCTION amelia.add_brainstorm_message(text, text, text, jsonb, bigint, bigint, double precision, boolean, text) IS
+'Adds a message with the session''s next sequence, moves the session''s updated_at, and returns the message. role: user or assistant; cost_usd in US dollars. Sent again with the same id and content it returns the first message and stores nothing; with other content 23505. Errors: P0002 no such session, 22023 a required argument is NULL, an unknown role, a negative number, parts that are a JSON scalar, 22003 a number above 2147483647, a cost of 10000 or more.';
 
 CREATE OR REPLACE FUNCTION amelia.brainstorm_messages_after(
 	session_id text,
@@ -137,7 +139,7 @@ COMMENT ON FUNCTION amelia.brainstorm_usage(text) IS
 'Tokens and US dollars of a session, and how many of its messages carry usage; no row when none does.';
 
 REVOKE ALL ON FUNCTION
-	amelia.add_brainstorm_message(text, text, text, jsonb, integer, integer, numeric, boolean, text),
+	amelia.add_brainstorm_message(text, text, text, jsonb, bigint, bigint, double precision, boolean, text),
 	amelia.brainstorm_messages_after(text, integer, integer),
 	amelia.list_brainstorm_sessions(text, text, integer),
 	amelia.brainstorm_usage(text)

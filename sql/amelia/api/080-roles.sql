@@ -28,7 +28,8 @@ VALUES
 			'retention_preview', 'checkpoint_stats', 'checkpoint_sources', 'checkpoint_columns_problem',
 			'maintenance_status', 'maintenance_state', 'vacuum_holders',
 			'usage_summary', 'usage_trend', 'usage_by_model', 'usage_by_agent', 'usage_by_profile',
-			'find_price', 'price_usage', 'sparkline', 'budget_status', 'budget_period', 'spent_budget', 'check_budgets']),
+			'find_price', 'price_usage', 'price_rate', 'reports_cached_as_input', 'shorter_model_name',
+			'check_usage', 'check_service_tier', 'check_integers', 'sparkline', 'budget_status', 'budget_period', 'spent_budget', 'check_budgets']),
 	('worker', ARRAY['workflows', 'workflow_prompt_versions', 'workflow_threads',
 			'brainstorm_sessions', 'brainstorm_artifacts'],
 		'INSERT, UPDATE',
@@ -52,6 +53,7 @@ VALUES
 			'set_prompt_version', 'reset_prompt', 'set_active_profile',
 			'update_settings', 'check_settings', 'run_retention', 'delete_thread',
 			'unlink_thread', 'forget_workflow', 'close_days', 'load_prices', 'store_price',
+			'listed_prices', 'litellm_rates', 'models_dev_rates', 'openrouter_rates',
 			'compact_budgets', 'requeue_workflow', 'fence_checkpoints', 'fence_thread', 'prune_feed']),
 	('admin', ARRAY['model_prices', 'unpriced_usage', 'budgets'], 'INSERT, UPDATE, DELETE', '{}'),
 	('admin', ARRAY['usage_history', 'workflow_history'], 'DELETE', '{}')

@@ -1,6 +1,6 @@
 -- For those who stay in psql.
 
-CREATE OR REPLACE FUNCTION amelia.sparkline(numbers numeric[]) RETURNS text
+CREATE OR REPLACE FUNCTION amelia.sparkline(numbers double precision[]) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -13,7 +13,7 @@ SELECT COALESCE(string_agg(CASE
 FROM unnest(sparkline.numbers) WITH ORDINALITY AS n (value, place),
 	(SELECT COALESCE(max(v) FILTER (WHERE v <> 'NaN'), 0) AS highest FROM unnest(sparkline.numbers) AS v) AS m
 $$;
-COMMENT ON FUNCTION amelia.sparkline(numeric[]) IS
+COMMENT ON FUNCTION amelia.sparkline(double precision[]) IS
 'Numbers as a row of bars, from ▁ for 0 and below to █ for the highest; a blank for NULL and NaN. For usage_by_model()''s trend.';
 
-REVOKE ALL ON FUNCTION amelia.sparkline(numeric[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION amelia.sparkline(double precision[]) FROM PUBLIC;

@@ -19,6 +19,8 @@ COMMENT ON COLUMN amelia.budgets.action IS
 'block: create_workflow() and every way to in_progress raise 53400 once it is spent; warn: one system_warning event per period.';
 
 CREATE TABLE amelia.budget_spending (
+	-- rows are deleted, and that is replicated, where everything is
+	id uuid PRIMARY KEY,
 	budget_id uuid NOT NULL,
 	period_start date NOT NULL,
 	amount_usd numeric NOT NULL,
@@ -27,6 +29,7 @@ CREATE TABLE amelia.budget_spending (
 CREATE INDEX idx_budget_spending_budget ON amelia.budget_spending (budget_id, period_start);
 COMMENT ON TABLE amelia.budget_spending IS
 'What was spent under each budget: a row per statement that books usage, put together by compact_budgets(). Only inserted into by those who book, with the table owner''s rights, so that they do not wait for each other; no foreign key, whose lock on the budget''s row they would share.';
+COMMENT ON COLUMN amelia.budget_spending.period_start IS 'A UTC day; -infinity where the period is total.';
 COMMENT ON COLUMN amelia.budget_spending.workflow_id IS 'One that spent it: where a warning goes.';
 
 CREATE TABLE amelia.budget_warnings (
@@ -36,3 +39,4 @@ CREATE TABLE amelia.budget_warnings (
 	PRIMARY KEY (budget_id, period_start)
 );
 COMMENT ON TABLE amelia.budget_warnings IS 'The periods for which a warn budget has left its event.';
+COMMENT ON COLUMN amelia.budget_warnings.period_start IS 'A UTC day; -infinity where the period is total.';
