@@ -38,6 +38,9 @@
 /* PostgreSQL's own limit of what one value may take in memory. */
 #define MAX_ROW_BYTES ((size_t) 0x3fffffff)
 
+/* And of what a string of jsonb holds. */
+#define MAX_JSON_STRING_BYTES ((size_t) 256 * 1024 * 1024)
+
 /* ---- map_*.c ---- */
 
 typedef enum Conversion
@@ -238,7 +241,7 @@ extern void source_left(Source *source);
 
 /* ---- target.c ---- */
 
-typedef struct Connection
+typedef struct Loader
 {
 	PGconn	   *conn;
 	struct Batch *batch;		/* in flight, or NULL */

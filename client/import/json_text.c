@@ -215,7 +215,7 @@ parse_string(Parser *parser, Buffer *out)
 			return invalid(parser);
 		c = *parser->at++;
 		if (c == '"')
-			return out->len < MAX_LINE_BYTES ? true :
+			return out->len < MAX_JSON_STRING_BYTES ? true :
 				refuse(parser->refusal, "54000", "a string of JSON that is longer than jsonb holds");
 		if (c != '\\' || parser->at >= parser->end)
 			return invalid(parser);
@@ -490,7 +490,7 @@ copy_plain_string(Parser *parser, Buffer *out)
 
 	while (p < parser->end && *p != '"' && *p != '\\' && (unsigned char) *p >= 0x20)
 		p++;
-	if (p >= parser->end || *p != '"' || (size_t) (p - parser->at) > MAX_LINE_BYTES)
+	if (p >= parser->end || *p != '"' || (size_t) (p - parser->at) > MAX_JSON_STRING_BYTES)
 		return false;
 	buffer_add(out, parser->at, (size_t) (p + 1 - parser->at));
 	parser->at = p + 1;

@@ -17,6 +17,7 @@
 int			amelia_naptime = 60;
 bool		amelia_enabled = true;
 int			amelia_batch_size = 5000;
+bool		amelia_history = false;
 
 static char *maintained_databases = NULL;
 
@@ -86,4 +87,9 @@ InitBase(void)
 							NULL,
 							&amelia_batch_size, 5000, 1, 1000000,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("amelia.history",
+							 "Whether what this session writes happened elsewhere, before.",
+							 "For loading old rows; without effect unless the user owns the tables.",
+							 &amelia_history, false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 }

@@ -143,6 +143,8 @@ WriteFeed(const FeedNote *notes)
 	for (const FeedNote *note = notes; note != NULL; note = note->next)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (note->is_history)
+			continue;
 		ExecClearTuple(slot);
 		memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
 		SetColumn(slot, ORIGIN, Int64GetDatum(FeedOrigin()), false);
