@@ -80,7 +80,7 @@ find_referring(const Back *back, uint64_t *referring)
 	const char *params[] = {back->target};
 	PGresult   *keys = sql_ask(db, "SELECT c.conrelid::regclass::text, pg_catalog.string_agg(pg_catalog.format("
 							   "'c.%I = r.%I', a.attname, p.attname), ' AND ')"
-							   " FROM pg_catalog.pg_constraint AS c, LATERAL pg_catalog.unnest(c.conkey, c.confkey) AS k (child, parent),"
+							   " FROM pg_catalog.pg_constraint AS c, LATERAL unnest(c.conkey, c.confkey) AS k (child, parent),"
 							   " pg_catalog.pg_attribute AS a, pg_catalog.pg_attribute AS p"
 							   " WHERE c.contype = 'f' AND c.confrelid = $1::regclass AND c.conrelid <> c.confrelid"
 							   " AND NOT c.condeferred"
