@@ -151,6 +151,23 @@ private_file(void)
 	return db;
 }
 
+/*
+ * A copy of a database with a write-ahead log says that it has one, too. It
+ * has none, and no name to have one beside.
+ */
+static int
+leave_wal_mode(sqlite3 *db)
+{
+	sqlite3_file *file = NULL;
+	int			code = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+
+	if (code == SQLITE_OK)
+		code = file->pMethods->xWrite(file, "\001\001", 2, 18);
+	if (code == SQLITE_OK)
+		code = sqlite3_file_control(db, "main", SQLITE_FCNTL_RESET_CACHE, NULL);
+	return code;
+}
+
 static bool
 copy_source(Source *source, const char *path)
 {
@@ -178,7 +195,7 @@ copy_source(Source *source, const char *path)
 			int			last = sqlite3_backup_finish(backup);
 
 			if (code == SQLITE_DONE)
-				code = last == SQLITE_OK ? SQLITE_OK : last;
+				code = last == SQLITE_OK ? leave_wal_mode(source->db) : last;
 		}
 	}
 	if (code != SQLITE_OK && !is_interrupted())
