@@ -18,6 +18,7 @@
 int			amelia_naptime = 60;
 bool		amelia_enabled = true;
 int			amelia_batch_size = 5000;
+bool		amelia_history = false;
 
 static char *maintained_databases = NULL;
 
@@ -88,4 +89,9 @@ InitBase(void)
 							"What else belongs to a deleted workflow goes with them.",
 							&amelia_batch_size, 5000, 1, 1000000,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("amelia.history",
+							 "Whether what this session writes happened elsewhere, before.",
+							 "For loading old rows; without effect unless the user owns the tables.",
+							 &amelia_history, false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 }

@@ -119,7 +119,7 @@ NoteEvents(const pg_uuid_t *workflow, int32 first, int32 last)
 	{
 		if (memcmp(&note->workflow, workflow, sizeof(pg_uuid_t)) != 0)
 			continue;
-		if (note->first == 0 || note->last + 1 != first)
+		if (note->first == 0 || note->last + 1 != first || note->is_history)
 			break;
 		note->last = last;
 		return;
@@ -128,6 +128,31 @@ NoteEvents(const pg_uuid_t *workflow, int32 first, int32 last)
 	note->first = first;
 	note->last = last;
 	WriteAtOnce(note);
+}
+
+/*
+ * Note that events of a workflow came that happened before: whoever waits for
+ * it is woken, once for all of them, and the feed, which tells what happens,
+ * is not told.
+ */
+static void
+NoteHistory(const pg_uuid_t *workflow, int32 last)
+{
+	int			level = GetCurrentTransactionNestLevel();
+	FeedNote   *note = notes;
+
+	if (amelia_notify_interval == 0 && !AnyoneWaits())
+		return;
+	for (int i = 0; i < LOOK_BACK && note != NULL && note->level == level; i++, note = note->next)
+	{
+		if (!note->is_history || memcmp(&note->workflow, workflow, sizeof(pg_uuid_t)) != 0)
+			continue;
+		note->last = Max(note->last, last);
+		return;
+	}
+	note = AddNote(workflow);
+	note->first = note->last = last;
+	note->is_history = true;
 }
 
 /*
@@ -147,7 +172,10 @@ amelia_note_event(PG_FUNCTION_ARGS)
 
 	if (MayBeFenced())
 		FenceWorkflow(workflow, false);
-	NoteEvents(workflow, sequence, sequence);
+	if (IsHistory(data))
+		NoteHistory(workflow, sequence);
+	else
+		NoteEvents(workflow, sequence, sequence);
 	return PointerGetDatum(NULL);
 }
 
@@ -181,6 +209,8 @@ amelia_note_status(PG_FUNCTION_ARGS)
 
 	data = GetTriggerData(fcinfo, "note_status", TRIGGER_EVENT_AFTER,
 						  is_update ? TRIGGER_EVENT_UPDATE : TRIGGER_EVENT_INSERT, true);
+	if (IsHistory(data))
+		return PointerGetDatum(NULL);
 	row = is_update ? data->tg_newtuple : data->tg_trigtuple;
 	tupdesc = RelationGetDescr(data->tg_relation);
 	NoteStatus(DatumGetUUIDP(heap_getattr(row, ColumnNumber(tupdesc, "id"), tupdesc, &is_null)),

@@ -15,6 +15,7 @@
 /* A run of events, or a new status. */
 typedef struct FeedNote
 {
+	bool		is_history;		/* not for the feed */
 	struct FeedNote *next;		/* the one before */
 	pg_uuid_t	workflow;
 	int32		first;			/* 0: the note is of a status */

@@ -152,6 +152,8 @@ WriteFeed(const FeedNote *notes)
 		bool		nulls[DOOR_COLUMNS];
 
 		CHECK_FOR_INTERRUPTS();
+		if (note->is_history)
+			continue;
 		caller = MemoryContextSwitchTo(GetPerTupleMemoryContext(write->estate));
 		ExecClearTuple(write->slot);
 		memset(write->slot->tts_isnull, true, RelationGetDescr(table)->natts * sizeof(bool));

@@ -258,9 +258,10 @@ amelia_enforce_workflow_update(PG_FUNCTION_ARGS)
 	Fence(data, workflow);
 	CheckCounter(data, "sequence_floor", INT4OID, workflow);
 	CheckCounter(data, "events_removed", INT8OID, workflow);
-	ApplyTransition(&changes, data, workflow, now);
+	if (!IsHistory(data))
+		ApplyTransition(&changes, data, workflow, now);
 	Unpark(&changes, data);
-	if (!OnlyCountersChanged(data))
+	if (!IsHistory(data) && !OnlyCountersChanged(data))
 		SetUnlessChanged(&changes, data, "updated_at", TIMESTAMPTZOID, now, false);
 
 	if (changes.count == 0)

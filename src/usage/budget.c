@@ -158,7 +158,7 @@ amelia_spend_budgets(PG_FUNCTION_ARGS)
 									   TRIGGER_EVENT_AFTER, TRIGGER_EVENT_INSERT, false);
 	OwnerContext before;
 
-	if (data->tg_newtable == NULL || tuplestore_tuple_count(data->tg_newtable) == 0)
+	if (data->tg_newtable == NULL || tuplestore_tuple_count(data->tg_newtable) == 0 || IsHistory(data))
 		return PointerGetDatum(NULL);
 	SPI_connect();
 	if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)

@@ -97,6 +97,8 @@ INSERT INTO contract VALUES
 	('uuid_v7', '', 'uuid', 'v'),
 	('migrate', '', 'text', 'v'),
 	('verify', '', 'TABLE(problem text, object text, detail text)', 's'),
+	('table_checksum', '"table" regclass, key name, columns name[] DEFAULT NULL, OUT rows bigint, OUT sum text, OUT "xor" text', 'record', 's'),
+	('row_checksums', '"table" regclass, keys name[], columns name[] DEFAULT NULL, OUT key text, OUT hash uuid', 'SETOF record', 's'),
 	('grant_reader', 'role name', 'void', 'v'),
 	('grant_worker', 'role name', 'void', 'v'),
 	('grant_admin', 'role name', 'void', 'v');
@@ -295,6 +297,8 @@ INSERT INTO calls VALUES
 	('grant_worker', 'CURRENT_USER'),
 	('grant_admin', 'CURRENT_USER'),
 	('verify', ''),
+	('table_checksum', '''amelia.workflows'', ''id'''),
+	('row_checksums', '''amelia.workflows'', ''{id}'''),
 	('verify_schema', ''),
 	('verify_sequences', ''),
 	('verify_references', ''),

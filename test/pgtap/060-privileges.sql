@@ -136,7 +136,7 @@ FROM unnest(ARRAY['get_workflow', 'active_workflow', 'list_workflows', 'count_wo
 	'list_active_workflows', 'last_sequence', 'events_after', 'events_after_event', 'recent_events',
 	'event_exists', 'token_summary', 'token_summaries', 'prompt_history', 'current_prompt',
 	'workflow_prompts', 'active_profile', 'settings', 'brainstorm_messages_after',
-	'list_brainstorm_sessions', 'brainstorm_usage', 'verify', 'retention_preview', 'checkpoint_stats',
+	'list_brainstorm_sessions', 'brainstorm_usage', 'verify', 'table_checksum', 'row_checksums', 'retention_preview', 'checkpoint_stats',
 	'maintenance_status', 'vacuum_holders', 'usage_summary', 'usage_trend', 'usage_by_model', 'usage_by_agent',
 	'usage_by_profile', 'find_price', 'price_usage', 'budget_status', 'sparkline']) AS f (name)
 UNION ALL

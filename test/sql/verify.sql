@@ -64,7 +64,7 @@ INSERT INTO amelia.workflow_prompt_versions (workflow_id, prompt_id, version_id)
 SELECT * FROM amelia.verify_references() ORDER BY object COLLATE "C", detail COLLATE "C";
 ROLLBACK;
 
--- Final states without completed_at.
+-- A final state without completed_at is how a client left it: nothing is wrong.
 BEGIN;
 UPDATE amelia.workflows SET completed_at = NULL WHERE id = t.w(2);
 INSERT INTO amelia.workflows (id, issue_id, worktree_path, status) VALUES (t.w(8), 'I-8', '/w8', 'completed'),

@@ -23,7 +23,7 @@ VALUES
 			'prompt_history', 'current_prompt', 'workflow_prompts', 'active_profile',
 			'settings', 'brainstorm_messages_after', 'list_brainstorm_sessions',
 			'brainstorm_usage', 'queue_status', 'dead_workflows', 'feed_after', 'feed_now',
-			'wait_events', 'verify', 'verify_schema', 'verify_sequences',
+			'wait_events', 'table_checksum', 'row_checksums', 'verify', 'verify_schema', 'verify_sequences',
 			'verify_references', 'verify_workflows', 'api_objects', 'scripts',
 			'retention_preview', 'checkpoint_stats', 'checkpoint_sources', 'checkpoint_columns_problem',
 			'maintenance_status', 'maintenance_state', 'vacuum_holders',

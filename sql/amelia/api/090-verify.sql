@@ -102,10 +102,6 @@ RETURNS TABLE (problem text, object text, detail text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT 'finished without completed_at', 'workflow ' || w.id, 'status ' || w.status
-FROM amelia.workflows AS w
-WHERE w.status IN ('completed', 'failed', 'cancelled') AND w.completed_at IS NULL
-UNION ALL
 SELECT 'lease of a workflow that is not in progress', 'workflow ' || w.id,
 	format('of worker "%s"; status %s', l.worker, w.status)
 FROM amelia.workflow_leases AS l
@@ -113,7 +109,7 @@ JOIN amelia.workflows AS w ON w.id = l.workflow_id
 WHERE l.expires_at > '-infinity' AND w.status <> 'in_progress'
 $$;
 COMMENT ON FUNCTION amelia.verify_workflows() IS
-'The part of verify() that looks for final states without completed_at, and for leases that outlived their attempt.';
+'The part of verify() that looks for leases that outlived their attempt.';
 
 CREATE OR REPLACE FUNCTION amelia.verify()
 RETURNS TABLE (problem text, object text, detail text)
@@ -129,7 +125,7 @@ UNION ALL
 SELECT v.* FROM amelia.verify_workflows() AS v
 $$;
 COMMENT ON FUNCTION amelia.verify() IS
-'A row for each thing that is wrong: an older schema, missing or disabled triggers, missing indexes that claims need, gaps and duplicates in allocated sequences, orphans, final states without completed_at, leases that outlived their attempt. Nothing when all is well. Reads every table once.';
+'A row for each thing that is wrong: an older schema, missing or disabled triggers, missing indexes that claims need, gaps and duplicates in allocated sequences, orphans, leases that outlived their attempt. Nothing when all is well. Reads every table once.';
 
 REVOKE ALL ON FUNCTION
 	amelia.verify_schema(),
