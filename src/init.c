@@ -10,7 +10,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
-#include "base/settings.h"
+#include "base/base.h"
 #include "usage/usage_days.h"
 #include "lease/lease.h"
 #include "feed/feed.h"

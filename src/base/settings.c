@@ -12,9 +12,6 @@
 #include "utils/guc.h"
 #include "utils/varlena.h"
 
-#include "base/door.h"
-#include "base/sequence.h"
-
 int			amelia_naptime = 60;
 bool		amelia_enabled = true;
 int			amelia_batch_size = 5000;
@@ -62,13 +59,11 @@ IsMaintainedDatabase(const char *database)
 }
 
 /*
- * Called once, when the library is loaded: all that the room needs.
+ * Called once, when the library is loaded.
  */
 void
-InitBase(void)
+InitSettings(void)
 {
-	InitSequence();
-	InitDoor();
 	DefineCustomIntVariable("amelia.naptime",
 							"Time from the end of a maintenance round in a database to the next one.",
 							NULL,
