@@ -193,7 +193,7 @@ static const LeftMap old_settings[] = {
 
 static const LeftMap left[] = {
 	{"schema_version", "how far the application's own migrations had come"},
-	{"schema_migrations", "how far the application's own migrations had come"},
+	{"schema_versions", "how far the application's own migrations had come"},
 	{0}
 };
 

@@ -212,11 +212,11 @@ ReadVersions(List *scripts, Oid schema, int32 *database, int32 *code)
 		if (!script->is_api)
 			*code = Max(*code, script->version);
 	}
-	if (!OidIsValid(get_relname_relid("schema_migrations", schema)))
+	if (!OidIsValid(get_relname_relid("schema_versions", schema)))
 		return;
-	if (SPI_execute("SELECT pg_catalog.max(m.version) FROM amelia.schema_migrations AS m",
+	if (SPI_execute("SELECT pg_catalog.max(m.version) FROM amelia.schema_versions AS m",
 					true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read schema_migrations");
+		elog(ERROR, "could not read schema_versions");
 	*database = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
 											1, &is_null));
 	if (is_null)
@@ -231,7 +231,7 @@ static const char *
 FindSchemaProblem(void)
 {
 	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, false);
-	List	   *scripts = ReadScripts();
+	List	   *scripts = ReadScripts(AMELIA_SCHEMA);
 	int32		database_version;
 	int32		code_version;
 	ListCell   *cell;
@@ -261,7 +261,7 @@ FindSchemaProblem(void)
 								missing);
 		}
 	}
-	if (!ApiIsIntact(scripts))
+	if (!ApiIsIntact(AMELIA_SCHEMA, scripts))
 		return "functions, triggers or defaults are missing or older than the code: run SELECT amelia.migrate(), unless a dump is being restored";
 	return NULL;
 }

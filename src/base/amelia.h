@@ -17,4 +17,7 @@
 #define AMELIA_VERSION "1.0"
 #define AMELIA_SCHEMA "amelia"
 
+/* where what nobody calls by hand stands, members of the extensions all of it */
+#define AMELIA_INTERNAL_SCHEMA "amelia_internal"
+
 #endif							/* AMELIA_H */

@@ -168,7 +168,7 @@ IsOurTrigger(const Trigger *trigger, const char *name, const char *function)
 	char	   *called = strcmp(trigger->tgname, name) == 0 ? get_func_name(trigger->tgfoid) : NULL;
 
 	return called != NULL && strcmp(called, function) == 0 &&
-		get_func_namespace(trigger->tgfoid) == get_namespace_oid(AMELIA_SCHEMA, true);
+		get_func_namespace(trigger->tgfoid) == get_namespace_oid(AMELIA_INTERNAL_SCHEMA, true);
 }
 
 /*

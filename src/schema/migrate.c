@@ -6,8 +6,8 @@
  *	  The extension owns its C functions and migrate(); tables, views,
  *	  triggers and SQL functions belong to the database, so that every form
  *	  of pg_dump keeps them and DROP EXTENSION takes no row. migrate() makes
- *	  them, from the scripts that amelia.scripts() returns: those of each
- *	  schema version that schema_migrations does not have, and then the api
+ *	  them, from the scripts that travel in the extension: those of each
+ *	  schema version that schema_versions does not have, and then the api
  *	  layer, whose parts replace what stands there.
  *
  *	  CREATE EXTENSION calls it, and what a script of CREATE EXTENSION makes
@@ -19,6 +19,9 @@
  *	  to the dump. It knows by row_security, which every dump sets in its
  *	  session, to off or to on; an ordinary session does not touch it, and
  *	  what a role or a database has set for its sessions does not count.
+ *
+ *	  Each extension of ours has a migrate() in a schema of its own name, and
+ *	  all are this one.
  *
  *	  The scripts run with the rights of the tables' owner, under a lock on
  *	  the extension that two sessions cannot both hold.
@@ -121,41 +124,42 @@ IsRestoring(void)
  * isolation level.
  */
 static int32
-DatabaseVersion(Oid schema)
+DatabaseVersion(const char *extension, Oid schema)
 {
 	SPIPlanPtr	plan;
 	bool		is_null;
 	Datum		version;
 
-	if (!OidIsValid(get_relname_relid("schema_migrations", schema)))
+	if (!OidIsValid(get_relname_relid("schema_versions", schema)))
 		return 0;
-	plan = SPI_prepare("SELECT pg_catalog.max(m.version) FROM amelia.schema_migrations AS m",
-					   0, NULL);
+	plan = SPI_prepare(psprintf("SELECT pg_catalog.max(m.version) FROM %s AS m",
+								quote_qualified_identifier(extension, "schema_versions")), 0, NULL);
 	if (plan == NULL ||
 		SPI_execute_snapshot(plan, NULL, NULL, GetLatestSnapshot(), InvalidSnapshot,
 							 true, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read schema_migrations");
+		elog(ERROR, "could not read schema_versions");
 	version = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
 	if (is_null)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the tables of Amelia are there, but schema_migrations does not say of which version"),
-				 errhint("A dump was restored without its rows: restore those of schema_migrations and event_types at least.")));
+				 errmsg("the tables of Amelia are there, but schema_versions does not say of which version"),
+				 errhint("A dump was restored without its rows: restore those of schema_versions and event_types at least.")));
 	return DatumGetInt32(version);
 }
 
 /*
- * Note a schema version in schema_migrations.
+ * Note a schema version in schema_versions.
  */
 static void
-NoteVersion(int32 version)
+NoteVersion(const char *extension, int32 version)
 {
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(version)};
 
-	if (SPI_execute_with_args("INSERT INTO amelia.schema_migrations (version) VALUES ($1)",
+	if (SPI_execute_with_args(psprintf("INSERT INTO %s (version) VALUES ($1)",
+									   quote_qualified_identifier(extension, "schema_versions")),
 							  1, types, values, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not write schema_migrations");
+		elog(ERROR, "could not write schema_versions");
 }
 
 /*
@@ -163,10 +167,11 @@ NoteVersion(int32 version)
  * layer is made anew even if it looks intact.
  */
 static void
-RunScripts(List *scripts, Oid schema, bool anew, StringInfo done)
+RunScripts(const char *extension, List *scripts, Oid schema, bool anew, StringInfo done)
 {
-	int32		before = DatabaseVersion(schema);
+	int32		before = DatabaseVersion(extension, schema);
 	int32		version = before;
+	bool		has_budgets = strcmp(extension, AMELIA_SCHEMA) == 0;
 	ListCell   *cell;
 
 	foreach(cell, scripts)
@@ -176,16 +181,16 @@ RunScripts(List *scripts, Oid schema, bool anew, StringInfo done)
 		if (script->is_api || script->version <= before)
 			continue;
 		if (script->version != version && version != before)
-			NoteVersion(version);
+			NoteVersion(extension, version);
 		version = script->version;
 		RunScript(script);
 	}
 	if (version != before)
 	{
-		NoteVersion(version);
+		NoteVersion(extension, version);
 		appendStringInfo(done, "schema brought from version %d to %d", before, version);
 	}
-	if (version == before && !anew && ApiIsIntact(scripts) && BudgetsAreIntact())
+	if (version == before && !anew && ApiIsIntact(extension, scripts) && (!has_budgets || BudgetsAreIntact()))
 	{
 		appendStringInfo(done, "schema version %d is complete, nothing to do", version);
 		return;
@@ -198,7 +203,7 @@ RunScripts(List *scripts, Oid schema, bool anew, StringInfo done)
 		if (script->is_api)
 			RunScript(script);
 	}
-	if (HaveBudgets())
+	if (has_budgets && HaveBudgets())
 		RunSql(budget_trigger, 0, NULL, NULL, false);
 	appendStringInfo(done, "%sfunctions, triggers and defaults made anew",
 					 done->len > 0 ? "; " : "");
@@ -209,9 +214,9 @@ RunScripts(List *scripts, Oid schema, bool anew, StringInfo done)
  * not know.
  */
 static void
-CheckNotNewer(List *scripts, Oid schema)
+CheckNotNewer(const char *extension, List *scripts, Oid schema)
 {
-	int32		database_version = DatabaseVersion(schema);
+	int32		database_version = DatabaseVersion(extension, schema);
 	int32		code_version = 0;
 	ListCell   *cell;
 
@@ -227,17 +232,17 @@ CheckNotNewer(List *scripts, Oid schema)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("schema version %d is newer than this extension, which knows %d",
 						database_version, code_version),
-				 errhint("Install the newer extension, then run ALTER EXTENSION amelia UPDATE.")));
+				 errhint("Install the newer extension, then run ALTER EXTENSION %s UPDATE.", extension)));
 }
 
 /*
- * Who owns the tables, or will: the owner of schema_migrations, before there
+ * Who owns the tables, or will: the owner of schema_versions, before there
  * is one that of the schema.
  */
 static Oid
 TablesOwner(Oid schema)
 {
-	Oid			table = get_relname_relid("schema_migrations", schema);
+	Oid			table = get_relname_relid("schema_versions", schema);
 	HeapTuple	tuple;
 	Oid			owner;
 
@@ -264,11 +269,13 @@ TablesOwner(Oid schema)
  * owns those: the triggers are made with the rights of the tables' owner.
  */
 static void
-GrantMembers(Oid owner)
+GrantMembers(const char *extension, Oid owner)
 {
-	Oid			types[] = {OIDOID};
-	Datum		values[] = {ObjectIdGetDatum(owner)};
+	Oid			types[] = {OIDOID, TEXTOID};
+	Datum		values[] = {ObjectIdGetDatum(owner), CStringGetTextDatum(extension)};
 	SPITupleTable *statements;
+	uint64		count;
+	char	   *grant;
 
 	if (owner == GetUserId())
 		return;
@@ -276,14 +283,19 @@ GrantMembers(Oid owner)
 							  " d.objid::pg_catalog.regprocedure, $1::pg_catalog.regrole)"
 							  " FROM pg_catalog.pg_depend AS d"
 							  " JOIN pg_catalog.pg_extension AS e ON d.refobjid = e.oid"
-							  " WHERE e.extname = 'amelia' AND d.deptype = 'e'"
+							  " WHERE e.extname = $2 AND d.deptype = 'e'"
 							  " AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass"
 							  " AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
 							  " AND NOT pg_catalog.has_function_privilege($1, d.objid, 'EXECUTE')",
 							  lengthof(types), types, values, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not list the members of the extension");
 	statements = SPI_tuptable;
-	for (uint64 i = 0, count = SPI_processed; i < count; i++)
+	count = SPI_processed;
+	grant = psprintf("GRANT USAGE ON SCHEMA " AMELIA_INTERNAL_SCHEMA " TO %s",
+					 quote_identifier(GetUserNameFromId(owner, false)));
+	if (SPI_execute(grant, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not grant on the schema of the members");
+	for (uint64 i = 0; i < count; i++)
 	{
 		if (SPI_execute(SPI_getvalue(statements->vals[i], statements->tupdesc, 1),
 						false, 0) != SPI_OK_UTILITY)
@@ -296,20 +308,20 @@ GrantMembers(Oid owner)
  * outside of the extension whose script may be running.
  */
 static void
-Migrate(Oid schema, Oid owner, StringInfo done)
+Migrate(const char *extension, Oid schema, Oid owner, StringInfo done)
 {
 	bool		in_extension_script = creating_extension;
-	List	   *scripts = ReadScripts();
+	List	   *scripts = ReadScripts(extension);
 	OwnerContext before;
 
 	/* What is granted then is no initial privilege, and pg_dump keeps it. */
 	creating_extension = false;
 	PG_TRY();
 	{
-		GrantMembers(owner);
+		GrantMembers(extension, owner);
 		BecomeOwner(owner, &before);
-		CheckNotNewer(scripts, schema);
-		RunScripts(scripts, schema, in_extension_script, done);
+		CheckNotNewer(extension, scripts, schema);
+		RunScripts(extension, scripts, schema, in_extension_script, done);
 		BecomeSelf(&before);
 	}
 	PG_FINALLY();
@@ -325,7 +337,8 @@ Migrate(Oid schema, Oid owner, StringInfo done)
 Datum
 amelia_migrate(PG_FUNCTION_ARGS)
 {
-	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, false);
+	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
+	const char *extension = get_namespace_name(schema);
 	Oid			owner = TablesOwner(schema);
 	StringInfoData done;
 
@@ -340,7 +353,7 @@ amelia_migrate(PG_FUNCTION_ARGS)
 		ereport(INFO,
 				(errmsg("the tables of Amelia are left to the dump that is being restored"),
 				 errdetail("row_security was set in this session, as every dump does."),
-				 errhint("If no dump follows, run SELECT amelia.migrate().")));
+				 errhint("If no dump follows, run SELECT %s.migrate().", extension)));
 		PG_RETURN_TEXT_P(cstring_to_text("left to the dump that is being restored"));
 	}
 	if (!has_privs_of_role(GetUserId(), owner))
@@ -349,9 +362,9 @@ amelia_migrate(PG_FUNCTION_ARGS)
 				 errmsg("must be owner of the tables of Amelia"),
 				 errdetail("They belong to role \"%s\".", GetUserNameFromId(owner, false))));
 
-	LockDatabaseObject(ExtensionRelationId, get_extension_oid("amelia", false), 0,
+	LockDatabaseObject(ExtensionRelationId, get_extension_oid(extension, false), 0,
 					   ShareUpdateExclusiveLock);
-	Migrate(schema, owner, &done);
+	Migrate(extension, schema, owner, &done);
 	SPI_finish();
 	WakeLauncherAtCommit();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(done.data, done.len));

@@ -38,6 +38,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "base/check.h"
 #include "usage/budget.h"
 
 PG_FUNCTION_INFO_V1(amelia_api_objects);
@@ -46,15 +47,16 @@ PG_FUNCTION_INFO_V1(amelia_api_objects);
 typedef bool (*ApiObjectVisitor) (const char *kind, const char *object, bool intact, void *arg);
 
 /*
- * The rows of amelia.scripts(), in order. SPI must be connected; the result
- * is in its memory.
+ * The scripts of an extension of ours, in order. SPI must be connected; the
+ * result is in its memory.
  */
 List *
-ReadScripts(void)
+ReadScripts(const char *extension)
 {
 	List	   *scripts = NIL;
+	char	   *function = quote_qualified_identifier(AMELIA_INTERNAL_SCHEMA, psprintf("%s_scripts", extension));
 
-	if (SPI_execute("SELECT s.version, s.name, s.script FROM amelia.scripts() AS s",
+	if (SPI_execute(psprintf("SELECT s.version, s.name, s.script FROM %s() AS s", function),
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the scripts");
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -260,9 +262,9 @@ VisitStatement(Node *statement, Oid schema, ApiObjectVisitor visit, void *arg)
  * Visit all that the api layer consists of, until the visitor has enough.
  */
 static void
-VisitApi(List *scripts, ApiObjectVisitor visit, void *arg)
+VisitApi(const char *extension, List *scripts, ApiObjectVisitor visit, void *arg)
 {
-	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, false);
+	Oid			schema = get_namespace_oid(extension, false);
 	ListCell   *cell;
 
 	foreach(cell, scripts)
@@ -305,11 +307,11 @@ StopAtMissing(const char *kind, const char *object, bool intact, void *arg)
  * Whether everything that the api layer makes is there.
  */
 bool
-ApiIsIntact(List *scripts)
+ApiIsIntact(const char *extension, List *scripts)
 {
 	bool		intact = true;
 
-	VisitApi(scripts, StopAtMissing, &intact);
+	VisitApi(extension, scripts, StopAtMissing, &intact);
 	return intact;
 }
 
@@ -339,15 +341,22 @@ PutRow(const char *kind, const char *object, bool intact, void *arg)
 }
 
 /*
- * api_objects() returns setof (kind text, object text, intact boolean)
+ * api_objects(extension name) returns setof (kind text, object text,
+ * intact boolean)
  */
 Datum
 amelia_api_objects(PG_FUNCTION_ARGS)
 {
+	const char *extension;
+
+	if (PG_ARGISNULL(0))
+		RefuseMissing("extension");
+	extension = NameStr(*PG_GETARG_NAME(0));
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	VisitApi(ReadScripts(), PutRow, fcinfo->resultinfo);
-	VisitBudgetTrigger(PutRow, fcinfo->resultinfo);
+	VisitApi(extension, ReadScripts(extension), PutRow, fcinfo->resultinfo);
+	if (strcmp(extension, AMELIA_SCHEMA) == 0)
+		VisitBudgetTrigger(PutRow, fcinfo->resultinfo);
 	SPI_finish();
 	return (Datum) 0;
 }

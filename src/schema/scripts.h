@@ -13,7 +13,7 @@
 #include "nodes/nodes.h"
 #include "nodes/pg_list.h"
 
-/* One row of amelia.scripts(). */
+/* One row of amelia_internal.NAME_scripts(), NAME being the extension's. */
 typedef struct Script
 {
 	bool		is_api;
@@ -22,8 +22,8 @@ typedef struct Script
 	char	   *text;
 } Script;
 
-extern List *ReadScripts(void);
-extern bool ApiIsIntact(List *scripts);
+extern List *ReadScripts(const char *extension);
+extern bool ApiIsIntact(const char *extension, List *scripts);
 extern bool IndexIsThere(Node *statement);
 extern bool BudgetsAreIntact(void);
 

@@ -66,7 +66,7 @@ static const char *const spend_query =
 const char *const budget_trigger =
 	"CREATE OR REPLACE TRIGGER " BUDGET_TRIGGER " AFTER INSERT ON amelia.token_usage"
 	" REFERENCING NEW TABLE AS booked"
-	" FOR EACH STATEMENT EXECUTE FUNCTION amelia.spend_budgets()";
+	" FOR EACH STATEMENT EXECUTE FUNCTION amelia_internal.spend_budgets()";
 
 /*
  * Whether it stands. Where it does there is nothing to be made: a budget is
@@ -75,7 +75,7 @@ const char *const budget_trigger =
 static const char *const trigger_query =
 	"SELECT FROM pg_catalog.pg_trigger AS t"
 	" WHERE t.tgrelid = 'amelia.token_usage'::regclass AND t.tgname = '" BUDGET_TRIGGER "'"
-	" AND t.tgfoid = 'amelia.spend_budgets()'::regprocedure AND t.tgenabled IN ('O', 'A')";
+	" AND t.tgfoid = 'amelia_internal.spend_budgets()'::regprocedure AND t.tgenabled IN ('O', 'A')";
 
 /*
  * Only the period that runs now; what is past can be neither blocked nor warned
@@ -85,13 +85,13 @@ static const char *const period_query =
 	"SELECT GREATEST(p.start, '4713-01-01 BC'), CASE b.period WHEN 'day' THEN p.start"
 	" WHEN 'month' THEN (p.start + interval '1 month' - interval '1 day')::date ELSE '294276-12-30' END,"
 	" b.period = 'total'"
-	" FROM amelia.budgets AS b, LATERAL (SELECT amelia.budget_period(b.period, now())) AS p (start)"
+	" FROM amelia.budgets AS b, LATERAL (SELECT amelia_internal.budget_period(b.period, now())) AS p (start)"
 	" WHERE b.id = $1";
 
 static const char *const begin_query =
 	USAGE
 	" INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
-	" SELECT b.id, amelia.budget_period(b.period, now()), sum(v.cost_usd), max(v.workflow_id::text)::uuid"
+	" SELECT b.id, amelia_internal.budget_period(b.period, now()), sum(v.cost_usd), max(v.workflow_id::text)::uuid"
 	" FROM amelia.budgets AS b,"
 	" (SELECT p.workflow_id, sum(p.cost_usd) FROM (SELECT p.workflow_id, p.cost_usd FROM " WORKFLOW_SUMS
 	" UNION ALL SELECT t.workflow_id, t.cost_usd FROM amelia.token_usage AS t WHERE $4"
@@ -133,7 +133,7 @@ static const char *const warn_query =
 	" FROM amelia.budgets AS b JOIN (SELECT p.budget_id, p.period_start, sum(p.amount_usd) AS amount"
 	" FROM amelia.budget_spending AS p WHERE p.budget_id = $1 GROUP BY 1, 2) AS s ON s.budget_id = b.id"
 	" WHERE b.action = 'warn' AND s.amount >= b.limit_usd"
-	" AND s.period_start >= amelia.budget_period(b.period, now() - interval '1 day')"
+	" AND s.period_start >= amelia_internal.budget_period(b.period, now() - interval '1 day')"
 	" AND NOT EXISTS (SELECT FROM amelia.budget_warnings AS n"
 	" WHERE n.budget_id = b.id AND n.period_start = s.period_start)),"
 	" warned AS (INSERT INTO amelia.budget_warnings (budget_id, period_start)"
@@ -415,7 +415,7 @@ amelia_check_workflow_budgets(PG_FUNCTION_ARGS)
 	nulls[1] = is_null ? 'n' : ' ';
 	SPI_connect();
 	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
-	KeptPlan(&plan, "SELECT amelia.check_budgets($1, $2)", lengthof(types), types);
+	KeptPlan(&plan, "SELECT amelia_internal.check_budgets($1, $2)", lengthof(types), types);
 	if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not check the budgets");
 	BecomeSelf(&before);

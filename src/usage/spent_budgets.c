@@ -90,7 +90,7 @@ FindSpentBudgets(const text *profile)
 			spent = lappend(spent, budget);
 		}
 		MemoryContextSwitchTo(before);
-		KeptPlan(&check_plan, "SELECT amelia.check_budgets(NULL, $1)", lengthof(types), types);
+		KeptPlan(&check_plan, "SELECT amelia_internal.check_budgets(NULL, $1)", lengthof(types), types);
 		QuerySpent(check_plan, values, profile == NULL ? "n" : " ", owner);
 	}
 	SPI_finish();
@@ -138,7 +138,7 @@ SpentBudgetOf(const pg_uuid_t *workflow, Datum profile, bool has_profile)
 	if (!MayHaveBudgets(&owner))
 		return NULL;
 	SPI_connect();
-	KeptPlan(&plan, "SELECT s.message FROM amelia.spent_budget($1, $2) AS s", lengthof(types), types);
+	KeptPlan(&plan, "SELECT s.message FROM amelia_internal.spent_budget($1, $2) AS s", lengthof(types), types);
 	QuerySpent(plan, values, has_profile ? NULL : " n", owner);
 	if (SPI_processed > 0)
 		message = MemoryContextStrdup(caller, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));

@@ -146,6 +146,8 @@ INSERT INTO contract VALUES
 
 	('schema_migrations', 'version', 'integer NOT NULL'),
 	('schema_migrations', 'applied_at', 'ts'),
+	('schema_versions', 'version', 'integer NOT NULL'),
+	('schema_versions', 'applied_at', 'ts'),
 
 	('workflow_leases', 'workflow_id', 'uuid NOT NULL'),
 	('workflow_leases', 'worker', 'text NOT NULL'),
@@ -390,6 +392,7 @@ INSERT INTO contract_keys VALUES
 	('server_settings', 'PRIMARY KEY (id)'),
 	('event_types', 'PRIMARY KEY (event_type)'),
 	('schema_migrations', 'PRIMARY KEY (version)'),
+	('schema_versions', 'PRIMARY KEY (version)'),
 	('workflow_leases', 'PRIMARY KEY (workflow_id)'),
 	('workflow_inbox', 'PRIMARY KEY (id)'),
 	('workflow_feed', 'PRIMARY KEY (origin, lsn, xid, number)'),

@@ -59,6 +59,7 @@ INSERT INTO valid VALUES
 	('server_settings', '{"id": 1}'),
 	('event_types', '{"event_type": "my_event", "domain": "workflow", "level": "info"}'),
 	('schema_migrations', '{"version": 99}'),
+	('schema_versions', '{"version": 99}'),
 	('workflow_leases', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "worker": "w", "lease_token": 1, "expires_at": "2030-01-01T00:00:00Z"}'),
 	('workflow_threads', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "thread_id": "t"}'),
 	('retention_runs', '{"requested_by": "r", "pid": 1, "thorough": true}'),
@@ -131,7 +132,7 @@ FROM sets AS s JOIN valid AS v USING (table_name), candidates AS c
 ORDER BY s.table_name, s.column_name, c.value;
 
 -- The functions' door knows the same sets as the tables.
-SELECT is(pg_temp.outcome(format('SELECT amelia.check_choice(%L, %L)', s.argument, c.value)),
+SELECT is(pg_temp.outcome(format('SELECT amelia_internal.check_choice(%L, %L)', s.argument, c.value)),
 	CASE WHEN c.value = ANY (s.allowed) THEN 'accepted' ELSE '22023' END,
 	format('check_choice() of %s: "%s"', s.argument, c.value))
 FROM (SELECT DISTINCT t.argument, t.allowed FROM sets AS t WHERE t.argument IS NOT NULL) AS s, candidates AS c
@@ -234,7 +235,8 @@ INSERT INTO trials VALUES
 	('budgets', 'target', '"p"', '23514'),
 	('budget_spending', 'budget_id', '"00000000-0000-0000-0000-0000000000ff"', 'accepted'),
 	('budget_warnings', 'budget_id', '"00000000-0000-0000-0000-0000000000ff"', '23503'),
-	('schema_migrations', 'version', '1', '23505');
+	('schema_migrations', 'version', '1', '23505'),
+	('schema_versions', 'version', '1', '23505');
 SELECT is(pg_temp.outcome(pg_temp.insertion(t.table_name, v.row_values || jsonb_build_object(t.column_name, t.value))),
 	t.expected, format('%s.%s: %s', t.table_name, t.column_name, t.value))
 FROM trials AS t JOIN valid AS v USING (table_name);

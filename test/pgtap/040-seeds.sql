@@ -109,11 +109,12 @@ SELECT is((SELECT count(*) FROM amelia.retention_runs) + (SELECT count(*) FROM a
 	+ (SELECT count(*) FROM amelia.workflow_history), 0::bigint, 'no round, and no history');
 
 -- Each schema version that the scripts have was noted.
-SELECT set_eq('SELECT m.version FROM amelia.schema_migrations AS m',
-	'SELECT DISTINCT s.version FROM amelia.scripts() AS s WHERE s.version IS NOT NULL', 'schema_migrations');
-SELECT ok(EXISTS (SELECT FROM amelia.schema_migrations AS m WHERE m.version = 1 AND m.applied_at <= now()),
+SELECT set_eq('SELECT m.version FROM amelia.schema_versions AS m',
+	'SELECT DISTINCT s.version FROM amelia_internal.amelia_scripts() AS s WHERE s.version IS NOT NULL', 'schema_versions');
+SELECT results_eq('SELECT m.version FROM amelia.schema_migrations AS m', 'SELECT 1', 'the client''s migrator finds version 1');
+SELECT ok(EXISTS (SELECT FROM amelia.schema_versions AS m WHERE m.version = 1 AND m.applied_at <= now()),
 	'1.0 is version 1');
-SELECT is_empty('SELECT v.* FROM amelia.verify_schema() AS v', 'verify() misses nothing');
+SELECT is_empty('SELECT v.* FROM amelia_internal.verify_schema() AS v', 'verify() misses nothing');
 
 SELECT * FROM finish();
 ROLLBACK;

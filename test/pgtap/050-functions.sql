@@ -97,14 +97,14 @@ INSERT INTO contract VALUES
 	('uuid_v7', '', 'uuid', 'v'),
 	('migrate', '', 'text', 'v'),
 	('verify', '', 'TABLE(problem text, object text, detail text)', 's'),
-	('table_checksum', '"table" regclass, key name, columns name[] DEFAULT NULL, OUT rows bigint, OUT sum text, OUT "xor" text', 'record', 's'),
+	('table_checksum', '"table" regclass, key name, columns name[] DEFAULT NULL, OUT rows bigint, OUT sum text, OUT xor text', 'record', 's'),
 	('row_checksums', '"table" regclass, keys name[], columns name[] DEFAULT NULL, OUT key text, OUT hash uuid', 'SETOF record', 's'),
 	('grant_reader', 'role name', 'void', 'v'),
 	('grant_worker', 'role name', 'void', 'v'),
 	('grant_admin', 'role name', 'void', 'v');
 
 CREATE TEMP VIEW actual AS
-SELECT p.oid, p.oid::regprocedure AS signature, p.proname::text AS function_name,
+SELECT p.oid, p.oid::regprocedure AS signature, p.pronamespace::regnamespace AS function_schema, p.proname::text AS function_name,
 	regexp_replace(replace(pg_get_function_arguments(p.oid), 'timestamp with time zone', 'timestamptz'),
 		'(DEFAULT (NULL|''[^'']*''))::[a-z]+( [a-z]+)*(\[\])?', '\1', 'g') AS arguments,
 	replace(pg_get_function_result(p.oid), 'timestamp with time zone', 'timestamptz') AS result, p.provolatile::text AS volatility, l.lanname AS language,
@@ -112,7 +112,7 @@ SELECT p.oid, p.oid::regprocedure AS signature, p.proname::text AS function_name
 	p.proargnames AS names, p.prorettype = 'trigger'::regtype AS is_trigger
 FROM pg_proc AS p
 JOIN pg_language AS l ON l.oid = p.prolang
-WHERE p.pronamespace = 'amelia'::regnamespace;
+WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace);
 
 SELECT is(format('%s(%s) returns %s, %s', a.function_name, a.arguments, a.result, a.volatility),
 	format('%s(%s) returns %s, %s', c.function_name, c.arguments, c.result, c.volatility),
@@ -143,15 +143,19 @@ $$, $$
 		'set_worker', 'end_lease', 'unpark_next', 'fence_workflow', 'fence_thread', 'note_event', 'note_status']) AS e (name)
 $$, 'every function has a search_path of its own, save these');
 
--- What belongs to the extension: the functions in C, scripts() and migrate().
+-- What belongs to the extension: the functions in C, and all that is internal.
 SELECT set_eq($$
 	SELECT pg_describe_object(d.classid, d.objid, d.objsubid)
 	FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
 	WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'amelia'
 $$, $$
 	SELECT pg_describe_object('pg_proc'::regclass, a.oid, 0)
-	FROM actual AS a WHERE a.language = 'c' OR a.function_name IN ('scripts', 'migrate')
+	FROM actual AS a WHERE a.language = 'c' OR a.function_schema = 'amelia_internal'::regnamespace
+	UNION ALL
+	SELECT 'schema amelia_internal'
 $$, 'the members of the extension');
+SELECT set_eq('SELECT a.function_name FROM actual AS a WHERE a.function_schema = ''amelia''::regnamespace',
+	'SELECT c.function_name FROM contract AS c UNION SELECT ''checkpoint_sources''', 'the functions in schema amelia are the API and no others');
 SELECT cmp_ok((SELECT count(*) FROM actual AS a WHERE a.language = 'c'), '>=', 20::bigint, '… of which there are some');
 SELECT is_empty('SELECT a.signature FROM actual AS a WHERE a.is_trigger AND a.language <> ''c''',
 	'trigger functions are in C');
@@ -161,7 +165,7 @@ SELECT is_empty($$
 	FROM actual AS a JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = a.oid
 	JOIN pg_type AS t ON d.refclassid = 'pg_type'::regclass AND t.oid = d.refobjid
 	WHERE t.typnamespace = 'amelia'::regnamespace
-		AND (a.language = 'c' OR a.function_name IN ('scripts', 'migrate'))
+		AND (a.language = 'c' OR a.function_schema = 'amelia_internal'::regnamespace)
 $$, 'no member mentions a type of ours');
 
 -- An event is the same to a plain INSERT, to append_event() and to append_events().
@@ -254,7 +258,7 @@ INSERT INTO calls VALUES
 	('find_price', '''m'''),
 	('price_usage', '''m'', 1, 1'),
 	('load_prices', '''{"m": {"input_cost_per_token": 0.000001}}'''),
-	('store_price', 'ROW(NULL, ''n'', NULL, NULL, 1, 1, 1, 1, false, ''{}'')::amelia.model_prices, NULL'),
+	('store_price', '''{"model": "n", "input": 1, "output": 1, "cache_read": 1, "cache_creation": 1, "input_includes_cached": false, "rates": {}}'', NULL'),
 	('price_rate', '''{"input": 1}'', ''input'', NULL, NULL'),
 	('reports_cached_as_input', '''openai'', ''m'''),
 	('shorter_model_name', '''a/m'''),
@@ -303,9 +307,8 @@ INSERT INTO calls VALUES
 	('verify_sequences', ''),
 	('verify_references', ''),
 	('verify_workflows', ''),
-	('scripts', ''),
-	('api_objects', ''),
-	('api_fingerprint', ''),
+	('amelia_scripts', ''),
+	('api_objects', '''amelia'''),
 	('retention_preview', ''),
 	('link_thread', format('%L, %L', :'workflow', 't')),
 	('unlink_thread', '''t'''),
@@ -347,7 +350,7 @@ INSERT INTO calls VALUES
 	('feed_now', ''),
 	('prune_feed', ''),
 	('check_transition', format('%L, %L, %L', :'workflow', 'pending', 'in_progress'));
-SELECT is(pg_temp.outcome_when_read_only(format('SELECT * FROM amelia.%I(%s)', c.function_name, c.arguments)),
+SELECT is(pg_temp.outcome_when_read_only(format('SELECT * FROM %s.%I(%s)', a.function_schema, c.function_name, c.arguments)),
 	CASE WHEN a.volatility = 'v' AND a.function_name NOT IN ('uuid_v7', 'retention_preview', 'checkpoint_stats',
 		'maintenance_status', 'maintenance_state', 'vacuum_holders', 'retry_delay', 'feed_after', 'feed_now') THEN '25006' ELSE 'done' END,
 	format('%s() where nothing can be written', c.function_name))
@@ -373,13 +376,13 @@ CREATE ROLE contract_admin;
 GRANT contract_application TO contract_worker, contract_admin;
 SELECT amelia.grant_reader('contract_reader'), amelia.grant_worker('contract_worker'),
 	amelia.grant_admin('contract_admin') \gset
-SELECT is(pg_temp.outcome_as(r.role, format('SELECT * FROM amelia.%I(%s)', c.function_name, c.arguments)),
+SELECT is(pg_temp.outcome_as(r.role, format('SELECT * FROM %s.%I(%s)', a.function_schema, c.function_name, c.arguments)),
 	'done', format('%s() as %s', c.function_name, r.role))
 FROM calls AS c JOIN actual AS a USING (function_name),
 	unnest(ARRAY['contract_reader', 'contract_worker', 'contract_admin']) AS r (role)
 WHERE has_function_privilege(r.role, a.oid, 'EXECUTE');
 
-SELECT lives_ok(format('SELECT * FROM amelia.%I(%s)', c.function_name, c.arguments),
+SELECT lives_ok(format('SELECT * FROM %s.%I(%s)', a.function_schema, c.function_name, c.arguments),
 	format('%s() where something can be written', c.function_name))
 FROM calls AS c JOIN actual AS a USING (function_name) WHERE a.volatility = 'v';
 -- migrate() has nothing to write when the schema is complete.

@@ -25,7 +25,7 @@ FROM (
 	WHERE c.relnamespace = to_regnamespace('amelia') AND t.attacl IS NOT NULL
 	UNION ALL
 	SELECT p.oid::regprocedure::text, p.proowner, COALESCE(p.proacl, acldefault('f', p.proowner))
-	FROM pg_proc AS p WHERE p.pronamespace = to_regnamespace('amelia')
+	FROM pg_proc AS p WHERE p.pronamespace IN (to_regnamespace('amelia'), to_regnamespace('amelia_internal'))
 ) AS o (object, owner, acl), aclexplode(o.acl) AS a
 WHERE a.grantee <> o.owner;
 SELECT is_empty('SELECT g.object, g.grantee, g.privilege_type FROM grants AS g',
@@ -108,7 +108,7 @@ SELECT set_eq($$
 	WHERE NOT has_table_privilege('contract_admin', t.oid, p.privilege)
 $$, $$
 	SELECT t.name, p.privilege
-	FROM unnest(ARRAY['schema_migrations', 'retention_runs', 'checkpoint_schemas',
+	FROM unnest(ARRAY['schema_versions', 'retention_runs', 'checkpoint_schemas',
 			'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums', 'usage_day_workflows', 'budget_spending', 'budget_warnings',
 			'kept_usage', 'usage_daily', 'active_workflows', 'workflow_overview']) AS t (name),
 		unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS p (privilege)
@@ -128,7 +128,7 @@ $$, 'reader, worker, admin: each has what the one before has');
 CREATE TEMP VIEW functions AS
 SELECT p.oid, p.proname::text AS name, p.provolatile AS volatility
 FROM pg_proc AS p
-WHERE p.pronamespace = to_regnamespace('amelia') AND p.prorettype <> 'trigger'::regtype;
+WHERE p.pronamespace IN (to_regnamespace('amelia'), to_regnamespace('amelia_internal')) AND p.prorettype <> 'trigger'::regtype;
 CREATE TEMP TABLE contract (function_name text, kind text);
 INSERT INTO contract
 SELECT f.name, 'reader'
@@ -238,7 +238,7 @@ FROM (VALUES
 	('admin', 'DELETE FROM amelia.workflow_log', 'accepted'),
 	('admin', 'DELETE FROM amelia.workflows', 'accepted'),
 	('admin', 'TRUNCATE amelia.token_usage', '42501'),
-	('admin', 'INSERT INTO amelia.schema_migrations (version) VALUES (2)', '42501'),
+	('admin', 'INSERT INTO amelia.schema_versions (version) VALUES (2)', '42501'),
 	('admin', 'SELECT amelia.migrate()', '42501'),
 	('admin', 'SELECT amelia.grant_admin(''contract_stranger'')', '42501')) AS s (role, statement, outcome);
 SET CONSTRAINTS ALL IMMEDIATE;
@@ -260,7 +260,7 @@ SELECT is_empty('SELECT r.rolname FROM pg_roles AS r EXCEPT SELECT b.rolname FRO
 	'CREATE EXTENSION makes no role');
 SELECT is_empty('SELECT g.object, g.grantee, g.privilege_type FROM grants AS g',
 	'default privileges of the installer do not reach what it makes');
-SELECT is_empty('SELECT v.* FROM amelia.verify_schema() AS v', '… and all of it is there');
+SELECT is_empty('SELECT v.* FROM amelia_internal.verify_schema() AS v', '… and all of it is there');
 
 SELECT * FROM finish();
 ROLLBACK;

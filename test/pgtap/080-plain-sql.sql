@@ -69,7 +69,7 @@ VALUES ('00000000-0000-0000-0000-000000000001', '2026-01-01', 'infinity');
 CREATE TEMP TABLE timestamps AS
 SELECT a.attrelid::regclass AS relation, a.attname
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
-WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'schema_migrations'
+WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname NOT IN ('schema_versions', 'schema_migrations')
 	AND a.atttypid = 'timestamptz'::regtype AND NOT a.attisdropped;
 SELECT cmp_ok(pg_temp.row_count(format('SELECT FROM %s WHERE NOT isfinite(%I)', t.relation, t.attname)), '>', 0::bigint,
 	format('%s.%s takes infinity', t.relation, t.attname))

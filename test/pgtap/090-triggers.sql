@@ -23,50 +23,50 @@ WHERE c.relnamespace = 'amelia'::regnamespace AND NOT t.tgisinternal;
 
 CREATE TEMP TABLE contract (table_name text, fires text, function_name text);
 INSERT INTO contract VALUES
-	('workflows', 'BEFORE UPDATE ROW', 'amelia.enforce_workflow_update'),
-	('workflows', 'AFTER DELETE ROW', 'amelia.keep_history'),
-	('workflows', 'BEFORE TRUNCATE STATEMENT', 'amelia.keep_history'),
-	('workflows', 'AFTER UPDATE ROW', 'amelia.end_lease'),
-	('workflows', 'AFTER UPDATE ROW', 'amelia.unpark_next'),
-	('workflows', 'AFTER DELETE ROW', 'amelia.unpark_next'),
-	('workflows', 'AFTER INSERT ROW', 'amelia.note_status'),
-	('workflows', 'AFTER UPDATE ROW', 'amelia.note_status'),
-	('workflow_log', 'AFTER INSERT ROW', 'amelia.note_event'),
-	('workflow_log', 'AFTER UPDATE ROW', 'amelia.fence_workflow'),
-	('token_usage', 'BEFORE INSERT UPDATE ROW', 'amelia.fence_workflow'),
-	('workflow_prompt_versions', 'BEFORE INSERT UPDATE ROW', 'amelia.fence_workflow'),
-	('workflow_threads', 'BEFORE INSERT UPDATE ROW', 'amelia.fence_workflow'),
-	('workflow_log', 'BEFORE INSERT ROW', 'amelia.allocate_sequence'),
-	('workflow_log', 'BEFORE UPDATE ROW', 'amelia.keep_sequence'),
-	('workflow_log', 'AFTER DELETE STATEMENT', 'amelia.raise_sequence_floor'),
-	('workflow_log', 'BEFORE TRUNCATE STATEMENT', 'amelia.raise_sequence_floor'),
-	('brainstorm_messages', 'BEFORE INSERT ROW', 'amelia.allocate_sequence'),
-	('brainstorm_messages', 'BEFORE UPDATE ROW', 'amelia.keep_sequence'),
-	('brainstorm_messages', 'AFTER DELETE STATEMENT', 'amelia.raise_sequence_floor'),
-	('brainstorm_messages', 'BEFORE TRUNCATE STATEMENT', 'amelia.raise_sequence_floor'),
-	('brainstorm_sessions', 'BEFORE UPDATE ROW', 'amelia.keep_sequence_floor'),
-	('brainstorm_sessions', 'BEFORE UPDATE ROW', 'amelia.touch_updated_at'),
-	('profiles', 'BEFORE UPDATE ROW', 'amelia.touch_updated_at'),
-	('server_settings', 'BEFORE UPDATE ROW', 'amelia.touch_updated_at'),
-	('token_usage', 'BEFORE INSERT DELETE UPDATE ROW', 'amelia.mark_usage_day'),
-	('token_usage', 'BEFORE TRUNCATE STATEMENT', 'amelia.mark_usage_day'),
-	('usage_history', 'AFTER DELETE ROW', 'amelia.mark_history_day'),
-	('usage_history', 'BEFORE TRUNCATE STATEMENT', 'amelia.mark_history_day'),
-	('workflows', 'BEFORE UPDATE ROW', 'amelia.check_workflow_budgets'),
-	('budgets', 'AFTER INSERT UPDATE ROW', 'amelia.begin_budget');
+	('workflows', 'BEFORE UPDATE ROW', 'amelia_internal.enforce_workflow_update'),
+	('workflows', 'AFTER DELETE ROW', 'amelia_internal.keep_history'),
+	('workflows', 'BEFORE TRUNCATE STATEMENT', 'amelia_internal.keep_history'),
+	('workflows', 'AFTER UPDATE ROW', 'amelia_internal.end_lease'),
+	('workflows', 'AFTER UPDATE ROW', 'amelia_internal.unpark_next'),
+	('workflows', 'AFTER DELETE ROW', 'amelia_internal.unpark_next'),
+	('workflows', 'AFTER INSERT ROW', 'amelia_internal.note_status'),
+	('workflows', 'AFTER UPDATE ROW', 'amelia_internal.note_status'),
+	('workflow_log', 'AFTER INSERT ROW', 'amelia_internal.note_event'),
+	('workflow_log', 'AFTER UPDATE ROW', 'amelia_internal.fence_workflow'),
+	('token_usage', 'BEFORE INSERT UPDATE ROW', 'amelia_internal.fence_workflow'),
+	('workflow_prompt_versions', 'BEFORE INSERT UPDATE ROW', 'amelia_internal.fence_workflow'),
+	('workflow_threads', 'BEFORE INSERT UPDATE ROW', 'amelia_internal.fence_workflow'),
+	('workflow_log', 'BEFORE INSERT ROW', 'amelia_internal.allocate_sequence'),
+	('workflow_log', 'BEFORE UPDATE ROW', 'amelia_internal.keep_sequence'),
+	('workflow_log', 'AFTER DELETE STATEMENT', 'amelia_internal.raise_sequence_floor'),
+	('workflow_log', 'BEFORE TRUNCATE STATEMENT', 'amelia_internal.raise_sequence_floor'),
+	('brainstorm_messages', 'BEFORE INSERT ROW', 'amelia_internal.allocate_sequence'),
+	('brainstorm_messages', 'BEFORE UPDATE ROW', 'amelia_internal.keep_sequence'),
+	('brainstorm_messages', 'AFTER DELETE STATEMENT', 'amelia_internal.raise_sequence_floor'),
+	('brainstorm_messages', 'BEFORE TRUNCATE STATEMENT', 'amelia_internal.raise_sequence_floor'),
+	('brainstorm_sessions', 'BEFORE UPDATE ROW', 'amelia_internal.keep_sequence_floor'),
+	('brainstorm_sessions', 'BEFORE UPDATE ROW', 'amelia_internal.touch_updated_at'),
+	('profiles', 'BEFORE UPDATE ROW', 'amelia_internal.touch_updated_at'),
+	('server_settings', 'BEFORE UPDATE ROW', 'amelia_internal.touch_updated_at'),
+	('token_usage', 'BEFORE INSERT DELETE UPDATE ROW', 'amelia_internal.mark_usage_day'),
+	('token_usage', 'BEFORE TRUNCATE STATEMENT', 'amelia_internal.mark_usage_day'),
+	('usage_history', 'AFTER DELETE ROW', 'amelia_internal.mark_history_day'),
+	('usage_history', 'BEFORE TRUNCATE STATEMENT', 'amelia_internal.mark_history_day'),
+	('workflows', 'BEFORE UPDATE ROW', 'amelia_internal.check_workflow_budgets'),
+	('budgets', 'AFTER INSERT UPDATE ROW', 'amelia_internal.begin_budget');
 SELECT set_eq('SELECT a.table_name, a.fires, a.function_name FROM actual AS a WHERE a.enabled IN (''O'', ''A'')',
 	'TABLE contract', 'the triggers, all of them on');
 SELECT set_eq($$
-	SELECT 'amelia.' || p.proname FROM pg_proc AS p
-	WHERE p.pronamespace = 'amelia'::regnamespace AND p.prorettype = 'trigger'::regtype
+	SELECT p.oid::regproc::text FROM pg_proc AS p
+	WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace) AND p.prorettype = 'trigger'::regtype
 		-- fence_checkpoints() puts it where it belongs
 		AND p.proname <> 'fence_thread'
-$$, 'SELECT c.function_name FROM contract AS c UNION ALL SELECT ''amelia.spend_budgets''',
+$$, 'SELECT c.function_name FROM contract AS c UNION ALL SELECT ''amelia_internal.spend_budgets''',
 	'no trigger function is without its trigger, save one');
 SAVEPOINT without_budgets;
 INSERT INTO amelia.budgets (scope, period, limit_usd, action) VALUES ('everything', 'day', 1, 'warn');
 SELECT set_eq($$
-	SELECT a.table_name, a.fires FROM actual AS a WHERE a.function_name = 'amelia.spend_budgets' AND a.enabled = 'O'
+	SELECT a.table_name, a.fires FROM actual AS a WHERE a.function_name = 'amelia_internal.spend_budgets' AND a.enabled = 'O'
 $$, $$VALUES ('token_usage', 'AFTER INSERT STATEMENT')$$, '… that comes with the first budget');
 ROLLBACK TO SAVEPOINT without_budgets;
 SELECT is_empty('SELECT a.table_name, a.trigger_name FROM actual AS a WHERE a.trigger_name NOT LIKE ''zzz\_%''
@@ -98,7 +98,7 @@ SELECT is_empty('SELECT v.* FROM amelia.verify() AS v', '… and nothing when al
 SELECT throws_ok(format('SELECT %s()', f.name), '39P01', NULL, f.name || '() is for triggers only')
 FROM (SELECT DISTINCT c.function_name AS name FROM contract AS c) AS f;
 CREATE TEMP TABLE elsewhere (id integer, updated_at timestamptz);
-CREATE TRIGGER wrong_event AFTER INSERT ON elsewhere FOR EACH ROW EXECUTE FUNCTION amelia.touch_updated_at();
+CREATE TRIGGER wrong_event AFTER INSERT ON elsewhere FOR EACH ROW EXECUTE FUNCTION amelia_internal.touch_updated_at();
 SELECT throws_ok('INSERT INTO elsewhere VALUES (1, now())', '39P01', NULL, '… and for the kind that they are made for');
 
 -- A user's trigger that appends to the same workflow is numbered first.

@@ -39,7 +39,7 @@ BEGIN
 		WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.prokind = 'f' AND p.provariadic = 0
 			AND p.prorettype NOT IN (SELECT t.oid FROM pg_type AS t WHERE t.typtype = 'p')
 			AND NOT p.proretset
-			AND p.proname IN (SELECT m.word[1] FROM amelia.scripts() AS s,
+			AND p.proname IN (SELECT m.word[1] FROM amelia_internal.amelia_scripts() AS s,
 				regexp_matches(s.script, '\m([a-z_]+)\(', 'g') AS m (word))
 			AND NOT EXISTS (SELECT FROM pg_type AS t WHERE t.oid = ANY (p.proargtypes) AND t.typtype = 'p')
 	LOOP
@@ -143,7 +143,7 @@ INSERT INTO calls (statement) VALUES
 	('amelia.claim_workflow(''w'', workflow_types => ''{full}'')'),
 	('amelia.claim_workflow(''w'')'),
 	('amelia.heartbeat(''00000000-0000-0000-0000-000000000005'', 1, ''1 hour'')'),
-	('amelia.check_lease(''00000000-0000-0000-0000-000000000005'', 1)'),
+	('amelia_internal.check_lease(''00000000-0000-0000-0000-000000000005'', 1)'),
 	('amelia.set_worker(''00000000-0000-0000-0000-000000000005'', 1)'),
 	('amelia.append_event(''00000000-0000-0000-0000-000000000005'', ''t'', ''m'', lease_token => 1)'),
 	('amelia.send_to_workflow(''00000000-0000-0000-0000-000000000005'', ''pause'', ''{}'')'),

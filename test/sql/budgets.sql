@@ -150,7 +150,7 @@ SELECT s.scope, s.period, s.spent_usd = (SELECT COALESCE(sum(u.cost_usd), 0)
 	LEFT JOIN LATERAL (SELECT w.profile_id FROM amelia.workflows AS w WHERE w.id = u.workflow_id
 		UNION ALL SELECT h.profile_id FROM amelia.workflow_history AS h WHERE h.workflow_id = u.workflow_id LIMIT 1) AS p ON true
 	WHERE (s.scope = 'everything' OR s.target IN (p.profile_id, u.workflow_id::text))
-		AND amelia.budget_period(s.period, u."timestamp") = COALESCE(s.period_start, '-infinity'))
+		AND amelia_internal.budget_period(s.period, u."timestamp") = COALESCE(s.period_start, '-infinity'))
 FROM amelia.budget_status() AS s ORDER BY s.scope, s.period
 $$;
 CREATE FUNCTION t.budget_all() RETURNS void LANGUAGE sql AS $$
@@ -216,7 +216,7 @@ WHERE b.scope = 'everything' AND b.period = 'month' AND d.period_start NOT BETWE
 SELECT b.bucket, u.date, u.cost_usd FROM unnest(ARRAY['day', 'week', 'month']) WITH ORDINALITY AS b (bucket, place),
 	amelia.usage_trend('4714-11-24 BC', '4713-12-31 BC', bucket => b.bucket) AS u ORDER BY b.place, u.date;
 SELECT u.date, u.cost_usd FROM amelia.usage_trend('4714-11-24 BC', '4713-12-31 BC', 'work', 'month') AS u;
-SELECT amelia.budget_period('month', p.at::timestamptz) FROM unnest(ARRAY['4714-11-24Z BC', '4714-12-31Z BC', '0001-12-31Z BC', '0001-01-31Z', '-infinity', 'infinity']) AS p (at);
+SELECT amelia_internal.budget_period('month', p.at::timestamptz) FROM unnest(ARRAY['4714-11-24Z BC', '4714-12-31Z BC', '0001-12-31Z BC', '0001-01-31Z', '-infinity', 'infinity']) AS p (at);
 
 -- With everything published, what is deleted must have a key.
 SET client_min_messages = error;

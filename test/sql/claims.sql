@@ -92,7 +92,7 @@ UPDATE amelia.workflows SET retry_at = now(), available_at = now() WHERE id = t.
 SELECT * FROM t.claim('f');
 SELECT status, failures, retry_at FROM amelia.release_workflow(t.w(2), 6, 'failed', retry_after => '1 min');
 SELECT * FROM t.log(2);
-SELECT min(amelia.retry_delay(n)) >= '5 s' AS low, max(amelia.retry_delay(n)) <= '1 hour' AS high FROM generate_series(0, 3000) AS n;
+SELECT min(amelia_internal.retry_delay(n)) >= '5 s' AS low, max(amelia_internal.retry_delay(n)) <= '1 hour' AS high FROM generate_series(0, 3000) AS n;
 
 -- What a plain client started is never taken from it, nor what it marked as failed.
 TRUNCATE amelia.workflows CASCADE;

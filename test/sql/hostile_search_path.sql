@@ -161,7 +161,7 @@ SELECT id, lease_token FROM amelia.claim_workflow('a', '1 hour', 'few', '{full,r
 SELECT id, lease_token FROM amelia.claim_workflow('b');
 SELECT id, parked FROM amelia.get_workflow(t.w(7));
 SELECT cancel_requested, budget_spent FROM amelia.heartbeat(t.w(5), 1);
-SELECT amelia.check_lease(t.w(5), 1);
+SELECT amelia_internal.check_lease(t.w(5), 1);
 BEGIN;
 SELECT amelia.set_worker(t.w(5), 1);
 INSERT INTO amelia.workflow_log (workflow_id, event_type, message) VALUES (t.w(5), 'x', 'm') RETURNING sequence;

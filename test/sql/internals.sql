@@ -6,12 +6,12 @@
 
 -- The triggers' functions by hand.
 SELECT * FROM t.errors(
-	$$SELECT amelia.touch_updated_at()$$,
-	$$SELECT amelia.enforce_workflow_update()$$,
-	$$SELECT amelia.allocate_sequence()$$,
-	$$SELECT amelia.keep_sequence()$$,
-	$$SELECT amelia.keep_sequence_floor()$$,
-	$$SELECT amelia.raise_sequence_floor()$$);
+	$$SELECT amelia_internal.touch_updated_at()$$,
+	$$SELECT amelia_internal.enforce_workflow_update()$$,
+	$$SELECT amelia_internal.allocate_sequence()$$,
+	$$SELECT amelia_internal.keep_sequence()$$,
+	$$SELECT amelia_internal.keep_sequence_floor()$$,
+	$$SELECT amelia_internal.raise_sequence_floor()$$);
 
 -- On tables that are not theirs, with columns of other types and without them;
 -- by triggers of another kind.
@@ -25,7 +25,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
 	result text;
 BEGIN
-	EXECUTE format('CREATE TRIGGER misused %s ON t.%I %s EXECUTE FUNCTION amelia.%I()', timing, target,
+	EXECUTE format('CREATE TRIGGER misused %s ON t.%I %s EXECUTE FUNCTION amelia_internal.%I()', timing, target,
 		CASE WHEN timing LIKE '%TRUNCATE' THEN 'FOR EACH STATEMENT' ELSE 'FOR EACH ROW' END, function);
 	result := t.error(format('INSERT INTO t.%I (n) VALUES (1)', target));
 	IF result = 'no error' THEN
@@ -54,10 +54,10 @@ ORDER BY function COLLATE "C", target COLLATE "C";
 
 -- On Amelia's own tables, but of another kind than they are made for.
 INSERT INTO amelia.workflows (id, issue_id, worktree_path) VALUES (t.w(1), 'I-1', '/w1');
-CREATE TRIGGER misused AFTER INSERT ON amelia.workflow_log FOR EACH ROW EXECUTE FUNCTION amelia.allocate_sequence();
+CREATE TRIGGER misused AFTER INSERT ON amelia.workflow_log FOR EACH ROW EXECUTE FUNCTION amelia_internal.allocate_sequence();
 SELECT * FROM t.errors($$SELECT amelia.append_event(t.w(1), 'x', 'm')$$);
 DROP TRIGGER misused ON amelia.workflow_log;
-CREATE TRIGGER misused BEFORE UPDATE ON amelia.workflow_log FOR EACH ROW EXECUTE FUNCTION amelia.touch_updated_at();
+CREATE TRIGGER misused BEFORE UPDATE ON amelia.workflow_log FOR EACH ROW EXECUTE FUNCTION amelia_internal.touch_updated_at();
 SELECT amelia.append_event(t.w(1), 'x', 'm');
 SELECT * FROM t.errors($$UPDATE amelia.workflow_log SET message = 'n'$$);
 DROP TRIGGER misused ON amelia.workflow_log;
@@ -65,15 +65,15 @@ SELECT * FROM amelia.verify();
 
 -- The checks.
 SELECT * FROM t.errors(
-	$$SELECT amelia.check_given('x', NULL::integer)$$,
-	$$SELECT amelia.check_given(NULL, NULL::integer)$$,
-	$$SELECT amelia.check_given(NULL, 1)$$,
-	$$SELECT amelia.check_choice(NULL, 'red')$$,
-	$$SELECT amelia.check_choice('status', NULL)$$,
-	$$SELECT amelia.check_container(NULL, '5')$$,
-	$$SELECT amelia.check_count('n', -9223372036854775808)$$,
-	$$SELECT amelia.check_cost('c', -1e20)$$,
-	$$SELECT amelia.check_transition(NULL, 'pending', 'failed')$$,
-	$$SELECT amelia.check_transition(t.w(1), NULL, 'failed')$$,
-	$$SELECT amelia.check_transition(t.w(1), 'pending', NULL)$$,
-	$$SELECT amelia.check_transition(t.w(1), 'pending', 'nowhere')$$);
+	$$SELECT amelia_internal.check_given('x', NULL::integer)$$,
+	$$SELECT amelia_internal.check_given(NULL, NULL::integer)$$,
+	$$SELECT amelia_internal.check_given(NULL, 1)$$,
+	$$SELECT amelia_internal.check_choice(NULL, 'red')$$,
+	$$SELECT amelia_internal.check_choice('status', NULL)$$,
+	$$SELECT amelia_internal.check_container(NULL, '5')$$,
+	$$SELECT amelia_internal.check_count('n', -9223372036854775808)$$,
+	$$SELECT amelia_internal.check_cost('c', -1e20)$$,
+	$$SELECT amelia_internal.check_transition(NULL, 'pending', 'failed')$$,
+	$$SELECT amelia_internal.check_transition(t.w(1), NULL, 'failed')$$,
+	$$SELECT amelia_internal.check_transition(t.w(1), 'pending', NULL)$$,
+	$$SELECT amelia_internal.check_transition(t.w(1), 'pending', 'nowhere')$$);

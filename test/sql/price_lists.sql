@@ -63,7 +63,7 @@ SELECT * FROM t.show('{
 		{"input_cost_per_token": 2.4e-06, "output_cost_per_token": 1.2e-05, "output_cost_per_reasoning_token": 2e-05, "range": [32000.0, 128000.0]}]}
 }');
 -- What input means goes by the provider, not by the model's name.
-SELECT p.provider, p.model, (amelia.listed_prices(jsonb_build_object(p.model, jsonb_build_object('input_cost_per_token', 1, 'litellm_provider', p.provider)))).input_includes_cached
+SELECT p.provider, p.model, (amelia_internal.listed_prices(jsonb_build_object(p.model, jsonb_build_object('input_cost_per_token', 1, 'litellm_provider', p.provider)))).input_includes_cached
 FROM (VALUES ('anthropic', 'claude-9'), ('bedrock', 'anthropic.claude-9'), ('bedrock_converse', 'amazon.nova-9'), ('vertex_ai-anthropic_models', 'vertex_ai/claude-9'),
 	('azure_ai', 'azure_ai/claude-9'), ('azure_ai', 'azure_ai/grok-9'), ('openrouter', 'openrouter/anthropic/claude-9'), ('vercel_ai_gateway', 'vercel_ai_gateway/anthropic/claude-9'),
 	('github_copilot', 'github_copilot/claude-9'), ('databricks', 'databricks/databricks-claude-9'), ('openai', 'gpt-9'), ('gemini', 'gemini/gemini-9'),

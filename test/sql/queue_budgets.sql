@@ -78,7 +78,7 @@ CREATE ROLE regress_worker;
 SELECT amelia.grant_worker('regress_worker');
 GRANT USAGE ON SCHEMA t TO regress_worker;
 REVOKE ALL ON amelia.budgets, amelia.budget_spending FROM regress_worker;
-REVOKE EXECUTE ON FUNCTION amelia.budget_status(), amelia.check_budgets(uuid, text) FROM regress_worker;
+REVOKE EXECUTE ON FUNCTION amelia.budget_status(), amelia_internal.check_budgets(uuid, text) FROM regress_worker;
 SET ROLE regress_worker;
 SELECT t.error('SELECT * FROM amelia.budgets');
 SELECT * FROM amelia.claim_workflow('host-2') WHERE id IS NULL;

@@ -67,9 +67,9 @@ SELECT * FROM t.errors(
 SELECT * FROM t.errors(
 	$$SELECT amelia.set_worker(NULL, 1)$$, $$SELECT amelia.set_worker(t.w(1), NULL)$$, $$SELECT amelia.set_worker(t.w(99), 1)$$,
 	$$SELECT amelia.set_worker(t.w(3), 1)$$, $$SELECT amelia.set_worker(t.w(1), 2)$$,
-	$$SELECT amelia.check_lease(NULL, 1)$$, $$SELECT amelia.check_lease(t.w(1), NULL)$$, $$SELECT amelia.check_lease(t.w(99), 1)$$,
-	$$SELECT amelia.check_lease(t.w(3), 1)$$, $$SELECT amelia.give_back(NULL, 1)$$, $$SELECT amelia.give_back(t.w(1), NULL)$$,
-	$$SELECT amelia.give_back(t.w(99), 1)$$, $$SELECT amelia.give_back(t.w(3), 1)$$);
+	$$SELECT amelia_internal.check_lease(NULL, 1)$$, $$SELECT amelia_internal.check_lease(t.w(1), NULL)$$, $$SELECT amelia_internal.check_lease(t.w(99), 1)$$,
+	$$SELECT amelia_internal.check_lease(t.w(3), 1)$$, $$SELECT amelia_internal.give_back(NULL, 1)$$, $$SELECT amelia_internal.give_back(t.w(1), NULL)$$,
+	$$SELECT amelia_internal.give_back(t.w(99), 1)$$, $$SELECT amelia_internal.give_back(t.w(3), 1)$$);
 
 -- What goes with a lease_token.
 SELECT * FROM t.errors(

@@ -57,7 +57,7 @@ SELECT (SELECT count(*) FROM amelia.usage_history) AS usage, (SELECT count(*) FR
 SELECT * FROM t.errors(
 	$$SELECT amelia.forget_workflow(t.w(3))$$, $$SELECT amelia.forget_workflow(NULL)$$,
 	$$CALL amelia.run_retention(NULL)$$, $$CALL amelia.run_retention()$$,
-	$$SELECT amelia.keep_history()$$);
+	$$SELECT amelia_internal.keep_history()$$);
 BEGIN;
 CALL amelia.run_retention();
 ROLLBACK;

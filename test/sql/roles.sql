@@ -23,7 +23,7 @@ WHERE c.attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'amelia'::reg
 UNION ALL
 SELECT 'function', p.oid::regprocedure::text, a.privilege_type
 FROM pg_proc AS p, aclexplode(COALESCE(p.proacl, acldefault('f', p.proowner))) AS a
-WHERE p.pronamespace = 'amelia'::regnamespace AND a.grantee = 0;
+WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace) AND a.grantee = 0;
 
 CREATE ROLE regress_amelia_public;
 CREATE ROLE regress_amelia_reader;
@@ -217,14 +217,14 @@ SELECT * FROM t.who_may(
 -- those of triggers, which need no grant.
 SELECT p.proname
 FROM pg_proc AS p
-WHERE p.pronamespace = 'amelia'::regnamespace
+WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace)
 	AND p.prorettype <> 'trigger'::regtype
 	AND NOT has_function_privilege('regress_amelia_admin', p.oid, 'EXECUTE')
 ORDER BY p.proname COLLATE "C";
 -- What one may, the next may too.
 SELECT p.oid::regprocedure AS lost
 FROM pg_proc AS p
-WHERE p.pronamespace = 'amelia'::regnamespace
+WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace)
 	AND (has_function_privilege('regress_amelia_reader', p.oid, 'EXECUTE') AND NOT has_function_privilege('regress_amelia_worker', p.oid, 'EXECUTE')
 		OR has_function_privilege('regress_amelia_worker', p.oid, 'EXECUTE') AND NOT has_function_privilege('regress_amelia_admin', p.oid, 'EXECUTE'));
 
@@ -289,7 +289,7 @@ WHERE c.relnamespace = 'amelia'::regnamespace
 	AND CASE c.relkind WHEN 'S' THEN has_sequence_privilege('regress_amelia_public', c.oid, 'USAGE, SELECT, UPDATE') END;
 SELECT p.oid::regprocedure AS given_away
 FROM pg_proc AS p
-WHERE p.pronamespace = 'amelia'::regnamespace AND has_function_privilege('regress_amelia_public', p.oid, 'EXECUTE');
+WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace) AND has_function_privilege('regress_amelia_public', p.oid, 'EXECUTE');
 
 SET client_min_messages = warning;
 DROP OWNED BY regress_amelia_public, regress_amelia_reader, regress_amelia_worker, regress_amelia_admin, "regress_Amelia ""x""";

@@ -36,7 +36,7 @@ DELETE FROM amelia.workflow_log WHERE workflow_id = t.w(1) AND sequence = 5;
 DELETE FROM amelia.workflow_log WHERE workflow_id = t.w(2) AND sequence = 1;
 DELETE FROM amelia.brainstorm_messages WHERE id = 'm-c';
 SELECT * FROM amelia.verify() ORDER BY object COLLATE "C", detail COLLATE "C";
-SELECT * FROM amelia.verify_sequences() ORDER BY object COLLATE "C", detail COLLATE "C";
+SELECT * FROM amelia_internal.verify_sequences() ORDER BY object COLLATE "C", detail COLLATE "C";
 ROLLBACK;
 
 -- Duplicates.
@@ -45,7 +45,7 @@ ALTER TABLE amelia.workflow_log DROP CONSTRAINT idx_workflow_log_workflow;
 ALTER TABLE amelia.brainstorm_messages DROP CONSTRAINT idx_brainstorm_messages_session;
 INSERT INTO amelia.workflow_log (workflow_id, event_type, message, sequence) VALUES (t.w(1), 'x', 'twice', 6);
 INSERT INTO amelia.brainstorm_messages (id, session_id, role, content, sequence) VALUES ('m-e', 's1', 'user', 'twice', 4);
-SELECT * FROM amelia.verify_sequences() ORDER BY object COLLATE "C", detail COLLATE "C";
+SELECT * FROM amelia_internal.verify_sequences() ORDER BY object COLLATE "C", detail COLLATE "C";
 ROLLBACK;
 
 -- Orphans, of every parent.
@@ -61,7 +61,7 @@ INSERT INTO amelia.workflow_threads (thread_id, workflow_id) VALUES ('t', t.w(99
 INSERT INTO amelia.brainstorm_artifacts (id, session_id, type, path) VALUES ('a', 's1', 'adr', '/a');
 INSERT INTO amelia.prompt_versions (id, prompt_id, version_number, content) VALUES ('v', 'nowhere', 1, 'c');
 INSERT INTO amelia.workflow_prompt_versions (workflow_id, prompt_id, version_id) VALUES (t.w(99), 'nowhere', 'v-9');
-SELECT * FROM amelia.verify_references() ORDER BY object COLLATE "C", detail COLLATE "C";
+SELECT * FROM amelia_internal.verify_references() ORDER BY object COLLATE "C", detail COLLATE "C";
 ROLLBACK;
 
 -- A final state without completed_at is how a client left it: nothing is wrong.
@@ -144,7 +144,7 @@ SELECT amelia.migrate();
 SELECT * FROM amelia.verify();
 ROLLBACK;
 BEGIN;
-DELETE FROM amelia.schema_migrations;
+DELETE FROM amelia.schema_versions;
 SELECT * FROM amelia.verify();
 ROLLBACK;
 

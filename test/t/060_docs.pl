@@ -85,7 +85,7 @@ for my $relation (@relations)
 # Functions, with what they are granted to: each kind of role has what the
 # kinds before it have.
 my %granted_to;
-for my $privilege (rows('SELECT p.kind, p.functions FROM amelia.role_privileges() AS p'))
+for my $privilege (rows('SELECT p.kind, p.functions FROM amelia_internal.role_privileges() AS p'))
 {
 	$granted_to{$_} = $privilege->{kind} for @{ $privilege->{functions} };
 }
@@ -98,7 +98,7 @@ my $internal = section($reference, '## Functions that these call');
 my @catalog = rows(q{SELECT p.proname AS name, pg_get_function_arguments(p.oid) AS arguments,
 	pg_get_function_result(p.oid) AS result, p.prokind AS kind, obj_description(p.oid, 'pg_proc') AS comment,
 	p.proargnames[1:p.pronargs] AS names
-	FROM pg_proc AS p WHERE p.pronamespace = 'amelia'::regnamespace ORDER BY p.proname});
+	FROM pg_proc AS p WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace) ORDER BY p.proname});
 cmp_ok(scalar @catalog, '>=', 60, 'there are functions');
 
 sub signature
@@ -172,7 +172,7 @@ is_deeply(
 $node->safe_psql('postgres', q{CREATE FUNCTION may_move(old_status text, new_status text) RETURNS boolean
 	LANGUAGE plpgsql AS $$
 	BEGIN
-		PERFORM amelia.check_transition(amelia.uuid_v7(), old_status, new_status);
+		PERFORM amelia_internal.check_transition(amelia.uuid_v7(), old_status, new_status);
 		RETURN true;
 	EXCEPTION WHEN object_not_in_prerequisite_state THEN
 		RETURN false;

@@ -42,7 +42,7 @@ my $hand_over = q{
 			FROM pg_class WHERE relnamespace = 'amelia'::regnamespace AND relkind IN ('r', 'v', 'm')
 			UNION ALL
 			SELECT format('ALTER ROUTINE %s OWNER TO landlord', oid::regprocedure)
-			FROM pg_proc AS p WHERE pronamespace = 'amelia'::regnamespace
+			FROM pg_proc AS p WHERE pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace)
 				AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.objid = p.oid AND d.deptype = 'e')
 			UNION ALL
 			SELECT format('ALTER STATISTICS amelia.%I OWNER TO landlord', stxname)
@@ -126,7 +126,7 @@ sub without_members
 		'source', q{
 		SELECT string_agg(quotemeta, '|') FROM (SELECT regexp_replace(p.oid::regprocedure::text, '(\W)', '\\\\\1', 'g')
 			FROM pg_proc AS p JOIN pg_depend AS d ON d.objid = p.oid AND d.deptype = 'e'
-			WHERE p.pronamespace = 'amelia'::regnamespace) AS m (quotemeta)});
+			WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace)) AS m (quotemeta)});
 
 	return join "\n", grep { !/^acl\|routine (?:$members)\|/ } split /\n/, $catalog;
 }

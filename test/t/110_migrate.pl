@@ -55,18 +55,18 @@ sub install_code
 		DO \$do\$
 		BEGIN
 			IF to_regproc('amelia.scripts_of_1') IS NULL THEN
-				ALTER FUNCTION amelia.scripts() RENAME TO scripts_of_1;
+				ALTER FUNCTION amelia_internal.amelia_scripts() RENAME TO scripts_of_1;
 			ELSE
-				ALTER EXTENSION amelia DROP FUNCTION amelia.scripts();
-				DROP FUNCTION amelia.scripts();
+				ALTER EXTENSION amelia DROP FUNCTION amelia_internal.amelia_scripts();
+				DROP FUNCTION amelia_internal.amelia_scripts();
 			END IF;
 		END
 		\$do\$;
-		CREATE FUNCTION amelia.scripts() RETURNS TABLE (version integer, name text, script text)
+		CREATE FUNCTION amelia_internal.amelia_scripts() RETURNS TABLE (version integer, name text, script text)
 		LANGUAGE sql AS \$body\$
 		SELECT * FROM amelia.scripts_of_1() UNION ALL VALUES $scripts
 		\$body\$;
-		ALTER EXTENSION amelia ADD FUNCTION amelia.scripts();});
+		ALTER EXTENSION amelia ADD FUNCTION amelia_internal.amelia_scripts();});
 	return;
 }
 
@@ -138,12 +138,12 @@ foreach my $damage (
 		"$trigger|zzz_updated_at on profiles" ],
 	[ 'trigger with a condition', q{
 		CREATE OR REPLACE TRIGGER zzz_allocate_sequence BEFORE INSERT ON amelia.workflow_log
-		FOR EACH ROW WHEN (NEW.sequence = 0) EXECUTE FUNCTION amelia.allocate_sequence()},
+		FOR EACH ROW WHEN (NEW.sequence = 0) EXECUTE FUNCTION amelia_internal.allocate_sequence()},
 		"$trigger|zzz_allocate_sequence on workflow_log" ],
 	[ 'trigger for another event', q{
 		DROP TRIGGER zzz_raise_sequence_floor_truncate ON amelia.workflow_log;
 		CREATE TRIGGER zzz_raise_sequence_floor_truncate AFTER INSERT ON amelia.workflow_log
-		FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION amelia.raise_sequence_floor()},
+		FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION amelia_internal.raise_sequence_floor()},
 		"$trigger|zzz_raise_sequence_floor_truncate on workflow_log" ],
 	[ 'dropped default', 'ALTER TABLE amelia.token_usage ALTER COLUMN id DROP DEFAULT',
 		"$default|token_usage.id" ],
@@ -254,13 +254,13 @@ install_code('older', $version_2);
 verify_is(
 	$node, 'older',
 	"function is missing, disabled or not as migrate() makes it|squad\n"
-	  . "schema is older than the code|schema_migrations\nschema is older than the code|schema_migrations",
+	  . "schema is older than the code|schema_versions\nschema is older than the code|schema_versions",
 	'older: verify() tells');
 is( $node->safe_psql('older', q{SELECT detail FROM amelia.verify() WHERE problem LIKE 'schema%' ORDER BY 1}),
 	"version 2 is missing: run SELECT amelia.migrate()\nversion 3 is missing: run SELECT amelia.migrate()",
 	'older: verify() says what to do');
 migrate_is('older', "schema brought from version 1 to 3; $anew", 'older: migrate() brings it up');
-is( $node->safe_psql('older', 'SELECT version, applied_at IS NOT NULL FROM amelia.schema_migrations ORDER BY 1'),
+is( $node->safe_psql('older', 'SELECT version, applied_at IS NOT NULL FROM amelia.schema_versions ORDER BY 1'),
 	"1|t\n2|t\n3|t", 'older: a row for each version');
 verify_is($node, 'older', '', 'older: then verify() finds nothing');
 is( $node->safe_psql(
@@ -269,8 +269,8 @@ is( $node->safe_psql(
 	"squad of ISSUE-1\n32|32", 'older: rows and functions of the new version');
 migrate_is('older', 'schema version 3 is complete, nothing to do', 'older: the second time nothing');
 {
-	my $left = join "\n", grep { !/^(workflows|squads|schema_migrations)\|/ } split /\n/, table_sums($node, 'older');
-	my $right = join "\n", grep { !/^(workflows|schema_migrations)\|/ } split /\n/, $sums;
+	my $left = join "\n", grep { !/^(workflows|squads|schema_versions)\|/ } split /\n/, table_sums($node, 'older');
+	my $right = join "\n", grep { !/^(workflows|schema_versions)\|/ } split /\n/, $sums;
 
 	is($left, $right, 'older: tables that the new version does not touch are as they were');
 }
@@ -309,7 +309,7 @@ fails_with($node, 'lacking', q{SELECT amelia.claim_workflow('host-1')}, '55000',
 
 # One that is newer than the code.
 restore('newer', 'version1');
-$node->safe_psql('newer', 'INSERT INTO amelia.schema_migrations (version) VALUES (2)');
+$node->safe_psql('newer', 'INSERT INTO amelia.schema_versions (version) VALUES (2)');
 my $newer = catalog($node, 'newer');
 fails_with($node, 'newer', 'SELECT amelia.migrate()', '55000', 'version 2 is newer.*HINT:.*newer extension', 'newer');
 $node->safe_psql('newer', 'DROP TRIGGER zzz_updated_at ON amelia.profiles');
@@ -411,7 +411,7 @@ foreach my $case (
 	$first->quit;
 	$second->quit;
 	verify_is($node, $db, '', "two at once, $end, $isolation: verify() finds nothing");
-	is( $node->safe_psql($db, 'SELECT string_agg(version::text, $$ $$ ORDER BY version) FROM amelia.schema_migrations'),
+	is( $node->safe_psql($db, 'SELECT string_agg(version::text, $$ $$ ORDER BY version) FROM amelia.schema_versions'),
 		'1 2 3', "two at once, $end, $isolation: each version once");
 }
 

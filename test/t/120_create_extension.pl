@@ -37,7 +37,7 @@ is( $node->safe_psql(
 is( $node->safe_psql(
 		'plain', q{
 		SELECT count(*) FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
-		WHERE p.pronamespace = 'amelia'::regnamespace AND l.lanname = 'c' AND NOT EXISTS (
+		WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace) AND l.lanname = 'c' AND NOT EXISTS (
 			SELECT FROM pg_depend AS d WHERE d.objid = p.oid AND d.deptype = 'e')}),
 	'0', 'every function in C is a member');
 is($node->safe_psql('plain', q{SELECT extconfig IS NULL, extrelocatable FROM pg_extension WHERE extname = 'amelia'}),
@@ -63,11 +63,11 @@ fails_with($node, 'rented', "SET SESSION AUTHORIZATION landlord; $create",
 # Whose schema it is.
 $node->safe_psql('rented', 'CREATE SCHEMA amelia AUTHORIZATION landlord');
 fails_with($node, 'rented', $create, '42501', 'schema "amelia" is owned by role "landlord".*HINT:', 'a schema of another role');
-$node->safe_psql('rented', 'CREATE TABLE amelia.schema_migrations (version integer PRIMARY KEY, applied_at timestamptz);
-	ALTER TABLE amelia.schema_migrations OWNER TO landlord');
+$node->safe_psql('rented', 'CREATE TABLE amelia.schema_versions (version integer PRIMARY KEY, applied_at timestamptz);
+	ALTER TABLE amelia.schema_versions OWNER TO landlord');
 fails_with($node, 'rented', $create, '42501', 'owned by role "landlord"', 'a schema of another role that looks like ours');
 $node->safe_psql('rented', qq{ALTER SCHEMA amelia OWNER TO "$me"});
-fails_with($node, 'rented', $create, '55000', '', 'our schema, with a schema_migrations of another role');
+fails_with($node, 'rented', $create, '55000', '', 'our schema, with a schema_versions of another role');
 is(count_of('rented', 'pg_proc WHERE pronamespace = $$amelia$$::regnamespace'), '0', 'nothing was made there');
 
 # What is in it. Each kind of thing that a schema can hold.
@@ -90,10 +90,10 @@ foreach my $thing (
 	[ 'text search configuration', 'CREATE TEXT SEARCH CONFIGURATION amelia.ours (COPY = simple)' ],
 	[ 'text search dictionary', 'CREATE TEXT SEARCH DICTIONARY amelia.ours (TEMPLATE = simple)' ],
 	[ 'operator family', 'CREATE OPERATOR FAMILY amelia.ours USING btree' ],
-	[ 'schema_migrations of another client', q{CREATE TABLE amelia.schema_migrations (version text PRIMARY KEY);
-		INSERT INTO amelia.schema_migrations VALUES ('20240229000000')} ],
-	[ 'schema_migrations of another shape', 'CREATE TABLE amelia.schema_migrations (id integer)' ],
-	[ 'view that is called schema_migrations', 'CREATE VIEW amelia.schema_migrations AS SELECT 1 AS version' ])
+	[ 'schema_versions of another client', q{CREATE TABLE amelia.schema_versions (version text PRIMARY KEY);
+		INSERT INTO amelia.schema_versions VALUES ('20240229000000')} ],
+	[ 'schema_versions of another shape', 'CREATE TABLE amelia.schema_versions (id integer)' ],
+	[ 'view that is called schema_versions', 'CREATE VIEW amelia.schema_versions AS SELECT 1 AS version' ])
 {
 	my ($kind, $sql) = @$thing;
 
@@ -147,7 +147,7 @@ like($err, qr/(?:NOTICE|INFO|WARNING): .*left to the dump.*HINT: .*amelia\.migra
 is(count_of('restoring', q{pg_class WHERE relnamespace = 'amelia'::regnamespace}), '0', '… and makes none');
 is( $node->safe_psql(
 		'restoring', q{
-		SELECT (SELECT count(*) FROM pg_proc WHERE pronamespace = 'amelia'::regnamespace),
+		SELECT (SELECT count(*) FROM pg_proc WHERE pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace)),
 			(SELECT count(*) FROM pg_depend WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
 				AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'amelia'))}) =~ /^(\d+)\|\1$/ ? 1 : 0,
 	1, '… and no functions but its members');
@@ -189,7 +189,7 @@ my $granted = q{
 		SELECT n.nspname, n.nspowner, n.nspacl FROM pg_namespace AS n WHERE n.nspname = 'amelia'
 		UNION ALL
 		SELECT p.proname, p.proowner, COALESCE(p.proacl, acldefault('f', p.proowner)) FROM pg_proc AS p
-			WHERE p.pronamespace = 'amelia'::regnamespace) AS o (name, owner, acl), aclexplode(o.acl) AS a
+			WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace)) AS o (name, owner, acl), aclexplode(o.acl) AS a
 	WHERE a.grantee <> o.owner ORDER BY 1};
 $node->safe_psql('generous', $create);
 is($node->safe_psql('generous', $granted), '', 'default privileges hand out nothing of it');

@@ -97,7 +97,7 @@ is(open_saver('free'), 'null', 'a saver that says nothing');
 is(answer(do => 'setup', saver => 'free'), 'null', 'makes its tables');
 my ($result, $stdout, $stderr) = $node->psql('postgres', q{SET ROLE app; SELECT amelia.fence_checkpoints('lg')});
 like($stderr, qr/permission denied/, 'the fence is not for everybody');
-is($node->safe_psql('postgres', q{GRANT EXECUTE ON FUNCTION amelia.fence_checkpoints(name, boolean), amelia.fence_thread() TO app;
+is($node->safe_psql('postgres', q{GRANT EXECUTE ON FUNCTION amelia.fence_checkpoints(name, boolean), amelia_internal.fence_thread() TO app;
 	SET ROLE app; SELECT amelia.fence_checkpoints('lg')}), 3, 'the owner of the tables puts it there');
 
 # Under the current lease.

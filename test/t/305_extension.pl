@@ -70,12 +70,12 @@ $node->safe_psql('one', 'DROP TRIGGER delete_slowly ON amelia.workflow_log');
 wait_until_clean($node, 'one', 'the round goes on with the right one');
 
 # The schema is older than the code.
-$node->safe_psql('one', 'CREATE TABLE public.versions AS SELECT * FROM amelia.schema_migrations;
-	DELETE FROM amelia.schema_migrations');
+$node->safe_psql('one', 'CREATE TABLE public.versions AS SELECT * FROM amelia.schema_versions;
+	DELETE FROM amelia.schema_versions');
 wait_for_status($node, 'one', "s.state = 'schema not complete' AND s.code_version > COALESCE(s.schema_version, 0)",
 	'no round with a schema that is older than the code');
 like(status($node, 'one', 's.reason'), qr/amelia\.migrate\(\)/, 'the status says what to do');
-$node->safe_psql('one', 'INSERT INTO amelia.schema_migrations SELECT * FROM public.versions');
+$node->safe_psql('one', 'INSERT INTO amelia.schema_versions SELECT * FROM public.versions');
 wait_for_round($node, 'one', 'rounds begin again');
 
 # A restore brings tables, then rows, then keys and triggers.

@@ -11,7 +11,7 @@ ALTER TABLE amelia.budget_spending ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
 
 CREATE OR REPLACE TRIGGER zzz_workflow_update
 	BEFORE UPDATE ON amelia.workflows
-	FOR EACH ROW EXECUTE FUNCTION amelia.enforce_workflow_update();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.enforce_workflow_update();
 
 -- Whoever moves a workflow away from in_progress ends its lease, and the next
 -- one of its worktree may come.
@@ -19,7 +19,7 @@ CREATE OR REPLACE TRIGGER zzz_end_lease
 	AFTER UPDATE ON amelia.workflows
 	FOR EACH ROW
 	WHEN (OLD.status = 'in_progress' AND NEW.status <> 'in_progress')
-	EXECUTE FUNCTION amelia.end_lease();
+	EXECUTE FUNCTION amelia_internal.end_lease();
 CREATE OR REPLACE TRIGGER zzz_unpark_next
 	AFTER UPDATE ON amelia.workflows
 	FOR EACH ROW
@@ -27,105 +27,105 @@ CREATE OR REPLACE TRIGGER zzz_unpark_next
 			AND NEW.status IN ('pending', 'completed', 'failed', 'cancelled')
 			AND OLD.status <> NEW.status)
 		OR OLD.worktree_path <> NEW.worktree_path)
-	EXECUTE FUNCTION amelia.unpark_next();
+	EXECUTE FUNCTION amelia_internal.unpark_next();
 CREATE OR REPLACE TRIGGER zzz_unpark_next_deleted
 	AFTER DELETE ON amelia.workflows
 	FOR EACH ROW
 	WHEN (OLD.status IN ('pending', 'in_progress', 'blocked'))
-	EXECUTE FUNCTION amelia.unpark_next();
+	EXECUTE FUNCTION amelia_internal.unpark_next();
 CREATE OR REPLACE TRIGGER zzz_fence
 	BEFORE INSERT OR UPDATE ON amelia.token_usage
-	FOR EACH ROW EXECUTE FUNCTION amelia.fence_workflow();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.fence_workflow();
 CREATE OR REPLACE TRIGGER zzz_fence
 	BEFORE INSERT OR UPDATE ON amelia.workflow_prompt_versions
-	FOR EACH ROW EXECUTE FUNCTION amelia.fence_workflow();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.fence_workflow();
 CREATE OR REPLACE TRIGGER zzz_fence
 	BEFORE INSERT OR UPDATE ON amelia.workflow_threads
-	FOR EACH ROW EXECUTE FUNCTION amelia.fence_workflow();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.fence_workflow();
 CREATE OR REPLACE TRIGGER zzz_fence
 	AFTER UPDATE ON amelia.workflow_log
-	FOR EACH ROW EXECUTE FUNCTION amelia.fence_workflow();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.fence_workflow();
 CREATE OR REPLACE TRIGGER zzz_note_event
 	AFTER INSERT ON amelia.workflow_log
-	FOR EACH ROW EXECUTE FUNCTION amelia.note_event();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.note_event();
 CREATE OR REPLACE TRIGGER zzz_note_status
 	AFTER UPDATE ON amelia.workflows
 	FOR EACH ROW
 	WHEN (OLD.status IS DISTINCT FROM NEW.status)
-	EXECUTE FUNCTION amelia.note_status();
+	EXECUTE FUNCTION amelia_internal.note_status();
 CREATE OR REPLACE TRIGGER zzz_note_created
 	AFTER INSERT ON amelia.workflows
-	FOR EACH ROW EXECUTE FUNCTION amelia.note_status();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.note_status();
 
 CREATE OR REPLACE TRIGGER zzz_allocate_sequence
 	BEFORE INSERT ON amelia.workflow_log
-	FOR EACH ROW EXECUTE FUNCTION amelia.allocate_sequence();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.allocate_sequence();
 CREATE OR REPLACE TRIGGER zzz_keep_sequence
 	BEFORE UPDATE ON amelia.workflow_log
 	FOR EACH ROW
 	WHEN (OLD.id IS DISTINCT FROM NEW.id
 		OR OLD.workflow_id IS DISTINCT FROM NEW.workflow_id
 		OR OLD.sequence IS DISTINCT FROM NEW.sequence)
-	EXECUTE FUNCTION amelia.keep_sequence();
+	EXECUTE FUNCTION amelia_internal.keep_sequence();
 CREATE OR REPLACE TRIGGER zzz_raise_sequence_floor
 	AFTER DELETE ON amelia.workflow_log
 	REFERENCING OLD TABLE AS removed
-	FOR EACH STATEMENT EXECUTE FUNCTION amelia.raise_sequence_floor();
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia_internal.raise_sequence_floor();
 CREATE OR REPLACE TRIGGER zzz_raise_sequence_floor_truncate
 	BEFORE TRUNCATE ON amelia.workflow_log
-	FOR EACH STATEMENT EXECUTE FUNCTION amelia.raise_sequence_floor();
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia_internal.raise_sequence_floor();
 
 CREATE OR REPLACE TRIGGER zzz_allocate_sequence
 	BEFORE INSERT ON amelia.brainstorm_messages
-	FOR EACH ROW EXECUTE FUNCTION amelia.allocate_sequence();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.allocate_sequence();
 CREATE OR REPLACE TRIGGER zzz_keep_sequence
 	BEFORE UPDATE ON amelia.brainstorm_messages
 	FOR EACH ROW
 	WHEN (OLD.id IS DISTINCT FROM NEW.id
 		OR OLD.session_id IS DISTINCT FROM NEW.session_id
 		OR OLD.sequence IS DISTINCT FROM NEW.sequence)
-	EXECUTE FUNCTION amelia.keep_sequence();
+	EXECUTE FUNCTION amelia_internal.keep_sequence();
 CREATE OR REPLACE TRIGGER zzz_raise_sequence_floor
 	AFTER DELETE ON amelia.brainstorm_messages
 	REFERENCING OLD TABLE AS removed
-	FOR EACH STATEMENT EXECUTE FUNCTION amelia.raise_sequence_floor();
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia_internal.raise_sequence_floor();
 CREATE OR REPLACE TRIGGER zzz_raise_sequence_floor_truncate
 	BEFORE TRUNCATE ON amelia.brainstorm_messages
-	FOR EACH STATEMENT EXECUTE FUNCTION amelia.raise_sequence_floor();
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia_internal.raise_sequence_floor();
 
 CREATE OR REPLACE TRIGGER zzz_keep_sequence_floor
 	BEFORE UPDATE ON amelia.brainstorm_sessions
 	FOR EACH ROW
 	WHEN (NEW.sequence_floor < OLD.sequence_floor)
-	EXECUTE FUNCTION amelia.keep_sequence_floor();
+	EXECUTE FUNCTION amelia_internal.keep_sequence_floor();
 CREATE OR REPLACE TRIGGER zzz_updated_at
 	BEFORE UPDATE ON amelia.brainstorm_sessions
-	FOR EACH ROW EXECUTE FUNCTION amelia.touch_updated_at();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.touch_updated_at();
 CREATE OR REPLACE TRIGGER zzz_updated_at
 	BEFORE UPDATE ON amelia.profiles
-	FOR EACH ROW EXECUTE FUNCTION amelia.touch_updated_at();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.touch_updated_at();
 CREATE OR REPLACE TRIGGER zzz_updated_at
 	BEFORE UPDATE ON amelia.server_settings
-	FOR EACH ROW EXECUTE FUNCTION amelia.touch_updated_at();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.touch_updated_at();
 
 -- Upper case sorts before the foreign keys' triggers, whose cascade takes the
 -- usage that this one is to keep.
 CREATE OR REPLACE TRIGGER "AAA_keep_history"
 	AFTER DELETE ON amelia.workflows
-	FOR EACH ROW EXECUTE FUNCTION amelia.keep_history();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.keep_history();
 CREATE OR REPLACE TRIGGER zzz_keep_history_truncate
 	BEFORE TRUNCATE ON amelia.workflows
-	FOR EACH STATEMENT EXECUTE FUNCTION amelia.keep_history();
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia_internal.keep_history();
 
 CREATE OR REPLACE TRIGGER zzz_mark_usage_day
 	BEFORE INSERT OR UPDATE OR DELETE ON amelia.token_usage
-	FOR EACH ROW EXECUTE FUNCTION amelia.mark_usage_day();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.mark_usage_day();
 CREATE OR REPLACE TRIGGER zzz_mark_usage_day_truncate
 	BEFORE TRUNCATE ON amelia.token_usage
-	FOR EACH STATEMENT EXECUTE FUNCTION amelia.mark_usage_day();
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia_internal.mark_usage_day();
 CREATE OR REPLACE TRIGGER "AAA_mark_history_day"
 	AFTER DELETE ON amelia.usage_history
-	FOR EACH ROW EXECUTE FUNCTION amelia.mark_history_day();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.mark_history_day();
 CREATE OR REPLACE TRIGGER zzz_mark_history_day_truncate
 	BEFORE TRUNCATE ON amelia.usage_history
-	FOR EACH STATEMENT EXECUTE FUNCTION amelia.mark_history_day();
+	FOR EACH STATEMENT EXECUTE FUNCTION amelia_internal.mark_history_day();

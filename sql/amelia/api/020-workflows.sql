@@ -15,11 +15,11 @@ AS $$
 DECLARE
 	created amelia.workflows;
 BEGIN
-	PERFORM amelia.check_given('issue_id', create_workflow.issue_id);
-	PERFORM amelia.check_given('worktree_path', create_workflow.worktree_path);
-	PERFORM amelia.check_given('workflow_type', create_workflow.workflow_type);
-	PERFORM amelia.check_choice('workflow_type', create_workflow.workflow_type);
-	PERFORM amelia.check_container('issue_cache', create_workflow.issue_cache);
+	PERFORM amelia_internal.check_given('issue_id', create_workflow.issue_id);
+	PERFORM amelia_internal.check_given('worktree_path', create_workflow.worktree_path);
+	PERFORM amelia_internal.check_given('workflow_type', create_workflow.workflow_type);
+	PERFORM amelia_internal.check_choice('workflow_type', create_workflow.workflow_type);
+	PERFORM amelia_internal.check_container('issue_cache', create_workflow.issue_cache);
 
 	INSERT INTO amelia.workflows (id, issue_id, worktree_path, workflow_type, profile_id, issue_cache)
 	VALUES (COALESCE(create_workflow.id, amelia.uuid_v7()), create_workflow.issue_id,
@@ -28,7 +28,7 @@ BEGIN
 	ON CONFLICT (id) DO NOTHING
 	RETURNING * INTO created;
 	IF FOUND THEN
-		PERFORM amelia.check_budgets(created.id, created.profile_id);
+		PERFORM amelia_internal.check_budgets(created.id, created.profile_id);
 		PERFORM amelia.append_event(created.id, 'workflow_created',
 			format('workflow created for issue %s', created.issue_id));
 		RETURN created;
@@ -68,9 +68,9 @@ DECLARE
 	old_status text;
 	moved amelia.workflows;
 BEGIN
-	PERFORM amelia.check_given('id', set_workflow_status.id);
-	PERFORM amelia.check_given('status', set_workflow_status.status);
-	PERFORM amelia.check_choice('status', set_workflow_status.status);
+	PERFORM amelia_internal.check_given('id', set_workflow_status.id);
+	PERFORM amelia_internal.check_given('status', set_workflow_status.status);
+	PERFORM amelia_internal.check_choice('status', set_workflow_status.status);
 	IF set_workflow_status.failure_reason IS NOT NULL
 		AND set_workflow_status.status NOT IN ('failed', 'cancelled') THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
@@ -87,16 +87,16 @@ BEGIN
 			MESSAGE = format('no workflow %s', set_workflow_status.id);
 	END IF;
 	IF lease_token IS NOT NULL THEN
-		PERFORM amelia.check_lease(set_workflow_status.id, lease_token);
+		PERFORM amelia_internal.check_lease(set_workflow_status.id, lease_token);
 	END IF;
-	PERFORM amelia.check_transition(set_workflow_status.id, old_status, set_workflow_status.status);
+	PERFORM amelia_internal.check_transition(set_workflow_status.id, old_status, set_workflow_status.status);
 
 	UPDATE amelia.workflows AS w
 	SET status = set_workflow_status.status,
 		failure_reason = COALESCE(set_workflow_status.failure_reason, w.failure_reason)
 	WHERE w.id = set_workflow_status.id
 	RETURNING w.* INTO moved;
-	PERFORM amelia.append_event(moved.id, amelia.transition_event(old_status, moved.status),
+	PERFORM amelia.append_event(moved.id, amelia_internal.transition_event(old_status, moved.status),
 		COALESCE(set_workflow_status.failure_reason,
 			format('workflow moved from %s to %s', old_status, moved.status)),
 		data => jsonb_build_object('from', old_status, 'to', moved.status));
@@ -106,29 +106,14 @@ $$;
 COMMENT ON FUNCTION amelia.set_workflow_status(uuid, text, text, bigint) IS
 'Moves a workflow along the state machine, writes the lifecycle event, and returns the workflow. failure_reason goes with failed and cancelled and is the event''s message. Errors: P0002 no such workflow, 55000 not a transition (to the status that is already there is none), 23505 another workflow is in_progress or blocked in its worktree, 53400 a budget is spent (to in_progress), 22023 a NULL, an unknown status, a reason where none belongs. With a lease_token, 55000 when that lease is lost.';
 
-CREATE OR REPLACE FUNCTION amelia.transition_event(old_status text, new_status text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT CASE new_status
-	WHEN 'in_progress' THEN
-		CASE old_status WHEN 'blocked' THEN 'approval_granted' ELSE 'workflow_started' END
-	WHEN 'blocked' THEN 'approval_required'
-	WHEN 'pending' THEN 'approval_rejected'
-	ELSE 'workflow_' || new_status
-END
-$$;
-COMMENT ON FUNCTION amelia.transition_event(text, text) IS
-'The event type that tells of a workflow''s move from one status to another.';
-
 CREATE OR REPLACE FUNCTION amelia.set_plan_cache(id uuid, plan jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	PERFORM amelia.check_given('id', set_plan_cache.id);
-	PERFORM amelia.check_container('plan', set_plan_cache.plan);
+	PERFORM amelia_internal.check_given('id', set_plan_cache.id);
+	PERFORM amelia_internal.check_container('plan', set_plan_cache.plan);
 	UPDATE amelia.workflows AS w
 	SET plan_cache = set_plan_cache.plan
 	WHERE w.id = set_plan_cache.id;
@@ -144,6 +129,5 @@ COMMENT ON FUNCTION amelia.set_plan_cache(uuid, jsonb) IS
 REVOKE ALL ON FUNCTION
 	amelia.create_workflow(text, text, text, text, jsonb, uuid),
 	amelia.set_workflow_status(uuid, text, text, bigint),
-	amelia.transition_event(text, text),
 	amelia.set_plan_cache(uuid, jsonb)
 FROM PUBLIC;

@@ -31,8 +31,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	PERFORM amelia.check_choice('status', list_workflows.status);
-	PERFORM amelia.check_limit(list_workflows.row_limit);
+	PERFORM amelia_internal.check_choice('status', list_workflows.status);
+	PERFORM amelia_internal.check_limit(list_workflows.row_limit);
 	IF after_started_at IS NOT NULL AND after_id IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
 			MESSAGE = format('after_started_at %s without after_id', after_started_at),
@@ -76,7 +76,7 @@ RETURNS bigint
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT CASE WHEN amelia.check_choice('status', count_workflows.status) IS NULL THEN (
+SELECT CASE WHEN amelia_internal.check_choice('status', count_workflows.status) IS NULL THEN (
 		SELECT count(*)
 		FROM amelia.workflows AS w
 		WHERE count_workflows.worktree_path IS NULL OR w.worktree_path = count_workflows.worktree_path)

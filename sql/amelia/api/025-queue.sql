@@ -1,15 +1,3 @@
--- What workers and operators do with the queue, besides claiming.
-
-CREATE OR REPLACE FUNCTION amelia.retry_delay(failures integer) RETURNS interval
-LANGUAGE sql VOLATILE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT make_interval(secs => LEAST(3600, 10 * 2 ^ LEAST(GREATEST(failures, 1) - 1, 20))
-	* (0.5 + random() / 2))
-$$;
-COMMENT ON FUNCTION amelia.retry_delay(integer) IS
-'How long the next attempt waits after that many failures: 10 seconds, doubled with each further one, an hour at most, and of that a random part between one half and all, so that what failed together does not come back together.';
-
 CREATE OR REPLACE FUNCTION amelia.release_workflow(
 	workflow_id uuid,
 	lease_token bigint,
@@ -27,11 +15,11 @@ BEGIN
 	-- The way that most attempts end is short.
 	IF release_workflow.status = 'completed' AND release_workflow.failure_reason IS NULL
 		AND retry_after IS NULL THEN
-		RETURN amelia.complete_workflow(release_workflow.workflow_id, release_workflow.lease_token);
+		RETURN amelia_internal.complete_workflow(release_workflow.workflow_id, release_workflow.lease_token);
 	END IF;
-	PERFORM amelia.check_given('workflow_id', release_workflow.workflow_id),
-		amelia.check_given('lease_token', release_workflow.lease_token),
-		amelia.check_choice('status', release_workflow.status);
+	PERFORM amelia_internal.check_given('workflow_id', release_workflow.workflow_id),
+		amelia_internal.check_given('lease_token', release_workflow.lease_token),
+		amelia_internal.check_choice('status', release_workflow.status);
 	IF release_workflow.failure_reason IS NOT NULL
 		AND release_workflow.status IS DISTINCT FROM 'failed'
 		AND release_workflow.status IS DISTINCT FROM 'cancelled' THEN
@@ -50,7 +38,7 @@ BEGIN
 	END IF;
 
 	IF release_workflow.status IS NULL THEN
-		PERFORM amelia.give_back(release_workflow.workflow_id, release_workflow.lease_token);
+		PERFORM amelia_internal.give_back(release_workflow.workflow_id, release_workflow.lease_token);
 		SELECT w.* INTO released FROM amelia.workflows AS w WHERE w.id = release_workflow.workflow_id;
 		RETURN released;
 	END IF;
@@ -59,7 +47,7 @@ BEGIN
 			release_workflow.failure_reason, release_workflow.lease_token);
 	END IF;
 
-	PERFORM amelia.check_lease(release_workflow.workflow_id, release_workflow.lease_token);
+	PERFORM amelia_internal.check_lease(release_workflow.workflow_id, release_workflow.lease_token);
 	UPDATE amelia.workflows AS w
 	SET status = 'failed',
 		failure_reason = COALESCE(release_workflow.failure_reason, w.failure_reason),
@@ -67,7 +55,7 @@ BEGIN
 		retry_at = r.due,
 		available_at = COALESCE(r.due, w.available_at)
 	FROM (SELECT CASE WHEN o.failures + 1 < o.max_failures AND NOT o.cancel_requested
-				THEN clock_timestamp() + COALESCE(retry_after, amelia.retry_delay(o.failures + 1)) END
+				THEN clock_timestamp() + COALESCE(retry_after, amelia_internal.retry_delay(o.failures + 1)) END
 			FROM amelia.workflows AS o WHERE o.id = release_workflow.workflow_id) AS r (due)
 	WHERE w.id = release_workflow.workflow_id
 	RETURNING w.* INTO released;
@@ -90,7 +78,7 @@ DECLARE
 	found_status text;
 	changed amelia.workflows;
 BEGIN
-	PERFORM amelia.check_given('workflow_id', request_cancel.workflow_id);
+	PERFORM amelia_internal.check_given('workflow_id', request_cancel.workflow_id);
 	SELECT w.status INTO found_status
 	FROM amelia.workflows AS w
 	WHERE w.id = request_cancel.workflow_id
@@ -126,8 +114,8 @@ AS $$
 DECLARE
 	changed amelia.workflows;
 BEGIN
-	PERFORM amelia.check_given('workflow_id', requeue_workflow.workflow_id),
-		amelia.check_given('failures', requeue_workflow.failures);
+	PERFORM amelia_internal.check_given('workflow_id', requeue_workflow.workflow_id),
+		amelia_internal.check_given('failures', requeue_workflow.failures);
 	IF requeue_workflow.failures < 1 THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
 			MESSAGE = format('failures must be 1 or more: %s', requeue_workflow.failures);
@@ -159,7 +147,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM amelia.check_limit(row_limit);
+	PERFORM amelia_internal.check_limit(row_limit);
 	RETURN QUERY
 	SELECT w.*
 	FROM amelia.workflows AS w
@@ -173,7 +161,6 @@ COMMENT ON FUNCTION amelia.dead_workflows(integer) IS
 'The workflows that failed as often as they may, newest first; requeue_workflow() gives one another try. Errors: 22023 a limit that is NULL or negative.';
 
 REVOKE ALL ON FUNCTION
-	amelia.retry_delay(integer),
 	amelia.release_workflow(uuid, bigint, text, text, interval),
 	amelia.request_cancel(uuid),
 	amelia.requeue_workflow(uuid, integer),

@@ -13,11 +13,11 @@ AS $$
 DECLARE
 	blocked amelia.workflows;
 BEGIN
-	PERFORM amelia.check_given('workflow_id', request_approval.workflow_id),
-		amelia.check_given('lease_token', request_approval.lease_token),
-		amelia.check_given('question', question),
-		amelia.check_container('data', data);
-	PERFORM amelia.check_lease(request_approval.workflow_id, request_approval.lease_token);
+	PERFORM amelia_internal.check_given('workflow_id', request_approval.workflow_id),
+		amelia_internal.check_given('lease_token', request_approval.lease_token),
+		amelia_internal.check_given('question', question),
+		amelia_internal.check_container('data', data);
+	PERFORM amelia_internal.check_lease(request_approval.workflow_id, request_approval.lease_token);
 	UPDATE amelia.workflows AS w SET status = 'blocked'
 	WHERE w.id = request_approval.workflow_id
 	RETURNING w.* INTO blocked;
@@ -41,8 +41,8 @@ DECLARE
 	old_status text;
 	decided amelia.workflows;
 BEGIN
-	PERFORM amelia.check_given('workflow_id', decide.workflow_id),
-		amelia.check_given('approved', approved);
+	PERFORM amelia_internal.check_given('workflow_id', decide.workflow_id),
+		amelia_internal.check_given('approved', approved);
 	SELECT w.status INTO old_status
 	FROM amelia.workflows AS w
 	WHERE w.id = decide.workflow_id
@@ -80,9 +80,9 @@ AS $$
 DECLARE
 	sent bigint;
 BEGIN
-	PERFORM amelia.check_given('workflow_id', send_to_workflow.workflow_id),
-		amelia.check_given('kind', send_to_workflow.kind),
-		amelia.check_container('data', send_to_workflow.data);
+	PERFORM amelia_internal.check_given('workflow_id', send_to_workflow.workflow_id),
+		amelia_internal.check_given('kind', send_to_workflow.kind),
+		amelia_internal.check_container('data', send_to_workflow.data);
 	IF send_to_workflow.kind = '' THEN
 		RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'kind must not be empty';
 	END IF;
@@ -116,7 +116,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	PERFORM amelia.check_lease(take_inbox.workflow_id, take_inbox.lease_token);
+	PERFORM amelia_internal.check_lease(take_inbox.workflow_id, take_inbox.lease_token);
 	RETURN QUERY
 	WITH taken AS (
 		UPDATE amelia.workflow_inbox AS i
@@ -138,7 +138,7 @@ DECLARE
 	relation record;
 	fenced integer := 0;
 BEGIN
-	PERFORM amelia.check_given('schema', schema), amelia.check_given('enable', enable);
+	PERFORM amelia_internal.check_given('schema', schema), amelia_internal.check_given('enable', enable);
 	FOR relation IN
 		SELECT c.oid::regclass AS name, c.relowner
 		FROM pg_class AS c
@@ -160,7 +160,7 @@ BEGIN
 		END IF;
 		IF enable THEN
 			EXECUTE format('CREATE TRIGGER zzz_amelia_fence BEFORE INSERT OR UPDATE OR DELETE ON %s'
-				' FOR EACH ROW EXECUTE FUNCTION amelia.fence_thread()', relation.name);
+				' FOR EACH ROW EXECUTE FUNCTION amelia_internal.fence_thread()', relation.name);
 		END IF;
 		fenced := fenced + 1;
 	END LOOP;

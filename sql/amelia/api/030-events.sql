@@ -25,7 +25,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	PERFORM amelia.check_cursor(after_sequence), amelia.check_limit(row_limit);
+	PERFORM amelia_internal.check_cursor(after_sequence), amelia_internal.check_limit(row_limit);
 	RETURN QUERY
 	SELECT e.*
 	FROM amelia.workflow_log AS e
@@ -47,7 +47,7 @@ AS $$
 DECLARE
 	seen record;
 BEGIN
-	PERFORM amelia.check_given('event_id', event_id), amelia.check_limit(row_limit);
+	PERFORM amelia_internal.check_given('event_id', event_id), amelia_internal.check_limit(row_limit);
 	SELECT e.workflow_id, e.sequence INTO seen
 	FROM amelia.workflow_log AS e
 	WHERE e.id = event_id;
@@ -76,7 +76,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	PERFORM amelia.check_limit(row_limit);
+	PERFORM amelia_internal.check_limit(row_limit);
 	RETURN QUERY
 	SELECT newest.*
 	FROM (SELECT e.*

@@ -32,8 +32,8 @@ DECLARE
 	lines integer;
 	line record;
 BEGIN
-	PERFORM amelia.check_limit(row_limit);
-	SELECT * INTO present FROM amelia.feed_now();
+	PERFORM amelia_internal.check_limit(row_limit);
+	SELECT * INTO present FROM amelia_internal.feed_now();
 	identity := concat(to_hex(present.origin), '.', present.timeline);
 	IF cursor IS NULL THEN
 		next_cursor := concat_ws(';', identity, present.snapshot, present.low);
@@ -169,7 +169,7 @@ DECLARE
 	old record;
 	pruned bigint;
 BEGIN
-	PERFORM amelia.check_limit(row_limit);
+	PERFORM amelia_internal.check_limit(row_limit);
 	IF keep IS NULL THEN
 		SELECT s.feed_retention_hours INTO hours FROM amelia.settings() AS s;
 		IF hours < 0 THEN
@@ -178,7 +178,7 @@ BEGIN
 		keep := make_interval(hours => LEAST(hours, 876000));
 	END IF;
 
-	SELECT * INTO present FROM amelia.feed_now();
+	SELECT * INTO present FROM amelia_internal.feed_now();
 	INSERT INTO amelia.feed_snapshots (origin, snapshot, high)
 	SELECT present.origin, present.snapshot, present.high
 	WHERE keep <= interval '0' OR NOT EXISTS (SELECT FROM amelia.feed_snapshots AS s

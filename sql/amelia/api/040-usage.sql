@@ -31,25 +31,25 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	recorded uuid;
-	cost numeric := amelia.check_cost('cost_usd', record_usage.cost_usd::numeric);
+	cost numeric := amelia_internal.check_cost('cost_usd', record_usage.cost_usd::numeric);
 	is_unpriced boolean := false;
 BEGIN
-	PERFORM amelia.check_given('workflow_id', record_usage.workflow_id),
-		amelia.check_given('agent', record_usage.agent),
-		amelia.check_given('model', record_usage.model),
-		amelia.check_given('input_tokens', record_usage.input_tokens),
-		amelia.check_given('output_tokens', record_usage.output_tokens),
-		amelia.check_given('duration_ms', record_usage.duration_ms),
-		amelia.check_given('num_turns', record_usage.num_turns),
-		amelia.check_count('duration_ms', record_usage.duration_ms),
-		amelia.check_count('num_turns', record_usage.num_turns),
-		amelia.check_usage(record_usage.input_tokens, record_usage.output_tokens,
+	PERFORM amelia_internal.check_given('workflow_id', record_usage.workflow_id),
+		amelia_internal.check_given('agent', record_usage.agent),
+		amelia_internal.check_given('model', record_usage.model),
+		amelia_internal.check_given('input_tokens', record_usage.input_tokens),
+		amelia_internal.check_given('output_tokens', record_usage.output_tokens),
+		amelia_internal.check_given('duration_ms', record_usage.duration_ms),
+		amelia_internal.check_given('num_turns', record_usage.num_turns),
+		amelia_internal.check_count('duration_ms', record_usage.duration_ms),
+		amelia_internal.check_count('num_turns', record_usage.num_turns),
+		amelia_internal.check_usage(record_usage.input_tokens, record_usage.output_tokens,
 			record_usage.cache_read_tokens, record_usage.cache_creation_tokens,
 			COALESCE(record_usage.cache_creation_1h_tokens, 0), COALESCE(record_usage.reasoning_tokens, 0),
 			COALESCE(record_usage.input_audio_tokens, 0), COALESCE(record_usage.output_audio_tokens, 0),
 			record_usage.context_tokens),
-		amelia.check_service_tier(record_usage.service_tier),
-		amelia.check_integers(
+		amelia_internal.check_service_tier(record_usage.service_tier),
+		amelia_internal.check_integers(
 			ARRAY['input_tokens', 'output_tokens', 'cache_read_tokens', 'cache_creation_tokens', 'duration_ms', 'num_turns'],
 			ARRAY[record_usage.input_tokens, record_usage.output_tokens, record_usage.cache_read_tokens,
 				record_usage.cache_creation_tokens, record_usage.duration_ms, record_usage.num_turns]);
@@ -65,10 +65,10 @@ BEGIN
 			MESSAGE = format('no workflow %s', record_usage.workflow_id);
 	END IF;
 	IF lease_token IS NOT NULL THEN
-		PERFORM amelia.check_lease(record_usage.workflow_id, lease_token);
+		PERFORM amelia_internal.check_lease(record_usage.workflow_id, lease_token);
 	END IF;
 	IF cost IS NULL THEN
-		cost := amelia.check_cost('cost_usd', amelia.price_usage(record_usage.model,
+		cost := amelia_internal.check_cost('cost_usd', amelia.price_usage(record_usage.model,
 			record_usage.input_tokens, record_usage.output_tokens, record_usage.cache_read_tokens,
 			record_usage.cache_creation_tokens, COALESCE(record_usage."timestamp", now()),
 			record_usage.cache_creation_1h_tokens, record_usage.reasoning_tokens, record_usage.input_audio_tokens,
@@ -79,7 +79,7 @@ BEGIN
 			AND NOT EXISTS (SELECT FROM amelia.token_usage AS u WHERE u.id = record_usage.id) THEN
 			RAISE EXCEPTION USING ERRCODE = 'P0002',
 				MESSAGE = format('no price for model "%s"%s at %s', record_usage.model,
-					concat(' in service tier ' || amelia.check_service_tier(record_usage.service_tier),
+					concat(' in service tier ' || amelia_internal.check_service_tier(record_usage.service_tier),
 						CASE WHEN record_usage.cache_creation_1h_tokens > 0 THEN ' with one-hour cache writes' END),
 					COALESCE(record_usage."timestamp", now())),
 				HINT = 'Give cost_usd, or enter a price: load_prices(), model_prices.';

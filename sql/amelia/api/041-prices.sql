@@ -1,41 +1,3 @@
--- What models cost: finding a price, and reckoning with it.
-
--- What the tokens that a provider reports as input mean. Where a gateway or
--- a library brings all providers into one form, it is the gateway that
--- reports. docs/cost.md has the sources.
-CREATE OR REPLACE FUNCTION amelia.reports_cached_as_input(provider text, model text) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT CASE
-	-- Anthropic's Messages API, wherever it is served, and Amazon's Converse
-	WHEN provider IN ('anthropic', 'bedrock', 'bedrock_converse', 'amazon-bedrock', 'vertex_ai-anthropic_models',
-		'google-vertex-anthropic', '@ai-sdk/anthropic', '@ai-sdk/amazon-bedrock', '@ai-sdk/google-vertex/anthropic') THEN false
-	-- Claude has no other API there, all other models have OpenAI's or Google's
-	WHEN provider IN ('azure_ai', 'vertex_ai', 'google-vertex') THEN model !~ 'claude'
-	-- OpenAI's form, and Google's
-	WHEN provider IN ('openai', 'text-completion-openai', 'azure', 'azure_text', 'chatgpt', 'github_copilot', 'openrouter',
-		'vercel_ai_gateway', 'vercel', 'databricks', 'snowflake', 'gemini', 'google', 'deepseek', 'xai', 'moonshot',
-		'moonshotai', 'zai', 'mistral', 'groq', 'fireworks_ai', 'together_ai', 'deepinfra', 'dashscope', 'alibaba',
-		'cerebras', 'perplexity', 'novita', 'gmi', 'replicate', 'heroku', 'gradient_ai', 'litellm_proxy')
-		OR provider LIKE 'vertex!_ai-%' ESCAPE '!' THEN true
-	END
-$$;
-COMMENT ON FUNCTION amelia.reports_cached_as_input(text, text) IS
-'Whether the input tokens that a provider (LiteLLM''s or models.dev''s name of it, or of its package for the AI SDK) reports for a model include cached ones; NULL where that is not known.';
-
--- After the first is what stands before a slash, such as anthropic/ or
--- openrouter/, then the region of a Bedrock profile.
-CREATE OR REPLACE FUNCTION amelia.shorter_model_name(model text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT NULLIF(CASE WHEN position('/' IN model) > 0 THEN substr(model, position('/' IN model) + 1)
-	ELSE substring(model FROM '^(?:us|us-gov|eu|apac|jp|au|ca|sa|me|af|global)[.](.*[.].*)$') END, '')
-$$;
-COMMENT ON FUNCTION amelia.shorter_model_name(text) IS
-'A model''s name without what stands before its first slash, or without the region of an Amazon Bedrock profile; NULL when it has neither.';
-
 CREATE OR REPLACE FUNCTION amelia.find_price(model text, at timestamptz DEFAULT now())
 RETURNS SETOF amelia.model_prices
 LANGUAGE plpgsql STABLE ROWS 1
@@ -59,9 +21,9 @@ BEGIN
 			EXIT;
 		END IF;
 		IF reports IS NULL AND position('/' IN name) > 0 THEN
-			reports := amelia.reports_cached_as_input(split_part(name, '/', 1), name);
+			reports := amelia_internal.reports_cached_as_input(split_part(name, '/', 1), name);
 		END IF;
-		name := amelia.shorter_model_name(name);
+		name := amelia_internal.shorter_model_name(name);
 	END LOOP;
 	IF price.id IS NULL THEN
 		reports := NULL;
@@ -81,32 +43,6 @@ END
 $$;
 COMMENT ON FUNCTION amelia.find_price(text, timestamptz) IS
 'The price of a model at a time: of its exact name, else of the longest beginning; if there is none, the same for its name without the provider before a slash, or without the region of an Amazon Bedrock profile; else that of *. No row when there is none. NULL as valid_from or valid_to has no end. Where a provider was taken off, input_includes_cached is as that provider reports.';
-
-CREATE OR REPLACE FUNCTION amelia.price_rate(prices jsonb, kind text, tier text, above text) RETURNS numeric
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	base CONSTANT text := CASE WHEN kind IN ('output', 'reasoning', 'output_audio') THEN 'output' ELSE 'input' END;
-	own CONSTANT numeric := prices ->> concat_ws('.', tier, above, kind);
-	plain CONSTANT numeric := prices ->> kind;
-BEGIN
-	IF own IS NOT NULL OR (tier IS NULL AND above IS NULL) THEN
-		RETURN own;
-	ELSIF tier IS NOT NULL AND above IS NOT NULL THEN
-		-- both change it
-		RETURN amelia.price_rate(prices, kind, tier, NULL)
-			* COALESCE(amelia.price_rate(prices, kind, NULL, above) / NULLIF(plain, 0), 1);
-	ELSIF tier IS NOT NULL THEN
-		RETURN CASE WHEN kind <> base THEN
-			plain * COALESCE((prices ->> concat_ws('.', tier, base))::numeric / NULLIF((prices ->> base)::numeric, 0),
-				CASE WHEN prices ? concat_ws('.', tier, base) THEN 1 END) END;
-	END IF;
-	RETURN plain * COALESCE((prices ->> concat_ws('.', above, base))::numeric / NULLIF((prices ->> base)::numeric, 0), 1);
-END
-$$;
-COMMENT ON FUNCTION amelia.price_rate(jsonb, text, text, text) IS
-'What a million tokens of a kind cost in a tier of service, for prompts above so many tokens, either of which may be NULL, by the prices and rates of a row of model_prices. What has no price of its own there changes as input, or output, does. NULL when the tier, or the kind, has no price.';
 
 CREATE OR REPLACE FUNCTION amelia.price_usage(
 	model text,
@@ -134,7 +70,7 @@ DECLARE
 	thought bigint := COALESCE(reasoning_tokens, 0);
 	heard numeric := COALESCE(input_audio_tokens, 0);
 	spoken bigint := COALESCE(output_audio_tokens, 0);
-	tier CONSTANT text := amelia.check_service_tier(service_tier);
+	tier CONSTANT text := amelia_internal.check_service_tier(service_tier);
 	price record;
 	prices jsonb;
 	fresh numeric;
@@ -142,7 +78,7 @@ DECLARE
 	part record;
 	total numeric := 0;
 BEGIN
-	PERFORM amelia.check_usage(input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens,
+	PERFORM amelia_internal.check_usage(input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens,
 		hour, thought, heard::bigint, spoken, context_tokens);
 	SELECT p.* INTO price FROM amelia.find_price(model, at) AS p;
 	IF NOT FOUND THEN
@@ -164,9 +100,9 @@ BEGIN
 		AND m.found[1]::bigint < COALESCE(context_tokens, ceil((fresh + cached) / GREATEST(num_turns, 1)));
 	-- What has no price of its own is input and output like all other; sound
 	-- that was cached has the price of what is cached.
-	heard := CASE WHEN amelia.price_rate(prices, 'input_audio', tier, above) IS NOT NULL THEN LEAST(heard, fresh) ELSE 0 END;
-	spoken := CASE WHEN amelia.price_rate(prices, 'output_audio', tier, above) IS NOT NULL THEN spoken ELSE 0 END;
-	thought := CASE WHEN amelia.price_rate(prices, 'reasoning', tier, above) IS NOT NULL THEN thought ELSE 0 END;
+	heard := CASE WHEN amelia_internal.price_rate(prices, 'input_audio', tier, above) IS NOT NULL THEN LEAST(heard, fresh) ELSE 0 END;
+	spoken := CASE WHEN amelia_internal.price_rate(prices, 'output_audio', tier, above) IS NOT NULL THEN spoken ELSE 0 END;
+	thought := CASE WHEN amelia_internal.price_rate(prices, 'reasoning', tier, above) IS NOT NULL THEN thought ELSE 0 END;
 	FOR part IN
 		SELECT v.kind, v.tokens
 		FROM (VALUES ('input', fresh - heard),
@@ -179,7 +115,7 @@ BEGIN
 			('output_audio', spoken)) AS v (kind, tokens)
 		WHERE v.tokens <> 0 OR v.tokens IS NULL
 	LOOP
-		total := total + part.tokens * amelia.price_rate(prices, part.kind, tier, above);
+		total := total + part.tokens * amelia_internal.price_rate(prices, part.kind, tier, above);
 	END LOOP;
 	RETURN round(total / 1000000, 6);
 END
@@ -188,9 +124,6 @@ COMMENT ON FUNCTION amelia.price_usage(text, bigint, bigint, bigint, bigint, tim
 'What tokens of a model cost at a time, in US dollars, rounded to six decimals. Of the cache_creation_tokens, cache_creation_1h_tokens are kept for an hour; of the output_tokens, reasoning_tokens were reasoning and output_audio_tokens sound, of the input_tokens input_audio_tokens. service_tier: batch, flex or priority; standard, default or NULL: none. A prompt has the price for its length: context_tokens, or if NULL the input by num_turns. input_includes_cached NULL: as the price says. NULL when the model, the tier or one-hour cache writes have no price then. Errors: 22023 a negative number, a part that is larger than what it is of, an unknown tier.';
 
 REVOKE ALL ON FUNCTION
-	amelia.reports_cached_as_input(text, text),
-	amelia.shorter_model_name(text),
 	amelia.find_price(text, timestamptz),
-	amelia.price_rate(jsonb, text, text, text),
 	amelia.price_usage(text, bigint, bigint, bigint, bigint, timestamptz, bigint, bigint, bigint, bigint, text, bigint, bigint, boolean)
 FROM PUBLIC;

@@ -32,9 +32,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	PERFORM amelia.check_given('workflow_id', record_workflow_prompt.workflow_id),
-		amelia.check_given('prompt_id', record_workflow_prompt.prompt_id),
-		amelia.check_given('version_id', record_workflow_prompt.version_id);
+	PERFORM amelia_internal.check_given('workflow_id', record_workflow_prompt.workflow_id),
+		amelia_internal.check_given('prompt_id', record_workflow_prompt.prompt_id),
+		amelia_internal.check_given('version_id', record_workflow_prompt.version_id);
 	-- The lock that the foreign key takes: a workflow that is being deleted is gone.
 	PERFORM FROM amelia.workflows AS w WHERE w.id = record_workflow_prompt.workflow_id FOR KEY SHARE;
 	IF NOT FOUND THEN
@@ -45,7 +45,7 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
 			MESSAGE = format('no prompt "%s"', record_workflow_prompt.prompt_id);
 	END IF;
-	PERFORM amelia.check_prompt_version(record_workflow_prompt.prompt_id, record_workflow_prompt.version_id);
+	PERFORM amelia_internal.check_prompt_version(record_workflow_prompt.prompt_id, record_workflow_prompt.version_id);
 	INSERT INTO amelia.workflow_prompt_versions (workflow_id, prompt_id, version_id)
 	VALUES (record_workflow_prompt.workflow_id, record_workflow_prompt.prompt_id,
 		record_workflow_prompt.version_id)

@@ -8,7 +8,7 @@ AS $$
 DECLARE
 	activated amelia.profiles;
 BEGIN
-	PERFORM amelia.check_given('id', set_active_profile.id);
+	PERFORM amelia_internal.check_given('id', set_active_profile.id);
 	-- Two callers come one after the other, also when each has just made its own
 	-- profile and they have no row in common. The rows are locked against plain
 	-- UPDATEs, in one order.
@@ -70,7 +70,7 @@ AS $$
 DECLARE
 	changed amelia.server_settings;
 BEGIN
-	PERFORM amelia.check_settings(changes);
+	PERFORM amelia_internal.check_settings(changes);
 	INSERT INTO amelia.server_settings (id) VALUES (1) ON CONFLICT (id) DO NOTHING;
 	UPDATE amelia.server_settings AS s
 	SET log_retention_days = n.log_retention_days,
@@ -101,57 +101,9 @@ $$;
 COMMENT ON FUNCTION amelia.update_settings(jsonb) IS
 'Changes settings, an object of names and values, all or none, and returns them. Errors: 22023 what is no setting (by name), a value of the wrong type or out of its range, 22003 a number too large.';
 
-CREATE OR REPLACE FUNCTION amelia.check_settings(changes jsonb) RETURNS void
-LANGUAGE plpgsql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	change record;
-	low CONSTANT jsonb := '{"log_retention_days": -1, "trace_retention_days": -1, "checkpoint_retention_days": -1, "max_concurrent": 1, "recovery_hours": 0, "orphan_thread_retention_days": -1, "checkpoint_grace_minutes": 0, "retention_max_workflows": 1, "feed_retention_hours": -1, "websocket_idle_timeout_seconds": null, "workflow_start_timeout_seconds": null}';
-BEGIN
-	PERFORM amelia.check_given('changes', changes);
-	IF jsonb_typeof(changes) <> 'object' THEN
-		RAISE EXCEPTION USING ERRCODE = '22023',
-			MESSAGE = format('changes must be a JSON object, not %s', jsonb_typeof(changes));
-	END IF;
-	FOR change IN SELECT c.key, c.value, jsonb_typeof(c.value) AS type FROM jsonb_each(changes) AS c LOOP
-		IF change.key IN ('stream_tool_results', 'record_unpriced_usage') THEN
-			IF change.type <> 'boolean' THEN
-				RAISE EXCEPTION USING ERRCODE = '22023',
-					MESSAGE = format('setting "%s" must be true or false, not %s', change.key, change.value);
-			END IF;
-		ELSIF NOT low ? change.key THEN
-			RAISE EXCEPTION USING ERRCODE = '22023',
-				MESSAGE = format('"%s" is no setting', change.key),
-				HINT = format('Settings: stream_tool_results, record_unpriced_usage, %s.',
-					(SELECT string_agg(k, ', ') FROM jsonb_object_keys(low) AS k));
-		ELSIF change.type <> 'number' THEN
-			RAISE EXCEPTION USING ERRCODE = '22023',
-				MESSAGE = format('setting "%s" must be a number, not %s', change.key, change.value);
-		ELSIF low -> change.key = 'null' THEN
-			IF change.value::numeric <= 0 THEN
-				RAISE EXCEPTION USING ERRCODE = '22023',
-					MESSAGE = format('setting "%s" must be greater than 0, not %s', change.key, change.value);
-			END IF;
-		ELSIF trunc(change.value::numeric) <> change.value::numeric
-			OR change.value::numeric < (low ->> change.key)::numeric THEN
-			RAISE EXCEPTION USING ERRCODE = '22023',
-				MESSAGE = format('setting "%s" must be a whole number of %s or more, not %s',
-					change.key, low -> change.key, change.value);
-		ELSIF change.value::numeric > 2147483647 THEN
-			RAISE EXCEPTION USING ERRCODE = '22003',
-				MESSAGE = format('setting "%s" is out of range: %s', change.key, change.value);
-		END IF;
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION amelia.check_settings(jsonb) IS
-'Raises unless the value is an object of settings and values that they can have; see update_settings().';
-
 REVOKE ALL ON FUNCTION
 	amelia.set_active_profile(text),
 	amelia.active_profile(),
 	amelia.settings(),
-	amelia.update_settings(jsonb),
-	amelia.check_settings(jsonb)
+	amelia.update_settings(jsonb)
 FROM PUBLIC;

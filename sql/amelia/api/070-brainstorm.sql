@@ -17,17 +17,17 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	added amelia.brainstorm_messages;
-	cost CONSTANT numeric := amelia.check_cost('cost_usd', add_brainstorm_message.cost_usd::numeric);
+	cost CONSTANT numeric := amelia_internal.check_cost('cost_usd', add_brainstorm_message.cost_usd::numeric);
 BEGIN
-	PERFORM amelia.check_given('session_id', add_brainstorm_message.session_id),
-		amelia.check_given('role', add_brainstorm_message.role),
-		amelia.check_given('content', add_brainstorm_message.content),
-		amelia.check_given('is_system', add_brainstorm_message.is_system),
-		amelia.check_choice('role', add_brainstorm_message.role),
-		amelia.check_container('parts', add_brainstorm_message.parts),
-		amelia.check_count('input_tokens', add_brainstorm_message.input_tokens),
-		amelia.check_count('output_tokens', add_brainstorm_message.output_tokens),
-		amelia.check_integers(ARRAY['input_tokens', 'output_tokens'],
+	PERFORM amelia_internal.check_given('session_id', add_brainstorm_message.session_id),
+		amelia_internal.check_given('role', add_brainstorm_message.role),
+		amelia_internal.check_given('content', add_brainstorm_message.content),
+		amelia_internal.check_given('is_system', add_brainstorm_message.is_system),
+		amelia_internal.check_choice('role', add_brainstorm_message.role),
+		amelia_internal.check_container('parts', add_brainstorm_message.parts),
+		amelia_internal.check_count('input_tokens', add_brainstorm_message.input_tokens),
+		amelia_internal.check_count('output_tokens', add_brainstorm_message.output_tokens),
+		amelia_internal.check_integers(ARRAY['input_tokens', 'output_tokens'],
 			ARRAY[add_brainstorm_message.input_tokens, add_brainstorm_message.output_tokens]);
 	PERFORM FROM amelia.brainstorm_sessions AS s
 	WHERE s.id = add_brainstorm_message.session_id
@@ -83,7 +83,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	PERFORM amelia.check_cursor(after_sequence), amelia.check_limit(row_limit);
+	PERFORM amelia_internal.check_cursor(after_sequence), amelia_internal.check_limit(row_limit);
 	RETURN QUERY
 	SELECT m.*
 	FROM amelia.brainstorm_messages AS m
@@ -105,8 +105,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	PERFORM amelia.check_choice('session_status', list_brainstorm_sessions.status),
-		amelia.check_limit(row_limit);
+	PERFORM amelia_internal.check_choice('session_status', list_brainstorm_sessions.status),
+		amelia_internal.check_limit(row_limit);
 	RETURN QUERY
 	SELECT s.*
 	FROM amelia.brainstorm_sessions AS s

@@ -1,136 +1,20 @@
--- Whether all is well.
-
-CREATE OR REPLACE FUNCTION amelia.verify_schema()
-RETURNS TABLE (problem text, object text, detail text)
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT 'schema is older than the code', 'schema_migrations',
-	CASE WHEN EXISTS (SELECT FROM amelia.schema_migrations AS m)
-		THEN format('version %s is missing: run SELECT amelia.migrate()', s.version)
-		ELSE 'it is empty: restore its rows, and those of event_types' END
-FROM (SELECT DISTINCT c.version FROM amelia.scripts() AS c) AS s
-WHERE s.version IS NOT NULL
-	AND NOT EXISTS (SELECT FROM amelia.schema_migrations AS m WHERE m.version = s.version)
-UNION ALL
-SELECT o.kind || ' is missing, disabled or not as migrate() makes it', o.object,
-	CASE WHEN o.kind = 'index' AND to_regclass(format('amelia.%I', o.object)) IS NOT NULL THEN 'drop it, then ' ELSE '' END
-		|| 'run SELECT amelia.migrate()'
-FROM amelia.api_objects() AS o
-WHERE NOT o.intact
-UNION ALL
--- claims look these up by name as well
-SELECT 'primary key is missing, or has another name', t.name || '_pkey',
-	format('have an index of that name for the primary key of %s', t.name)
-FROM unnest(ARRAY['workflows', 'workflow_leases', 'profiles', 'workflow_threads']) AS t (name)
-WHERE to_regclass('amelia.' || t.name) IS NOT NULL
-	AND NOT EXISTS (SELECT FROM pg_index AS i
-		WHERE i.indexrelid = to_regclass(format('amelia.%s_pkey', t.name))
-			AND i.indrelid = to_regclass('amelia.' || t.name) AND i.indisprimary AND i.indisvalid)
-$$;
-COMMENT ON FUNCTION amelia.verify_schema() IS
-'The part of verify() that looks at the schema: versions, functions, triggers, defaults, the indexes that claims need.';
-
-CREATE OR REPLACE FUNCTION amelia.verify_sequences()
-RETURNS TABLE (problem text, object text, detail text)
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT CASE WHEN l.previous = l.sequence THEN 'duplicate sequence' ELSE 'gap before an allocated sequence' END,
-	l.object, format('%s follows %s', l.sequence, COALESCE(l.previous, 0))
-FROM (SELECT 'workflow ' || e.workflow_id, e.sequence, e.sequence_allocated, w.sequence_floor,
-			lag(e.sequence) OVER (PARTITION BY e.workflow_id ORDER BY e.sequence)
-		FROM amelia.workflow_log AS e
-		JOIN amelia.workflows AS w ON w.id = e.workflow_id
-		UNION ALL
-		SELECT 'brainstorm session ' || m.session_id, m.sequence, m.sequence_allocated, s.sequence_floor,
-			lag(m.sequence) OVER (PARTITION BY m.session_id ORDER BY m.sequence)
-		FROM amelia.brainstorm_messages AS m
-		JOIN amelia.brainstorm_sessions AS s ON s.id = m.session_id)
-	AS l (object, sequence, allocated, floor, previous)
-WHERE l.previous = l.sequence
-	-- up to the floor, numbers were removed or reserved
-	OR (l.allocated AND l.sequence - 1 > GREATEST(l.floor, COALESCE(l.previous, 0)))
-$$;
-COMMENT ON FUNCTION amelia.verify_sequences() IS
-'The part of verify() that looks for gaps and duplicates in allocated numbers. Numbers that clients brought may have gaps, and so may those up to sequence_floor.';
-
-CREATE OR REPLACE FUNCTION amelia.verify_references()
-RETURNS TABLE (problem text, object text, detail text)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	reference record;
-	orphans bigint;
-BEGIN
-	FOR reference IN
-		SELECT c.conname, c.conrelid::regclass AS child, c.confrelid::regclass AS parent,
-			-- the key's own operators: an operator's key may be of a type of its own
-			string_agg(format('p.%I OPERATOR(%I.%s) c.%I', pa.attname, n.nspname, o.oprname, ca.attname),
-				' AND ') AS matches,
-			string_agg(format('c.%I IS NOT NULL', ca.attname), ' AND ') AS given
-		FROM pg_constraint AS c,
-			LATERAL unnest(c.conkey, c.confkey, c.conpfeqop) AS k (child, parent, operator),
-			pg_attribute AS ca, pg_attribute AS pa, pg_operator AS o, pg_namespace AS n
-		WHERE c.contype = 'f'
-			AND c.connamespace = 'amelia'::regnamespace
-			AND ca.attrelid = c.conrelid AND ca.attnum = k.child
-			AND pa.attrelid = c.confrelid AND pa.attnum = k.parent
-			AND o.oid = k.operator AND n.oid = o.oprnamespace
-			AND has_table_privilege(c.conrelid, 'SELECT')
-			AND has_table_privilege(c.confrelid, 'SELECT')
-		GROUP BY c.oid, c.conname, c.conrelid, c.confrelid
-	LOOP
-		EXECUTE format('SELECT count(*) FROM %s AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s)',
-			reference.child, reference.given, reference.parent, reference.matches)
-		INTO orphans;
-		IF orphans > 0 THEN
-			problem := 'rows without their parent';
-			object := reference.child::text;
-			detail := format('%s rows refer to nothing in %s (%s)', orphans, reference.parent, reference.conname);
-			RETURN NEXT;
-		END IF;
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION amelia.verify_references() IS
-'The part of verify() that looks for rows whose parent is gone, by each foreign key in the schema whose tables the caller may read.';
-
-CREATE OR REPLACE FUNCTION amelia.verify_workflows()
-RETURNS TABLE (problem text, object text, detail text)
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT 'lease of a workflow that is not in progress', 'workflow ' || w.id,
-	format('of worker "%s"; status %s', l.worker, w.status)
-FROM amelia.workflow_leases AS l
-JOIN amelia.workflows AS w ON w.id = l.workflow_id
-WHERE l.expires_at > '-infinity' AND w.status <> 'in_progress'
-$$;
-COMMENT ON FUNCTION amelia.verify_workflows() IS
-'The part of verify() that looks for leases that outlived their attempt.';
-
 CREATE OR REPLACE FUNCTION amelia.verify()
 RETURNS TABLE (problem text, object text, detail text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT v.* FROM amelia.verify_schema() AS v
+-- of the api layer with the fingerprint @API_FINGERPRINT@
+SELECT v.* FROM amelia_internal.verify_schema() AS v
 UNION ALL
-SELECT v.* FROM amelia.verify_sequences() AS v
+SELECT v.* FROM amelia_internal.verify_sequences() AS v
 UNION ALL
-SELECT v.* FROM amelia.verify_references() AS v
+SELECT v.* FROM amelia_internal.verify_references() AS v
 UNION ALL
-SELECT v.* FROM amelia.verify_workflows() AS v
+SELECT v.* FROM amelia_internal.verify_workflows() AS v
 $$;
 COMMENT ON FUNCTION amelia.verify() IS
 'A row for each thing that is wrong: an older schema, missing or disabled triggers, missing indexes that claims need, gaps and duplicates in allocated sequences, orphans, leases that outlived their attempt. Nothing when all is well. Reads every table once.';
 
 REVOKE ALL ON FUNCTION
-	amelia.verify_schema(),
-	amelia.verify_sequences(),
-	amelia.verify_references(),
-	amelia.verify_workflows(),
 	amelia.verify()
 FROM PUBLIC;

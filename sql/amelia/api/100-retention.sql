@@ -9,7 +9,7 @@ DECLARE
 	known boolean;
 	was_known boolean;
 BEGIN
-	PERFORM amelia.check_given('id', forget_workflow.id);
+	PERFORM amelia_internal.check_given('id', forget_workflow.id);
 	PERFORM FROM amelia.workflows AS w WHERE w.id = forget_workflow.id FOR UPDATE;
 	known := FOUND;
 	IF EXISTS (SELECT FROM amelia.checkpoint_sources() AS s WHERE s.problem IS NOT NULL) THEN

@@ -14,7 +14,7 @@ BEGIN
 		WHEN t.owners > 1 THEN 'the three tables do not have the same owner'
 		WHEN t.unusable IS NOT NULL THEN format('the owner of %s lacks a privilege on it', t.unusable)
 		WHEN NOT has_schema_privilege(t.owner, n.oid, 'USAGE') THEN 'the owner of the tables may not use the schema'
-		ELSE amelia.checkpoint_columns_problem(n.oid) END
+		ELSE amelia_internal.checkpoint_columns_problem(n.oid) END
 	FROM amelia.checkpoint_schemas AS s
 	JOIN pg_namespace AS n ON n.nspname = s.schema_name
 	JOIN LATERAL (
@@ -34,41 +34,6 @@ $$;
 COMMENT ON FUNCTION amelia.checkpoint_sources() IS
 'The registered schemas in which tables with the names of LangGraph''s are, with their owner; problem says why retention leaves them alone, NULL when it does not. While there is a problem, no workflow is deleted: its checkpoints could be there.';
 
-CREATE OR REPLACE FUNCTION amelia.checkpoint_columns_problem(schema_id oid) RETURNS text
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT format('%s has no column %s of type %s', e.relation, e.attribute, e.type::regtype)
-FROM (VALUES
-	('checkpoints', 'thread_id', 'text'::regtype), ('checkpoints', 'checkpoint_ns', 'text'),
-	('checkpoints', 'checkpoint_id', 'text'), ('checkpoints', 'checkpoint', 'jsonb'),
-	('checkpoint_blobs', 'thread_id', 'text'), ('checkpoint_blobs', 'checkpoint_ns', 'text'),
-	('checkpoint_blobs', 'channel', 'text'), ('checkpoint_blobs', 'version', 'text'),
-	('checkpoint_blobs', 'blob', 'bytea'),
-	('checkpoint_writes', 'thread_id', 'text'), ('checkpoint_writes', 'checkpoint_ns', 'text'),
-	('checkpoint_writes', 'checkpoint_id', 'text'), ('checkpoint_writes', 'task_id', 'text'),
-	('checkpoint_writes', 'idx', 'integer'), ('checkpoint_writes', 'blob', 'bytea'))
-	AS e (relation, attribute, type)
-WHERE NOT EXISTS (SELECT
-	FROM pg_class AS c
-	JOIN pg_attribute AS a ON a.attrelid = c.oid
-	WHERE c.relnamespace = checkpoint_columns_problem.schema_id AND c.relname = e.relation
-		AND a.attname = e.attribute AND a.atttypid = e.type AND NOT a.attisdropped)
-UNION ALL
--- threads are walked through by it
-SELECT format('%s has no primary key that begins with thread_id', c.relname)
-FROM pg_class AS c
-WHERE c.relnamespace = checkpoint_columns_problem.schema_id
-	AND c.relname IN ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes')
-	AND NOT EXISTS (SELECT
-		FROM pg_index AS i
-		JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
-		WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid AND a.attname = 'thread_id')
-LIMIT 1
-$$;
-COMMENT ON FUNCTION amelia.checkpoint_columns_problem(oid) IS
-'What the checkpoint tables of a schema lack of the columns and keys that LangGraph''s savers make; NULL when nothing.';
-
 CREATE OR REPLACE FUNCTION amelia.link_thread(workflow_id uuid, thread_id text) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -77,8 +42,8 @@ AS $$
 DECLARE
 	holder uuid;
 BEGIN
-	PERFORM amelia.check_given('workflow_id', link_thread.workflow_id),
-		amelia.check_given('thread_id', link_thread.thread_id);
+	PERFORM amelia_internal.check_given('workflow_id', link_thread.workflow_id),
+		amelia_internal.check_given('thread_id', link_thread.thread_id);
 	IF NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = link_thread.workflow_id) THEN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
 			MESSAGE = format('no workflow %s', link_thread.workflow_id);
@@ -106,7 +71,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	PERFORM amelia.check_given('thread_id', unlink_thread.thread_id);
+	PERFORM amelia_internal.check_given('thread_id', unlink_thread.thread_id);
 	DELETE FROM amelia.workflow_threads AS t WHERE t.thread_id = unlink_thread.thread_id;
 	RETURN FOUND;
 END
@@ -116,7 +81,6 @@ COMMENT ON FUNCTION amelia.unlink_thread(text) IS
 
 REVOKE ALL ON FUNCTION
 	amelia.checkpoint_sources(),
-	amelia.checkpoint_columns_problem(oid),
 	amelia.link_thread(uuid, text),
 	amelia.unlink_thread(text)
 FROM PUBLIC;

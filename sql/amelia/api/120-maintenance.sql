@@ -65,13 +65,13 @@ SELECT s.state IN ('waiting', 'running', 'failing'), s.state, s.reason, s.preloa
 	COALESCE(s.error, r.error),
 	CASE WHEN s.error IS NULL THEN r.sqlstate ELSE s.sqlstate END,
 	CASE WHEN s.error IS NULL AND r.error IS NOT NULL THEN r.finished_at ELSE s.failed_at END,
-	(SELECT max(m.version) FROM amelia.schema_migrations AS m),
-	(SELECT max(c.version) FROM amelia.scripts() AS c),
+	(SELECT max(m.version) FROM amelia.schema_versions AS m),
+	(SELECT max(c.version) FROM amelia_internal.amelia_scripts() AS c),
 	(SELECT array_agg(format('%s: %s', p.schema_name, p.problem) ORDER BY p.schema_name)
 		FROM amelia.checkpoint_sources() AS p
 		WHERE p.problem IS NOT NULL),
 	h.holder, h.since, h.age
-FROM amelia.maintenance_state() AS s
+FROM amelia_internal.maintenance_state() AS s
 -- What happened before the server was started last is known to the table only.
 LEFT JOIN LATERAL (SELECT * FROM amelia.retention_runs AS n
 	WHERE n.worker

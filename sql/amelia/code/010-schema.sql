@@ -21,17 +21,18 @@ BEGIN
 			MESSAGE = pg_catalog.format('schema "amelia" is owned by role "%s"', creator),
 			HINT = 'Rename that schema, or make its owner the role that creates the extension.';
 	END IF;
-	-- Other migrators have a table of that name too, with other columns.
 	SELECT pg_catalog.pg_get_userbyid(c.relowner) INTO creator
 	FROM pg_catalog.pg_class AS c
 	WHERE c.relnamespace OPERATOR(pg_catalog.=) schema
-		AND c.relname OPERATOR(pg_catalog.=) 'schema_migrations'
+		AND c.relname OPERATOR(pg_catalog.=) 'schema_versions'
 		AND c.relkind OPERATOR(pg_catalog.=) 'r'
 		AND 2 OPERATOR(pg_catalog.=) (SELECT pg_catalog.count(*)
 			FROM pg_catalog.pg_attribute AS a
 			WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid
-				AND (a.attname, a.atttypid) IN (('version', 'pg_catalog.int4'::pg_catalog.regtype),
-					('applied_at', 'pg_catalog.timestamptz'::pg_catalog.regtype)));
+				AND ((a.attname OPERATOR(pg_catalog.=) 'version'
+					AND a.atttypid OPERATOR(pg_catalog.=) 'pg_catalog.int4'::pg_catalog.regtype::pg_catalog.oid)
+				OR (a.attname OPERATOR(pg_catalog.=) 'applied_at'
+					AND a.atttypid OPERATOR(pg_catalog.=) 'pg_catalog.timestamptz'::pg_catalog.regtype::pg_catalog.oid)));
 	IF creator OPERATOR(pg_catalog.<>) CURRENT_USER THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
 			MESSAGE = pg_catalog.format('schema "amelia" holds tables of Amelia that role "%s" owns', creator),
@@ -56,3 +57,22 @@ BEGIN
 	END IF;
 END
 $$;
+
+-- What nobody calls by hand. Nobody else's schema is adopted here either, and
+-- ours goes and comes with the extension.
+DO $$
+DECLARE
+	creator CONSTANT pg_catalog.name := (SELECT pg_catalog.pg_get_userbyid(n.nspowner)
+		FROM pg_catalog.pg_namespace AS n WHERE n.nspname OPERATOR(pg_catalog.=) 'amelia_internal');
+BEGIN
+	IF creator IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = pg_catalog.format('there is a schema "amelia_internal" already, owned by role "%s"', creator),
+			HINT = 'Rename or drop that schema: the extension makes its own.';
+	END IF;
+END
+$$;
+CREATE SCHEMA amelia_internal;
+COMMENT ON SCHEMA amelia_internal IS
+'What the functions and triggers of Amelia call, and nobody by hand.';
+REVOKE ALL ON SCHEMA amelia_internal FROM PUBLIC;

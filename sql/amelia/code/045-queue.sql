@@ -51,25 +51,25 @@ AS 'MODULE_PATHNAME', 'amelia_heartbeat';
 COMMENT ON FUNCTION amelia.heartbeat(uuid, bigint, interval) IS
 'Prolongs a lease: from now on it lasts that long. Returns its new end, whether somebody asked for the workflow''s, and whether a block budget is spent under which the workflow comes, and which: the work may go on, it is the worker''s to end it. Waits for no append. Errors: 55000 the lease is lost, P0002 no such workflow, 22023 a NULL, a lease that is not longer than nothing.';
 
-CREATE FUNCTION amelia.check_lease(workflow_id uuid, lease_token bigint) RETURNS void
+CREATE FUNCTION amelia_internal.check_lease(workflow_id uuid, lease_token bigint) RETURNS void
 LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_check_lease';
-COMMENT ON FUNCTION amelia.check_lease(uuid, bigint) IS
+COMMENT ON FUNCTION amelia_internal.check_lease(uuid, bigint) IS
 'Locks the workflow''s row and raises 55000 unless the lease is in force, which then holds to the end of the transaction; what that writes to the workflow is fenced. P0002 no such workflow.';
 
-CREATE FUNCTION amelia.give_back(workflow_id uuid, lease_token bigint) RETURNS void
+CREATE FUNCTION amelia_internal.give_back(workflow_id uuid, lease_token bigint) RETURNS void
 LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_give_back';
-COMMENT ON FUNCTION amelia.give_back(uuid, bigint) IS
+COMMENT ON FUNCTION amelia_internal.give_back(uuid, bigint) IS
 'What release_workflow() without a status does: the workflow stays in_progress and can be claimed at once, and that counts as no failure. Errors as check_lease().';
 
 -- Sets the search_path itself where it runs SQL.
-CREATE FUNCTION amelia.complete_workflow(workflow_id uuid, lease_token bigint) RETURNS record
+CREATE FUNCTION amelia_internal.complete_workflow(workflow_id uuid, lease_token bigint) RETURNS record
 LANGUAGE c VOLATILE
 AS 'MODULE_PATHNAME', 'amelia_complete_workflow';
-COMMENT ON FUNCTION amelia.complete_workflow(uuid, bigint) IS
+COMMENT ON FUNCTION amelia_internal.complete_workflow(uuid, bigint) IS
 'What release_workflow() with status completed does. Returns the row of workflows. Errors as set_workflow_status() with a lease_token.';
 
 -- Without a search_path of its own, which would undo the limit on idle time
@@ -80,43 +80,43 @@ AS 'MODULE_PATHNAME', 'amelia_set_worker';
 COMMENT ON FUNCTION amelia.set_worker(uuid, bigint) IS
 'Says for this transaction that what it writes to the workflow is the work of that lease: locks the workflow''s row, and raises 55000 when the lease is lost, now and at each later write. The transaction may idle no longer than the lease lasts (idle_in_transaction_session_timeout). Errors: 55000 the lease is lost, P0002 no such workflow, 22023 a NULL.';
 
-CREATE FUNCTION amelia.end_lease() RETURNS trigger
+CREATE FUNCTION amelia_internal.end_lease() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_end_lease';
-COMMENT ON FUNCTION amelia.end_lease() IS
+COMMENT ON FUNCTION amelia_internal.end_lease() IS
 'AFTER UPDATE row trigger of workflows, for those that leave in_progress: ends the lease and frees its slots.';
 
-CREATE FUNCTION amelia.unpark_next() RETURNS trigger
+CREATE FUNCTION amelia_internal.unpark_next() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_unpark_next';
-COMMENT ON FUNCTION amelia.unpark_next() IS
+COMMENT ON FUNCTION amelia_internal.unpark_next() IS
 'AFTER UPDATE or DELETE row trigger of workflows, for those that make room in their worktree: lets claims see the first workflow that is parked there.';
 
-CREATE FUNCTION amelia.fence_workflow() RETURNS trigger
+CREATE FUNCTION amelia_internal.fence_workflow() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_fence_workflow';
-COMMENT ON FUNCTION amelia.fence_workflow() IS
+COMMENT ON FUNCTION amelia_internal.fence_workflow() IS
 'Row trigger of tables with a workflow_id: raises 55000 when the transaction said that it works under a lease on that workflow which is lost, or said nothing and amelia.require_lease asks for one.';
 
-CREATE FUNCTION amelia.fence_thread() RETURNS trigger
+CREATE FUNCTION amelia_internal.fence_thread() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_fence_thread';
-COMMENT ON FUNCTION amelia.fence_thread() IS
+COMMENT ON FUNCTION amelia_internal.fence_thread() IS
 'The same for LangGraph''s tables, whose thread_id is the workflow''s id or one that workflow_threads links to it. fence_checkpoints() puts it there.';
 
-CREATE FUNCTION amelia.note_event() RETURNS trigger
+CREATE FUNCTION amelia_internal.note_event() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_note_event';
-COMMENT ON FUNCTION amelia.note_event() IS
+COMMENT ON FUNCTION amelia_internal.note_event() IS
 'AFTER INSERT row trigger of workflow_log: the fence, and the note of the event for the feed and for those who wait.';
 
-CREATE FUNCTION amelia.note_status() RETURNS trigger
+CREATE FUNCTION amelia_internal.note_status() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_note_status';
-COMMENT ON FUNCTION amelia.note_status() IS
+COMMENT ON FUNCTION amelia_internal.note_status() IS
 'AFTER INSERT or UPDATE row trigger of workflows: notes the status for the feed.';
 
-CREATE FUNCTION amelia.feed_now(
+CREATE FUNCTION amelia_internal.feed_now(
 	OUT origin bigint,
 	OUT timeline bigint,
 	OUT snapshot pg_snapshot,
@@ -125,7 +125,7 @@ CREATE FUNCTION amelia.feed_now(
 LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_feed_now';
-COMMENT ON FUNCTION amelia.feed_now() IS
+COMMENT ON FUNCTION amelia_internal.feed_now() IS
 'What a cursor of feed_after() is made of: the cluster and database, the timeline, a snapshot, and the place in the write-ahead log behind which all is that the snapshot does not name; and a place behind all that it shows.';
 
 CREATE PROCEDURE amelia.wait_events(
@@ -139,17 +139,17 @@ COMMENT ON PROCEDURE amelia.wait_events(uuid, integer, interval) IS
 REVOKE ALL ON PROCEDURE amelia.wait_events(uuid, integer, interval) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION
-	amelia.note_event(),
-	amelia.note_status(),
-	amelia.feed_now(),
+	amelia_internal.note_event(),
+	amelia_internal.note_status(),
+	amelia_internal.feed_now(),
 	amelia.claim_workflow(text, interval, text, text[]),
 	amelia.heartbeat(uuid, bigint, interval),
-	amelia.check_lease(uuid, bigint),
-	amelia.give_back(uuid, bigint),
-	amelia.complete_workflow(uuid, bigint),
+	amelia_internal.check_lease(uuid, bigint),
+	amelia_internal.give_back(uuid, bigint),
+	amelia_internal.complete_workflow(uuid, bigint),
 	amelia.set_worker(uuid, bigint),
-	amelia.end_lease(),
-	amelia.unpark_next(),
-	amelia.fence_workflow(),
-	amelia.fence_thread()
+	amelia_internal.end_lease(),
+	amelia_internal.unpark_next(),
+	amelia_internal.fence_workflow(),
+	amelia_internal.fence_thread()
 FROM PUBLIC;

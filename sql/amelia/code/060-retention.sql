@@ -1,10 +1,10 @@
 -- Retention, and LangGraph's checkpoints.
 
-CREATE FUNCTION amelia.keep_history() RETURNS trigger
+CREATE FUNCTION amelia_internal.keep_history() RETURNS trigger
 LANGUAGE c
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_keep_history';
-COMMENT ON FUNCTION amelia.keep_history() IS
+COMMENT ON FUNCTION amelia_internal.keep_history() IS
 'AFTER DELETE row trigger, whose name must sort before RI_, or BEFORE TRUNCATE statement trigger of workflows: keeps what goes in workflow_history and usage_history, with the rights of the table''s owner.';
 
 -- A procedure that commits may not have a search_path of its own; it sets one
@@ -58,7 +58,7 @@ COMMENT ON FUNCTION amelia.checkpoint_stats() IS
 'How much there is of LangGraph''s checkpoints, a row per registered schema that has its tables: threads, checkpoints, rows of all three tables, bytes on disk with TOAST and indexes, when the oldest and the newest checkpoint were made, and the ten largest threads as an array of {thread_id, rows, bytes}. problem: why the tables are left alone; the rest is NULL then. Reads every row.';
 
 REVOKE ALL ON FUNCTION
-	amelia.keep_history(),
+	amelia_internal.keep_history(),
 	amelia.retention_preview(),
 	amelia.register_checkpoints(regnamespace),
 	amelia.unregister_checkpoints(name),

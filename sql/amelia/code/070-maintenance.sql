@@ -1,6 +1,6 @@
 -- What the background workers are at.
 
-CREATE FUNCTION amelia.maintenance_state(
+CREATE FUNCTION amelia_internal.maintenance_state(
 	OUT preloaded boolean,
 	OUT state text,
 	OUT reason text,
@@ -16,7 +16,7 @@ RETURNS record
 LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_maintenance_state';
-COMMENT ON FUNCTION amelia.maintenance_state() IS
+COMMENT ON FUNCTION amelia_internal.maintenance_state() IS
 'What launcher and maintenance worker know of this database since the server was started; maintenance_status() shows it with the rest.';
 
-REVOKE ALL ON FUNCTION amelia.maintenance_state() FROM PUBLIC;
+REVOKE ALL ON FUNCTION amelia_internal.maintenance_state() FROM PUBLIC;

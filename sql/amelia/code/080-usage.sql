@@ -1,15 +1,15 @@
 -- What agents used and cost, over days.
 
-CREATE FUNCTION amelia.mark_usage_day() RETURNS trigger
+CREATE FUNCTION amelia_internal.mark_usage_day() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_mark_usage_day';
-COMMENT ON FUNCTION amelia.mark_usage_day() IS
+COMMENT ON FUNCTION amelia_internal.mark_usage_day() IS
 'BEFORE INSERT, UPDATE or DELETE row trigger, and BEFORE TRUNCATE statement trigger, of token_usage: marks days that are closed in usage_dirty_days, with the rights of the table''s owner. Rows that are deleted with their workflow change no day.';
 
-CREATE FUNCTION amelia.mark_history_day() RETURNS trigger
+CREATE FUNCTION amelia_internal.mark_history_day() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_mark_history_day';
-COMMENT ON FUNCTION amelia.mark_history_day() IS
+COMMENT ON FUNCTION amelia_internal.mark_history_day() IS
 'AFTER DELETE row trigger, and BEFORE TRUNCATE statement trigger, of usage_history: marks the days in usage_dirty_days.';
 
 -- A procedure that commits may not have a search_path of its own; it sets one
@@ -76,8 +76,8 @@ COMMENT ON FUNCTION amelia.usage_by_profile(date, date, text) IS
 'As usage_by_model(), a row per profile; NULL stands for workflows without one.';
 
 REVOKE ALL ON FUNCTION
-	amelia.mark_usage_day(),
-	amelia.mark_history_day(),
+	amelia_internal.mark_usage_day(),
+	amelia_internal.mark_history_day(),
 	amelia.usage_summary(date, date, text),
 	amelia.usage_trend(date, date, text, text),
 	amelia.usage_by_model(date, date, text),

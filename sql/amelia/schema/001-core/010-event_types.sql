@@ -3,12 +3,21 @@
 COMMENT ON SCHEMA amelia IS
 'Amelia, an orchestrator''s storage: workflows that agents execute, their events, what they cost, prompts, chats. The code belongs to the extension amelia, the tables to the database.';
 
+CREATE TABLE amelia.schema_versions (
+	version integer PRIMARY KEY,
+	applied_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE amelia.schema_versions IS
+'The schema versions that this database went through, a row for each that migrate() applied.';
+
 CREATE TABLE amelia.schema_migrations (
 	version integer PRIMARY KEY,
 	applied_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE amelia.schema_migrations IS
-'The schema versions that this database went through, a row for each that migrate() applied.';
+'The client''s, for a migrator of its own: it finds its first schema here as version 1, and goes on from it. Nothing of Amelia''s reads it; see schema_versions.';
+
+INSERT INTO amelia.schema_migrations (version) VALUES (1);
 
 CREATE TABLE amelia.event_types (
 	event_type text PRIMARY KEY,

@@ -11,14 +11,6 @@ BEGIN
 			LATERAL pg_catalog.aclexplode(c.relacl) AS acl
 		WHERE c.relnamespace = 'amelia'::regnamespace
 			AND c.relkind IN ('r', 'S')
-			AND c.relname IN ('schema_migrations', 'event_types', 'workflows', 'workflow_leases',
-				'workflow_inbox', 'workflow_inbox_id_seq', 'workflow_feed', 'feed_snapshots',
-				'workflow_threads', 'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
-				'workflow_prompt_versions', 'profiles', 'server_settings',
-				'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts',
-				'retention_runs', 'retention_runs_id_seq', 'checkpoint_schemas', 'usage_history',
-				'workflow_history', 'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums', 'usage_day_workflows',
-				'model_prices', 'unpriced_usage', 'budgets', 'budget_spending', 'budget_warnings')
 			AND acl.grantee <> c.relowner
 		UNION
 		SELECT 'SCHEMA amelia', acl.grantee

@@ -1,7 +1,7 @@
 -- Taking the price lists that are published: each in its form brought into
 -- the names that model_prices has, and what cannot be used told by name.
 
-CREATE OR REPLACE FUNCTION amelia.litellm_rates(entry jsonb) RETURNS jsonb
+CREATE FUNCTION amelia_internal.litellm_rates(entry jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -42,10 +42,10 @@ SELECT COALESCE(jsonb_object_agg(f.key, f.value ORDER BY f.place), '{}')
 FROM found AS f
 WHERE f.value <> 'null'
 $$;
-COMMENT ON FUNCTION amelia.litellm_rates(jsonb) IS
+COMMENT ON FUNCTION amelia_internal.litellm_rates(jsonb) IS
 'The prices per token of an entry in LiteLLM''s list, by the names that model_prices has for them.';
 
-CREATE OR REPLACE FUNCTION amelia.models_dev_rates(cost jsonb) RETURNS jsonb
+CREATE FUNCTION amelia_internal.models_dev_rates(cost jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -64,10 +64,10 @@ FROM parts AS p, (VALUES ('input', 'input'), ('output', 'output'), ('cache_read'
 	('reasoning', 'reasoning'), ('input_audio', 'input_audio'), ('output_audio', 'output_audio')) AS k (published, kind)
 WHERE jsonb_typeof(p.prices) = 'object' AND p.prices -> k.published <> 'null'
 $$;
-COMMENT ON FUNCTION amelia.models_dev_rates(jsonb) IS
+COMMENT ON FUNCTION amelia_internal.models_dev_rates(jsonb) IS
 'The prices per million tokens of a model in the list of models.dev, by the names that model_prices has for them.';
 
-CREATE OR REPLACE FUNCTION amelia.openrouter_rates(pricing jsonb) RETURNS jsonb
+CREATE FUNCTION amelia_internal.openrouter_rates(pricing jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -89,10 +89,10 @@ FROM parts AS p, (VALUES ('prompt', 'input', false), ('completion', 'output', fa
 WHERE jsonb_typeof(p.prices) = 'object' AND p.prices -> k.published <> 'null'
 	AND NOT (k.may_lack AND p.prices ->> k.published ~ '^[0.]+$')
 $$;
-COMMENT ON FUNCTION amelia.openrouter_rates(jsonb) IS
+COMMENT ON FUNCTION amelia_internal.openrouter_rates(jsonb) IS
 'The prices per token of a model in the list of OpenRouter, by the names that model_prices has for them.';
 
-CREATE OR REPLACE FUNCTION amelia.listed_prices(prices jsonb)
+CREATE FUNCTION amelia_internal.listed_prices(prices jsonb)
 RETURNS TABLE (model text, input_includes_cached boolean, rates jsonb, problem text)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -113,7 +113,7 @@ BEGIN
 		WHEN jsonb_path_exists(list, '$.* ? (@.models.type() == "object" && (exists(@.id) || exists(@.npm)))') THEN 'models.dev'
 		WHEN jsonb_path_exists(list, '$.*.pricing_config') THEN 'Portkey'
 		WHEN jsonb_path_exists(list, '$.* ? (exists(@.litellm_provider) || exists(@.tiered_pricing))')
-			OR EXISTS (SELECT FROM jsonb_each(list) AS e WHERE amelia.litellm_rates(
+			OR EXISTS (SELECT FROM jsonb_each(list) AS e WHERE amelia_internal.litellm_rates(
 				CASE jsonb_typeof(e.value) WHEN 'object' THEN e.value ELSE '{}' END) <> '{}') THEN 'LiteLLM'
 		ELSE 'none' END;
 	IF known IN ('none', 'Portkey') THEN
@@ -132,23 +132,23 @@ BEGIN
 		-- two entries are about the file itself
 		SELECT e.key, COALESCE(e.value ->> 'litellm_provider',
 				CASE WHEN e.key LIKE '%/%' THEN split_part(e.key, '/', 1) WHEN e.key LIKE 'claude%' THEN 'anthropic' END),
-			NULL, amelia.litellm_rates(CASE jsonb_typeof(e.value) WHEN 'object' THEN e.value ELSE '{}' END), 1000000,
+			NULL, amelia_internal.litellm_rates(CASE jsonb_typeof(e.value) WHEN 'object' THEN e.value ELSE '{}' END), 1000000,
 			jsonb_typeof(e.value) = 'object'
 		FROM jsonb_each(CASE known WHEN 'LiteLLM' THEN list - 'sample_spec' - 'fallback_generalizations' ELSE '{}' END) AS e
 		UNION ALL
 		SELECT names.name, p.key, COALESCE(m.value #>> '{provider,npm}', p.value ->> 'npm'),
-			amelia.models_dev_rates(m.value -> 'cost'), 1, jsonb_typeof(m.value) = 'object'
+			amelia_internal.models_dev_rates(m.value -> 'cost'), 1, jsonb_typeof(m.value) = 'object'
 		FROM jsonb_each(CASE known WHEN 'models.dev' THEN list ELSE '{}' END) AS p,
 			jsonb_each(CASE jsonb_typeof(p.value -> 'models') WHEN 'object' THEN p.value -> 'models' ELSE '{}' END) AS m,
 			-- who made a model, and serves it, is who is meant by its mere name
 			unnest(CASE WHEN p.key IN ('alibaba', 'anthropic', 'cohere', 'deepseek', 'google', 'minimax', 'mistral', 'moonshotai',
 				'openai', 'perplexity', 'xai', 'zai') THEN ARRAY[p.key || '/' || m.key, m.key] ELSE ARRAY[p.key || '/' || m.key] END) AS names (name)
 		UNION ALL
-		SELECT COALESCE(d.value ->> 'id', ''), 'openrouter', NULL, amelia.openrouter_rates(d.value -> 'pricing'), 1000000,
+		SELECT COALESCE(d.value ->> 'id', ''), 'openrouter', NULL, amelia_internal.openrouter_rates(d.value -> 'pricing'), 1000000,
 			jsonb_typeof(d.value -> 'pricing') = 'object'
 		FROM jsonb_array_elements(CASE known WHEN 'openrouter' THEN list -> 'data' ELSE '[]' END) AS d)
 	SELECT e.model,
-		COALESCE(amelia.reports_cached_as_input(e.package, e.model), amelia.reports_cached_as_input(e.provider, e.model), true),
+		COALESCE(amelia_internal.reports_cached_as_input(e.package, e.model), amelia_internal.reports_cached_as_input(e.provider, e.model), true),
 		CASE WHEN p.problem IS NULL THEN (SELECT jsonb_object_agg(r.key, trim_scale(r.value::numeric * e.scale))
 			FROM jsonb_each(e.raw || CASE
 				-- Anthropic's one-hour writes are twice the input, where a list leaves them out
@@ -166,12 +166,12 @@ BEGIN
 		AS p (problem);
 END
 $$;
-COMMENT ON FUNCTION amelia.listed_prices(jsonb) IS
+COMMENT ON FUNCTION amelia_internal.listed_prices(jsonb) IS
 'The models of a published price list (of LiteLLM, models.dev or OpenRouter): what each costs per million tokens, or why that cannot be used. Errors: 22023 no such list.';
 
 REVOKE ALL ON FUNCTION
-	amelia.litellm_rates(jsonb),
-	amelia.models_dev_rates(jsonb),
-	amelia.openrouter_rates(jsonb),
-	amelia.listed_prices(jsonb)
+	amelia_internal.litellm_rates(jsonb),
+	amelia_internal.models_dev_rates(jsonb),
+	amelia_internal.openrouter_rates(jsonb),
+	amelia_internal.listed_prices(jsonb)
 FROM PUBLIC;

@@ -1,6 +1,6 @@
 -- What may be booked, and be asked the price of.
 
-CREATE OR REPLACE FUNCTION amelia.check_service_tier(service_tier text) RETURNS text
+CREATE FUNCTION amelia_internal.check_service_tier(service_tier text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -15,10 +15,10 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION amelia.check_service_tier(text) IS
+COMMENT ON FUNCTION amelia_internal.check_service_tier(text) IS
 'The tier of service, NULL for the ordinary one; 22023 when there is no such tier.';
 
-CREATE OR REPLACE FUNCTION amelia.check_usage(
+CREATE FUNCTION amelia_internal.check_usage(
 	input_tokens bigint,
 	output_tokens bigint,
 	cache_read_tokens bigint,
@@ -67,10 +67,10 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION amelia.check_usage(bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint) IS
+COMMENT ON FUNCTION amelia_internal.check_usage(bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint) IS
 'Raises 22023 when a number of tokens is negative, or a part of the input or output is larger than that.';
 
-CREATE OR REPLACE FUNCTION amelia.check_integers(arguments text[], numbers bigint[]) RETURNS void
+CREATE FUNCTION amelia_internal.check_integers(arguments text[], numbers bigint[]) RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -85,11 +85,11 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION amelia.check_integers(text[], bigint[]) IS
+COMMENT ON FUNCTION amelia_internal.check_integers(text[], bigint[]) IS
 'Raises 22003 with the argument''s name when a number is larger than the column it goes to holds.';
 
 REVOKE ALL ON FUNCTION
-	amelia.check_integers(text[], bigint[]),
-	amelia.check_service_tier(text),
-	amelia.check_usage(bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint)
+	amelia_internal.check_integers(text[], bigint[]),
+	amelia_internal.check_service_tier(text),
+	amelia_internal.check_usage(bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint)
 FROM PUBLIC;
