@@ -168,7 +168,7 @@ build_and_install() {
 	step "Build the extension with PostgreSQL $PG_MAJOR's headers" \
 		"mend what the compiler complains about; if files belong to another user, remove them (sudo make clean)" \
 		make -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG"
-	step "Build the client, amelia-load and amelia-report" \
+	step "Build the client programs" \
 		"mend what the compiler complains about; it needs libpq and jansson" \
 		make -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG" client
 	if same_as_installed; then
@@ -183,13 +183,14 @@ build_and_install() {
 }
 
 same_as_installed() {
-	local share
+	local share program
 	share=$("$PG_CONFIG" --sharedir)/extension
+	for program in amelia-load amelia-prices amelia-report amelia-import; do
+		cmp -s "client/$program" "$PG_BINDIR/$program" || return 1
+	done
 	cmp -s amelia.so "$("$PG_CONFIG" --pkglibdir)/amelia.so" &&
 		cmp -s amelia.control "$share/amelia.control" &&
-		cmp -s sql/amelia--1.0.sql "$share/amelia--1.0.sql" &&
-		cmp -s client/amelia-load "$PG_BINDIR/amelia-load" &&
-		cmp -s client/amelia-report "$PG_BINDIR/amelia-report"
+		cmp -s sql/amelia--1.0.sql "$share/amelia--1.0.sql"
 }
 
 install_extension() {
