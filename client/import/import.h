@@ -310,6 +310,7 @@ typedef struct Table
 	uint64_t	different;
 	Sums		source_sums;
 	bool		verified;
+	bool		is_stale;		/* its sums are to be made anew */
 	__int128	money;			/* the sum of its amounts, in millionths */
 } Table;
 

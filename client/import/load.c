@@ -135,7 +135,7 @@ settle_duplicates(Table *table)
 		" pg_catalog.row_number() OVER (PARTITION BY COALESCE(e.target_key, e.source_key) ORDER BY e.entry) AS nth"
 		" FROM amelia_import.ledger AS e WHERE e.table_id = $1 AND e.is_current AND e.action <> 'd')"
 		" DELETE FROM amelia_import.ledger AS d USING l WHERE l.nth > 1 AND d.entry = l.entry"
-		" RETURNING d.source_key, l.key, d.hash";
+		" RETURNING d.source_key, l.key";
 	char		number[16];
 	const char *params[] = {number};
 	PGresult   *result;
@@ -150,13 +150,11 @@ settle_duplicates(Table *table)
 			table, 0, PQgetvalue(result, i, 0), NULL, PQgetvalue(result, i, 1),
 			"another row of the source has this id already", "23505"
 		};
-		Uuid		hash;
 
 		reject_store(db, &reject);
 		table->rejected++;
 		table->present -= table->present > 0;
-		if (uuid_parse(PQgetvalue(result, i, 2), &hash))
-			sums_remove(&table->source_sums, (const Hash *) &hash);
+		table->is_stale = true;
 	}
 	stop_if_needed();
 	PQclear(result);
