@@ -105,6 +105,10 @@ test:
 stress:
 	@AMELIA_STRESS_SECONDS=60 AMELIA_STRESS_WORKERS=32 scripts/run-tests
 
+# amelia-import killed at 50 random moments, with all other tests.
+import-stress:
+	@AMELIA_IMPORT_STRESS=50 scripts/run-tests
+
 report-picture:
 	@scripts/report-picture
 
@@ -115,9 +119,10 @@ help:
 #: make stop         stop that server
 #: make test         install what is missing, build, run every test
 #: make stress       the same, with the stress test at full length
+#: make import-stress   the same, with amelia-import killed at 50 random moments
 #:
 #: make              build the server library and the extension script
-#: make client       build amelia-load and amelia-report (need libpq and jansson)
+#: make client       build amelia-load, amelia-report and amelia-import (need libpq, jansson, SQLite, OpenSSL)
 #: make install      install what was built into the PostgreSQL of PG_CONFIG
 #: make installcheck run the tests against that PostgreSQL, which must be running
 #: make report-picture  make docs/report.png anew (needs chromium)
@@ -126,4 +131,4 @@ help:
 #: PG_CONFIG=/path/to/pg_config   chooses the PostgreSQL, 15 to 18
 
 FORCE:
-.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress report-picture help
+.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress import-stress report-picture help

@@ -160,8 +160,8 @@ build_and_install() {
 	step "Build the extension with PostgreSQL $PG_MAJOR's headers" \
 		"mend what the compiler complains about; if files belong to another user, remove them (sudo make clean)" \
 		make -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG"
-	step "Build the client, amelia-load" \
-		"mend what the compiler complains about; it needs libpq and jansson" \
+	step "Build the client" \
+		"mend what the compiler complains about; it needs libpq, jansson, SQLite and OpenSSL" \
 		make -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG" client
 	if same_as_installed; then
 		say "The extension is installed as it was built"
@@ -180,7 +180,8 @@ same_as_installed() {
 	cmp -s amelia.so "$("$PG_CONFIG" --pkglibdir)/amelia.so" &&
 		cmp -s amelia.control "$share/amelia.control" &&
 		cmp -s sql/amelia--1.0.sql "$share/amelia--1.0.sql" &&
-		cmp -s client/amelia-load "$PG_BINDIR/amelia-load"
+		cmp -s client/amelia-load "$PG_BINDIR/amelia-load" &&
+		cmp -s client/amelia-import "$PG_BINDIR/amelia-import"
 }
 
 install_extension() {

@@ -387,6 +387,7 @@ extern uint64_t rejects_of_run;
 
 extern int	run_id;
 extern int	source_id;
+extern int	last_done;		/* the last run of the source that was completed; 0: none */
 
 extern bool ledger_exists(void);
 extern bool ledger_create(void);

@@ -16,6 +16,8 @@
 
 #include "import/import.h"
 
+#define MANY_LATE 10000
+
 static double began;
 
 /* Which rows of a table are to be sent: all, or what a comparison found. */
@@ -76,18 +78,20 @@ load_table(Source *source, Table *table)
 	return sent;
 }
 
-static bool
-has_late_values(Source *source, const Table *table)
+/* In how many rows something refers to rows that may come later. */
+static int64_t
+count_late(Source *source, const Table *table)
 {
+	int64_t		rows = 0;
+
 	for (int i = 0; i < table->ncolumns; i++)
 	{
 		const Column *column = &table->columns[i];
 
-		if (column->is_late && source_number(source, "SELECT EXISTS (SELECT 1 FROM \"%w\" WHERE \"%w\" IS NOT NULL)",
-											 table->map->source, column->map->source) != 0)
-			return true;
+		if (column->is_late)
+			rows += source_number(source, "SELECT count(\"%w\") FROM \"%w\"", column->map->source, table->map->source);
 	}
-	return false;
+	return rows;
 }
 
 /* Set what refers to rows that came later, where it is not set yet. */
@@ -96,11 +100,15 @@ load_late(Source *source, Table *table)
 {
 	Reader		reader;
 	Batch		batch = {.table = table,.kind = BATCH_LATE};
+	int64_t		late = count_late(source, table);
 	int			got;
 	bool		sent = true;
 
-	if (!has_late_values(source, table))
+	if (late == 0)
 		return true;
+	/* the ledger is asked for each batch */
+	if (late > MANY_LATE && !sql_do(db, "CREATE INDEX IF NOT EXISTS ledger_key ON amelia_import.ledger (source_key, table_id)"))
+		return false;
 	if (!reader_open(&reader, source, table, false))
 		return false;
 	show_table(table, "references", table->rows);

@@ -24,7 +24,9 @@ $node->safe_psql('app', q{CREATE EXTENSION amelia;
 	CALL amelia.close_days(); SELECT amelia.prune_feed('0')});
 my $source = amelia_source("$files/app.db", 'events');
 amelia_rows($source, 20);
-my $sums = q{SELECT concat_ws(' ', (SELECT amelia.table_checksum('amelia.workflows', 'id')), (SELECT amelia.table_checksum('amelia.workflow_log', 'id')),
+# workflows without their counters: a number that was given is not given again
+my $sums = q{SELECT concat_ws(' ', (SELECT amelia.table_checksum('amelia.workflows', 'id', '{id, issue_id, worktree_path, status, workflow_type, profile_id,
+		plan_cache, issue_cache, failure_reason, created_at, started_at, completed_at, updated_at, available_at}')), (SELECT amelia.table_checksum('amelia.workflow_log', 'id')),
 	(SELECT amelia.table_checksum('amelia.token_usage', 'id')), (SELECT amelia.table_checksum('amelia.profiles', 'id')),
 	(SELECT amelia.table_checksum('amelia.prompts', 'id')), (SELECT amelia.table_checksum('amelia.brainstorm_messages', 'id')),
 	(SELECT count(*) FROM amelia.workflow_history), (SELECT count(*) FROM amelia.usage_history),
@@ -141,6 +143,6 @@ $holder->query_safe('SELECT pg_advisory_unlock(42)');
 $holder->quit;
 $run->finish;
 is($run->result(0), 0, 'and nothing is missing at the end') or diag("$out$err");
-like($err, qr/retention will delete 5 workflows that finished more than 1 days ago/, 'what retention will delete is said');
+like($err, qr/retention will delete 12 workflows that finished more than 1 days ago/, 'what retention will delete is said');
 
 done_testing();
