@@ -481,7 +481,7 @@ extern bool rollback_run(int run, bool force, bool *refused);
 /* ---- plan.c ---- */
 
 extern int	do_plan(Source *source);
-extern bool say_changes(void);
+extern void say_changes(const char *head);
 
 /* ---- show.c ---- */
 

@@ -304,17 +304,18 @@ do_load(Source *source)
 		show_end();
 		return say_stopped(source, is_fresh);
 	}
-	loaded = now_seconds() - began;
+	show_end();
+	for (int i = 0; i < ntables; i++)
+		say_table(&tables[i]);
+	say_changes("Changed on the way:");
 	analyze();
+	loaded = now_seconds() - began;
 	if (!verify_tables(source, true, &different) || !verify_database(source, &different))
 	{
 		show_end();
 		return say_stopped(source, false);
 	}
 	show_end();
-	for (int i = 0; i < ntables; i++)
-		say_table(&tables[i]);
-	say_changes();
 	if (!ledger_end_run("done") || !rejects_write(source_id))
 		return STATUS_STOPPED;
 	say_notices(source);
