@@ -111,6 +111,10 @@ test-assert test-asan:
 coverage:
 	@scripts/test-on coverage
 
+# amelia-import killed at 50 random moments, with all other tests.
+import-stress:
+	@AMELIA_IMPORT_STRESS=50 scripts/run-tests
+
 report-picture:
 	@scripts/report-picture
 
@@ -121,12 +125,13 @@ help:
 #: make stop         stop that server
 #: make test         install what is missing, build, run every test
 #: make stress       the same, with the stress test at full length
+#: make import-stress   the same, with amelia-import killed at 50 random moments
 #: make test-assert  build a PostgreSQL with assertions (once), and test there: see CONTRIBUTING.md
 #: make test-asan    the same with the address and undefined behaviour sanitizers
 #: make coverage     which lines of src/ the tests run, as pages of lcov
 #:
 #: make              build the server library and the extension script
-#: make client       build amelia-load, amelia-prices and amelia-report (need libpq and jansson)
+#: make client       build amelia-load, amelia-prices, amelia-report, amelia-import (need libpq, jansson, SQLite, OpenSSL)
 #: make install      install what was built into the PostgreSQL of PG_CONFIG
 #: make installcheck run the tests against that PostgreSQL, which must be running
 #: make report-picture  make docs/report.png anew (needs chromium)
@@ -135,4 +140,4 @@ help:
 #: PG_CONFIG=/path/to/pg_config   chooses the PostgreSQL, 15 to 18
 
 FORCE:
-.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress test-assert test-asan coverage report-picture help
+.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress import-stress test-assert test-asan coverage report-picture help

@@ -169,7 +169,7 @@ build_and_install() {
 		"mend what the compiler complains about; if files belong to another user, remove them (sudo make clean)" \
 		make -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG"
 	step "Build the client programs" \
-		"mend what the compiler complains about; it needs libpq and jansson" \
+		"mend what the compiler complains about; they need libpq, jansson, SQLite and OpenSSL" \
 		make -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG" client
 	if same_as_installed; then
 		say "The extension is installed as it was built"

@@ -180,7 +180,7 @@ is_chosen(const Column *column, Which which)
 		case LATE_COLUMNS:
 			return column->is_late;
 		case OTHER_COLUMNS:
-			return !column->is_key;
+			return !column->is_key && !column->is_late;
 		default:
 			return true;
 	}
@@ -268,7 +268,7 @@ make_update(Buffer *sql, const Table *table, int slot)
 	add_counted(sql, table, slot);
 }
 
-/* What was there before is left as it is. */
+/* Only of rows that were brought since a run was last completed: what became of others later stays. */
 static void
 make_late(Buffer *sql, const Table *table)
 {
@@ -279,9 +279,9 @@ make_late(Buffer *sql, const Table *table)
 	buffer_puts(sql, " AND (");
 	add_columns(sql, table, LATE_COLUMNS, "r.% IS DISTINCT FROM s.%", " OR ");
 	buffer_puts(sql, ")");
-	if (table->present > 0)
-		buffer_printf(sql, " AND NOT EXISTS (SELECT FROM amelia_import.ledger AS l WHERE l.table_id = %d"
-					  " AND l.source_key = s.\"$source\" AND l.action = 'p')", table->id);
+	buffer_printf(sql, " AND EXISTS (SELECT FROM amelia_import.ledger AS l WHERE l.table_id = %d AND l.run_id > %d"
+				  " AND l.source_key = s.\"$source\" AND l.is_current AND l.action IN ('i', 'u') AND l.hash = s.\"$hash\")",
+				  table->id, last_done);
 	buffer_puts(sql, " RETURNING 1)");
 }
 

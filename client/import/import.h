@@ -310,6 +310,7 @@ typedef struct Table
 	uint64_t	different;
 	Sums		source_sums;
 	bool		verified;
+	bool		is_stale;		/* its sums are to be made anew */
 	__int128	money;			/* the sum of its amounts, in millionths */
 } Table;
 
@@ -386,6 +387,7 @@ extern uint64_t rejects_of_run;
 
 extern int	run_id;
 extern int	source_id;
+extern int	last_done;		/* the last run of the source that was completed; 0: none */
 
 extern bool ledger_exists(void);
 extern bool ledger_create(void);
@@ -479,7 +481,7 @@ extern bool rollback_run(int run, bool force, bool *refused);
 /* ---- plan.c ---- */
 
 extern int	do_plan(Source *source);
-extern bool say_changes(void);
+extern void say_changes(const char *head);
 
 /* ---- show.c ---- */
 

@@ -17,6 +17,7 @@
 
 int			run_id = 0;
 int			source_id = 0;
+int			last_done = 0;
 
 static const char schema_sql[] =
 	"BEGIN;"
@@ -249,6 +250,9 @@ ledger_begin_run(Source *source, const char *mode)
 	/* what ran before and ended without a word was killed; its rejects are met again */
 	PQclear(sql_ask(db, "UPDATE amelia_import.runs SET state = 'stopped' WHERE state = 'running' AND source_id = $1", 1, params));
 	PQclear(sql_ask(db, "DELETE FROM amelia_import.rejects WHERE source_id = $1", 1, params));
+	id = sql_value(db, "SELECT pg_catalog.max(r.id) FROM amelia_import.runs AS r WHERE r.source_id = $1 AND r.state = 'done'", 1, params);
+	last_done = id != NULL ? atoi(id) : 0;
+	free(id);
 	id = sql_value(db, "INSERT INTO amelia_import.runs (id, source_id, mode, state, file, sha256, bytes, user_version)"
 				   " SELECT COALESCE(pg_catalog.max(r.id), 0) + 1, $1, $2, 'running', $3, $4, $5::bigint, $6::integer"
 				   " FROM amelia_import.runs AS r RETURNING id", 6, params);

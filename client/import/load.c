@@ -16,6 +16,8 @@
 
 #include "import/import.h"
 
+#define MANY_LATE 10000
+
 static double began;
 
 /* Which rows of a table are to be sent: all, or what a comparison found. */
@@ -76,18 +78,20 @@ load_table(Source *source, Table *table)
 	return sent;
 }
 
-static bool
-has_late_values(Source *source, const Table *table)
+/* In how many rows something refers to rows that may come later. */
+static int64_t
+count_late(Source *source, const Table *table)
 {
+	int64_t		rows = 0;
+
 	for (int i = 0; i < table->ncolumns; i++)
 	{
 		const Column *column = &table->columns[i];
 
-		if (column->is_late && source_number(source, "SELECT EXISTS (SELECT 1 FROM \"%w\" WHERE \"%w\" IS NOT NULL)",
-											 table->map->source, column->map->source) != 0)
-			return true;
+		if (column->is_late)
+			rows += source_number(source, "SELECT count(\"%w\") FROM \"%w\"", column->map->source, table->map->source);
 	}
-	return false;
+	return rows;
 }
 
 /* Set what refers to rows that came later, where it is not set yet. */
@@ -96,11 +100,15 @@ load_late(Source *source, Table *table)
 {
 	Reader		reader;
 	Batch		batch = {.table = table,.kind = BATCH_LATE};
+	int64_t		late = count_late(source, table);
 	int			got;
 	bool		sent = true;
 
-	if (!has_late_values(source, table))
+	if (late == 0)
 		return true;
+	/* the ledger is asked for each batch */
+	if (late > MANY_LATE && !sql_do(db, "CREATE INDEX IF NOT EXISTS ledger_key ON amelia_import.ledger (source_key, table_id)"))
+		return false;
 	if (!reader_open(&reader, source, table, false))
 		return false;
 	show_table(table, "references", table->rows);
@@ -135,7 +143,7 @@ settle_duplicates(Table *table)
 		" pg_catalog.row_number() OVER (PARTITION BY COALESCE(e.target_key, e.source_key) ORDER BY e.entry) AS nth"
 		" FROM amelia_import.ledger AS e WHERE e.table_id = $1 AND e.is_current AND e.action <> 'd')"
 		" DELETE FROM amelia_import.ledger AS d USING l WHERE l.nth > 1 AND d.entry = l.entry"
-		" RETURNING d.source_key, l.key, d.hash";
+		" RETURNING d.source_key, l.key";
 	char		number[16];
 	const char *params[] = {number};
 	PGresult   *result;
@@ -150,13 +158,11 @@ settle_duplicates(Table *table)
 			table, 0, PQgetvalue(result, i, 0), NULL, PQgetvalue(result, i, 1),
 			"another row of the source has this id already", "23505"
 		};
-		Uuid		hash;
 
 		reject_store(db, &reject);
 		table->rejected++;
 		table->present -= table->present > 0;
-		if (uuid_parse(PQgetvalue(result, i, 2), &hash))
-			sums_remove(&table->source_sums, (const Hash *) &hash);
+		table->is_stale = true;
 	}
 	stop_if_needed();
 	PQclear(result);
@@ -298,17 +304,18 @@ do_load(Source *source)
 		show_end();
 		return say_stopped(source, is_fresh);
 	}
-	loaded = now_seconds() - began;
+	show_end();
+	for (int i = 0; i < ntables; i++)
+		say_table(&tables[i]);
+	say_changes("Changed on the way:");
 	analyze();
+	loaded = now_seconds() - began;
 	if (!verify_tables(source, true, &different) || !verify_database(source, &different))
 	{
 		show_end();
 		return say_stopped(source, false);
 	}
 	show_end();
-	for (int i = 0; i < ntables; i++)
-		say_table(&tables[i]);
-	say_changes();
 	if (!ledger_end_run("done") || !rejects_write(source_id))
 		return STATUS_STOPPED;
 	say_notices(source);

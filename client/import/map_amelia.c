@@ -46,7 +46,7 @@ static const ColumnMap workflows[] = {
 	{"started_at", "started_at", AS_TIME},
 	{"completed_at", "completed_at", AS_TIME},
 	/* a claim takes what has waited longest */
-	{NULL, "available_at", AS_TIME, .expr = "t.created_at"},
+	{"created_at", "available_at", AS_TIME},
 	{NULL, "updated_at", AS_TIME, .expr = LAST_TOUCHED},
 	{0}
 };

@@ -19,9 +19,9 @@
 #define WORK_FACTOR 2.5
 #define LEDGER_BYTES 150
 
-/* How often values were changed, and why. */
-bool
-say_changes(void)
+/* How often values were changed, and why, below a head. */
+void
+say_changes(const char *head)
 {
 	bool		any = false;
 
@@ -35,15 +35,16 @@ say_changes(void)
 			{
 				if (column->changes[change] == 0)
 					continue;
+				if (!any)
+					tell("%s", head);
+				any = true;
 				tell("  %s.%s: %s, %llu time%s", tables[t].map->source,
 					 column->map->source != NULL ? column->map->source : column->name,
 					 change == CHANGE_WHY ? column->map->why : change_names[change],
 					 (unsigned long long) column->changes[change], PLURAL(column->changes[change]));
-				any = true;
 			}
 		}
 	}
-	return any;
 }
 
 /* Rows of a sample in a table like the target, with its indexes: seconds and bytes of a row. */
@@ -176,9 +177,7 @@ do_plan(Source *source)
 			return db_interrupted ? STATUS_STOPPED : STATUS_USAGE;
 		rejected += tables[i].rejected;
 	}
-	tell("To be changed on the way:");
-	if (!say_changes())
-		tell("  nothing");
+	say_changes("To be changed on the way:");
 	tell("Not to be loaded:");
 	source_left(source);
 	if (source_unmapped(source, true) > 0 && !import.accept_unmapped)

@@ -106,6 +106,26 @@ find_referring(const Back *back, uint64_t *referring)
 	return done;
 }
 
+/* What a system keeps of rows that are gone, of the keys that a query gives. */
+static bool
+forget(const Back *back, const char *query)
+{
+	char	   *keys;
+	const char *params[1];
+	PGresult   *result;
+
+	if (back->forget == NULL)
+		return true;
+	keys = sql_value(db, query, 0, NULL);
+	if (keys == NULL)
+		return !target_lost();
+	params[0] = keys;
+	result = sql_ask(db, back->forget, 1, params);
+	PQclear(result);
+	free(keys);
+	return result != NULL;
+}
+
 static bool
 bring_back(const Back *back)
 {
@@ -117,6 +137,10 @@ bring_back(const Back *back)
 				  " WHERE l.table_id = %s AND l.run_id = %s AND l.action = 'd' ON CONFLICT DO NOTHING",
 				  back->target, back->every, back->every, back->target, back->id, run_text);
 	done = sql_do(db, sql.data);
+	buffer_reset(&sql);
+	buffer_printf(&sql, "SELECT pg_catalog.array_agg(COALESCE(l.target_key, l.source_key)) FROM amelia_import.ledger AS l"
+				  " WHERE l.table_id = %s AND l.run_id = %s AND l.action = 'd'", back->id, run_text);
+	done = done && forget(back, sql.data);
 	buffer_free(&sql);
 	return done;
 }
@@ -162,16 +186,8 @@ take_back(const Back *back, bool force, uint64_t *stays, uint64_t *taken)
 	if (done && *stays == 0)
 		*taken += count_of(sql.data, &done);
 	buffer_free(&sql);
-	if (done && *stays == 0 && back->forget != NULL)
-	{
-		char	   *keys = sql_value(db, "SELECT pg_catalog.array_agg(k.key) FROM pg_temp.import_back AS k", 0, NULL);
-		const char *params[] = {keys};
-		PGresult   *result = keys != NULL ? sql_ask(db, back->forget, 1, params) : NULL;
-
-		done = keys == NULL || result != NULL;
-		PQclear(result);
-		free(keys);
-	}
+	if (done && *stays == 0)
+		done = forget(back, "SELECT pg_catalog.array_agg(k.key) FROM pg_temp.import_back AS k");
 	return done;
 }
 

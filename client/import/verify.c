@@ -277,9 +277,9 @@ verify_tables(Source *source, bool sums_known, bool *different)
 {
 	if (!read_refused())
 		return false;
-	for (int i = 0; i < ntables && !sums_known; i++)
+	for (int i = 0; i < ntables; i++)
 	{
-		if (!read_sums(source, &tables[i]))
+		if ((!sums_known || tables[i].is_stale) && !read_sums(source, &tables[i]))
 			return false;
 	}
 	for (int i = 0; i < ntables; i++)

@@ -23,8 +23,8 @@
  *	  Each extension of ours has a migrate() in a schema of its own name, and
  *	  all are this one.
  *
- *	  The scripts run with the rights of the tables' owner, under a lock on
- *	  the extension that two sessions cannot both hold.
+ *	  The scripts run with the rights of the tables' owner, whoever calls,
+ *	  under a lock on the extension that two sessions cannot both hold.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,12 +33,12 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -265,8 +265,25 @@ TablesOwner(Oid schema)
 }
 
 /*
+ * Who owns the extension's functions, of which one is given.
+ */
+static Oid
+CodeOwner(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	owner = ((Form_pg_proc) GETSTRUCT(tuple))->proowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
  * Let the tables' owner execute the extension's functions, if somebody else
- * owns those: the triggers are made with the rights of the tables' owner.
+ * owns those: the triggers are made with the rights of the tables' owner. To
+ * be called with the rights of the functions' owner.
  */
 static void
 GrantMembers(const char *extension, Oid owner)
@@ -308,17 +325,20 @@ GrantMembers(const char *extension, Oid owner)
  * outside of the extension whose script may be running.
  */
 static void
-Migrate(const char *extension, Oid schema, Oid owner, StringInfo done)
+Migrate(const char *extension, Oid schema, Oid owner, Oid code_owner, StringInfo done)
 {
 	bool		in_extension_script = creating_extension;
-	List	   *scripts = ReadScripts(extension);
 	OwnerContext before;
+	List	   *scripts;
 
 	/* What is granted then is no initial privilege, and pg_dump keeps it. */
 	creating_extension = false;
 	PG_TRY();
 	{
+		BecomeOwner(code_owner, &before);
+		scripts = ReadScripts(extension);
 		GrantMembers(extension, owner);
+		BecomeSelf(&before);
 		BecomeOwner(owner, &before);
 		CheckNotNewer(extension, scripts, schema);
 		RunScripts(extension, scripts, schema, in_extension_script, done);
@@ -333,6 +353,9 @@ Migrate(const char *extension, Oid schema, Oid owner, StringInfo done)
 
 /*
  * migrate() returns text
+ *
+ * Whoever may execute it may have it done: what it runs is the extension's,
+ * and whose rights it takes is not the caller's to say.
  */
 Datum
 amelia_migrate(PG_FUNCTION_ARGS)
@@ -356,15 +379,9 @@ amelia_migrate(PG_FUNCTION_ARGS)
 				 errhint("If no dump follows, run SELECT %s.migrate().", extension)));
 		PG_RETURN_TEXT_P(cstring_to_text("left to the dump that is being restored"));
 	}
-	if (!has_privs_of_role(GetUserId(), owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of the tables of Amelia"),
-				 errdetail("They belong to role \"%s\".", GetUserNameFromId(owner, false))));
-
 	LockDatabaseObject(ExtensionRelationId, get_extension_oid(extension, false), 0,
 					   ShareUpdateExclusiveLock);
-	Migrate(extension, schema, owner, &done);
+	Migrate(extension, schema, owner, CodeOwner(fcinfo->flinfo->fn_oid), &done);
 	SPI_finish();
 	WakeLauncherAtCommit();
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(done.data, done.len));

@@ -239,7 +239,8 @@ FROM (VALUES
 	('admin', 'DELETE FROM amelia.workflows', 'accepted'),
 	('admin', 'TRUNCATE amelia.token_usage', '42501'),
 	('admin', 'INSERT INTO amelia.schema_versions (version) VALUES (2)', '42501'),
-	('admin', 'SELECT amelia.migrate()', '42501'),
+	('worker', 'SELECT amelia.migrate()', '42501'),
+	('admin', 'SELECT amelia.migrate()', 'accepted'),
 	('admin', 'SELECT amelia.grant_admin(''contract_stranger'')', '42501')) AS s (role, statement, outcome);
 SET CONSTRAINTS ALL IMMEDIATE;
 

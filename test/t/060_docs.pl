@@ -95,7 +95,7 @@ my %whom = (
 	admin => 'admins');
 my $functions = section($reference, '## Functions');
 my $internal = section($reference, '## Functions that these call');
-my @catalog = rows(q{SELECT p.proname AS name, pg_get_function_arguments(p.oid) AS arguments,
+my @catalog = rows(q{SELECT p.pronamespace::regnamespace AS schema, p.proname AS name, pg_get_function_arguments(p.oid) AS arguments,
 	pg_get_function_result(p.oid) AS result, p.prokind AS kind, obj_description(p.oid, 'pg_proc') AS comment,
 	p.proargnames[1:p.pronargs] AS names
 	FROM pg_proc AS p WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace) ORDER BY p.proname});
@@ -107,14 +107,14 @@ sub signature
 	my ($arguments, $result) = map {
 		s/timestamp with time zone/timestamptz/gr =~ s/(DEFAULT (?:NULL|'[^']*'))::[a-z]+(?: [a-z]+)*(?:\[\])?/$1/gr
 	} map { $_ // '' } @{$function}{qw(arguments result)};
-	return "CALL amelia.$function->{name}(" . $arguments =~ s/\bIN //gr . ')'
+	return "CALL $function->{schema}.$function->{name}(" . $arguments =~ s/\bIN //gr . ')'
 	  if $function->{kind} eq 'p';
 	my @out = $arguments =~ /OUT ([^,]*)/g;
 
 	$result = ($result =~ /^SETOF/ ? 'SETOF ' : '') . 'record(' . join(', ', @out) . ')' if @out;
 	$arguments =~ s/(, )?OUT [^,]*//g;
 	# A procedure has none.
-	return "amelia.$function->{name}($arguments)" . ($result ne '' ? " → $result" : '');
+	return "$function->{schema}.$function->{name}($arguments)" . ($result ne '' ? " → $result" : '');
 }
 
 # A long signature stands on several lines.
@@ -127,9 +127,9 @@ for my $function (@catalog)
 	my $granted = $granted_to{$name} ? $whom{ $granted_to{$name} } : "nobody, it is the owner's";
 	my $wanted = signature($function);
 
-	if (!defined $text)
+	if ($function->{schema} eq 'amelia_internal')
 	{
-		my ($row) = grep { $_->[1] =~ /^`amelia\.\Q$name\E\(/ } cells($internal);
+		my ($row) = grep { $_->[1] =~ /^`amelia_internal\.\Q$name\E\(/ } cells($internal);
 
 		is($row->[1], "`$wanted`", "$name(), which others call");
 		is($row->[3], $granted, "$name(): granted to");

@@ -1,4 +1,4 @@
-# The README's tour and the page on workers: each statement is run, and what it
+# The README's tour, its move from SQLite and the page on workers: each is run, and what it
 # prints is compared with what they show.
 use strict;
 use warnings;
@@ -51,5 +51,26 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM amelia.workflows}, extra_
 $node->safe_psql('postgres', 'CREATE DATABASE workers');
 $node->safe_psql('workers', 'CREATE EXTENSION amelia');
 compare('workers', 'workers', slurp_file("$FindBin::RealBin/../../docs/workers.md"));
+
+# The commands of the move from SQLite, in a folder with the sample; only times differ.
+my ($session) = $readme =~ /^## From SQLite\n.*?^```console\n(.*?)^```/ms or die 'the README moves nothing';
+my @commands = $session =~ /^\$ (.*)$/mg;
+my $printed = '';
+my $folder = PostgreSQL::Test::Utils::tempdir();
+my $top = "$FindBin::RealBin/../..";
+$node->safe_psql('postgres', 'CREATE DATABASE shop');
+$node->safe_psql('shop', 'CREATE EXTENSION amelia');
+$ENV{PATH} = "$top/client:$ENV{PATH}";
+($ENV{PGHOST}, $ENV{PGPORT}) = ($node->host, $node->port);
+symlink("$top/samples", "$folder/samples") or die "symlink: $!";
+for my $command (@commands)
+{
+	my $output = '';
+
+	IPC::Run::run([ 'sh', '-c', 'cd "$1" && eval "$2"', 'sh', $folder, $command ], '>', \$output, '2>&1') or die "$command: $output";
+	$printed .= "\$ $command\n$output";
+}
+s/\d+\.\d s/0.0 s/g for $session, $printed;
+is($printed, $session, 'From SQLite: what the commands print');
 
 done_testing();

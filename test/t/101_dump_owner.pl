@@ -17,7 +17,8 @@ my $nothing = 'schema version 1 is complete, nothing to do';
 
 # What triggers and defaults call, their owner must be allowed to call; and who
 # is to grant it to others needs to be allowed that.
-my $allow = 'GRANT EXECUTE ON ALL ROUTINES IN SCHEMA amelia TO landlord WITH GRANT OPTION';
+my $allow = 'GRANT USAGE ON SCHEMA amelia_internal TO landlord WITH GRANT OPTION;
+	GRANT EXECUTE ON ALL ROUTINES IN SCHEMA amelia, amelia_internal TO landlord WITH GRANT OPTION';
 
 sub as_landlord
 {

@@ -28,12 +28,12 @@ is($ret, 0, $create);
 is($err, '', 'without a word');
 is( $node->safe_psql(
 		'plain', q{
-		SELECT DISTINCT d.classid::regclass, l.lanname, CASE l.lanname WHEN 'c' THEN '' ELSE p.proname END
+		SELECT DISTINCT d.classid::regclass, CASE l.lanname WHEN 'c' THEN 'c' ELSE p.pronamespace::regnamespace::text END
 		FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'amelia'
 		LEFT JOIN pg_proc AS p ON p.oid = d.objid LEFT JOIN pg_language AS l ON l.oid = p.prolang
 		WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 		ORDER BY 2}),
-	"pg_proc|c|\npg_proc|sql|scripts", 'members are the functions in C, migrate() among them, and its scripts');
+	"pg_proc|amelia_internal\npg_proc|c\npg_namespace|", 'members are the functions in C, migrate() among them, and what is internal');
 is( $node->safe_psql(
 		'plain', q{
 		SELECT count(*) FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
@@ -149,7 +149,7 @@ is( $node->safe_psql(
 		'restoring', q{
 		SELECT (SELECT count(*) FROM pg_proc WHERE pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace)),
 			(SELECT count(*) FROM pg_depend WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
-				AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'amelia'))}) =~ /^(\d+)\|\1$/ ? 1 : 0,
+				AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'amelia') AND classid = 'pg_proc'::regclass)}) =~ /^(\d+)\|\1$/ ? 1 : 0,
 	1, '… and no functions but its members');
 foreach my $call (
 	q{amelia.append_event('00000000-0000-4000-8000-000000000000', 'x', 'm')},

@@ -49,7 +49,7 @@ VALUES
 			'workflow_prompt_versions', 'profiles', 'server_settings',
 			'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts'],
 		'INSERT, UPDATE, DELETE',
-		ARRAY['seed_prompts', 'check_objects', 'lock_prompt', 'create_prompt_version',
+		ARRAY['migrate', 'seed_prompts', 'check_objects', 'lock_prompt', 'create_prompt_version',
 			'set_prompt_version', 'reset_prompt', 'set_active_profile',
 			'update_settings', 'check_settings', 'run_retention', 'delete_thread',
 			'unlink_thread', 'forget_workflow', 'close_days', 'load_prices', 'store_price',
