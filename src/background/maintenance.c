@@ -32,11 +32,11 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "base/launcher_state.h"
 #include "base/settings.h"
+#include "base/time_limit.h"
 #include "usage/upkeep.h"
 #include "retention/round.h"
 #include "feed/feed_prune.h"
@@ -46,7 +46,7 @@
 #define THOROUGH_MS (24 * 60 * 60 * 1000)
 
 /* The longest that a transaction may take; batches have a limit of their own, below. */
-#define TRANSACTION_LIMIT_MS (60 * 1000)
+#define TRANSACTION_LIMIT_S 60
 
 /* A round, from transaction to transaction. */
 typedef struct Round
@@ -223,6 +223,7 @@ static bool
 DoStep(Round *round, RoundStep step)
 {
 	ErrorData  *volatile error = NULL;
+	TimeLimit	limit;
 
 	/* SIGTERM between two steps cancels none: the round is ended, then. */
 	if (ShutdownRequestPending)
@@ -231,11 +232,10 @@ DoStep(Round *round, RoundStep step)
 	PG_TRY();
 	{
 		StartTransactionCommand();
-		enable_timeout_after(STATEMENT_TIMEOUT, TRANSACTION_LIMIT_MS);
+		StartTimeLimit(&limit, TRANSACTION_LIMIT_S);
 		PushActiveSnapshot(GetTransactionSnapshot());
 		step(round);
 		PopActiveSnapshot();
-		disable_timeout(STATEMENT_TIMEOUT, false);
 		CommitTransactionCommand();
 	}
 	PG_CATCH();
@@ -243,11 +243,11 @@ DoStep(Round *round, RoundStep step)
 		MemoryContextSwitchTo(round->context);
 		error = CopyErrorData();
 		FlushErrorState();
-		disable_timeout(STATEMENT_TIMEOUT, false);
 		QueryCancelPending = false;
 		AbortCurrentTransaction();
 	}
 	PG_END_TRY();
+	EndTimeLimit(&limit);
 
 	MemoryContextSwitchTo(round->context);
 	pgstat_report_stat(false);

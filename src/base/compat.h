@@ -109,4 +109,7 @@ extern int no_such_variable
 #define CompatGucFree(pointer) free(pointer)
 #endif
 
+/* libpq/libpq.h wants the headers of GSSAPI, where the server was built with it. */
+extern bool pq_check_connection(void);
+
 #endif							/* AMELIA_COMPAT_H */

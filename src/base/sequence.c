@@ -67,8 +67,6 @@
 #include "base/trigger.h"
 #include "base/uuid.h"
 
-PG_FUNCTION_INFO_V1(amelia_allocate_sequence);
-
 /* A pair of tables, and where their columns and indexes are. */
 typedef struct Allocator
 {
@@ -83,6 +81,7 @@ typedef struct Allocator
 	Oid			child_index;	/* unique on (key, sequence) */
 	AttrNumber	child_key;
 	AttrNumber	child_sequence;
+	AttrNumber	child_allocated;
 	Oid			parent;
 	Oid			parent_index;	/* primary key, on id */
 	AttrNumber	parent_id;
@@ -98,6 +97,9 @@ static Allocator allocators[] = {
 
 /* counts the calls of ForgetTable() */
 static uint64 table_changes = 0;
+
+/* whether a client had brought the highest number of the last allocation */
+static bool is_contested = false;
 
 /*
  * Relcache callback: forget what is known of a table that changed.
@@ -195,6 +197,7 @@ GetAllocator(SequenceKind kind, Relation child, Relation parent)
 	before = table_changes;
 	allocator->child_key = ColumnNumber(child_desc, allocator->child_key_name);
 	allocator->child_sequence = ColumnNumber(child_desc, "sequence");
+	allocator->child_allocated = ColumnNumber(child_desc, "sequence_allocated");
 	allocator->parent_id = ColumnNumber(parent_desc, "id");
 	allocator->parent_floor = ColumnNumber(parent_desc, "sequence_floor");
 	allocator->child_index = FindUniqueIndex(child, allocator->child_key,
@@ -375,13 +378,16 @@ ProbeHighest(const Allocator *allocator, Relation table, Relation index, Datum p
 	ScanKeyInit(&keys[1], 2, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(bound));
 	index_rescan(scan, keys, 2, NULL, 0);
 	*writer = InvalidTransactionId;
+	is_contested = false;
 	while (highest == bound && index_getnext_slot(scan, BackwardScanDirection, slot))
 	{
 		bool		is_null;
 
 		CHECK_FOR_INTERRUPTS();
-		if (TakesNumber(slot, since, writer))
-			highest = DatumGetInt32(slot_getattr(slot, allocator->child_sequence, &is_null));
+		if (!TakesNumber(slot, since, writer))
+			continue;
+		highest = DatumGetInt32(slot_getattr(slot, allocator->child_sequence, &is_null));
+		is_contested = !DatumGetBool(slot_getattr(slot, allocator->child_allocated, &is_null)) || is_null;
 	}
 	index_endscan(scan);
 	return highest;
@@ -507,6 +513,28 @@ AllocateSequence(SequenceKind kind, Datum parent, int32 count)
 }
 
 /*
+ * Whether others count the numbers of the last allocation's parent by
+ * themselves, and one of them may take the very number first.
+ */
+bool
+AllocationIsContested(void)
+{
+	return is_contested;
+}
+
+/*
+ * Whether an error is that of a child whose number is taken.
+ */
+bool
+IsNumberTaken(SequenceKind kind, const ErrorData *error)
+{
+	const char *name = get_rel_name(allocators[kind].child_index);
+
+	return error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && name != NULL &&
+		error->constraint_name != NULL && strcmp(error->constraint_name, name) == 0;
+}
+
+/*
  * Whether an allocation to a parent would have to wait for a child whose
  * transaction is open.
  */
@@ -529,71 +557,12 @@ IsSequenceOpen(SequenceKind kind, Datum parent)
 }
 
 /*
- * Raise the foreign key's error for a child without a parent.
+ * The names of an allocator's tables, and of the child's column for the parent.
  */
-static void
-RefuseOrphan(const Allocator *allocator, Datum parent)
+void
+SequenceNames(SequenceKind kind, const char **child, const char **key, const char **parent)
 {
-	char	   *constraint = psprintf("%s_%s_fkey", allocator->child_name, allocator->child_key_name);
-
-	ereport(ERROR,
-			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-			 errmsg("insert or update on table \"%s\" violates foreign key constraint \"%s\"",
-					allocator->child_name, constraint),
-			 errdetail("Key (%s)=(%s) is not present in table \"%s\".", allocator->child_key_name,
-					   allocator->equal == F_UUID_EQ ? UuidText(DatumGetUUIDP(parent)) :
-					   TextDatumGetCString(parent), allocator->parent_name),
-			 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA),
-			 err_generic_string(PG_DIAG_TABLE_NAME, allocator->child_name),
-			 err_generic_string(PG_DIAG_CONSTRAINT_NAME, constraint)));
-}
-
-/*
- * allocate_sequence() returns trigger
- *
- * A child of a parent that is not there is refused as the foreign key would
- * refuse it. We do not leave it to that key, which may be deferred: there is
- * no number to give.
- */
-Datum
-amelia_allocate_sequence(PG_FUNCTION_ARGS)
-{
-	TriggerData *data = GetTriggerData(fcinfo, "allocate_sequence",
-									   TRIGGER_EVENT_BEFORE, TRIGGER_EVENT_INSERT, true);
-	Relation	child = data->tg_relation;
-	TupleDesc	tupdesc = RelationGetDescr(child);
-	SequenceKind kind = strcmp(RelationGetRelationName(child),
-							   allocators[EVENT_SEQUENCE].child_name) == 0 ?
-		EVENT_SEQUENCE : MESSAGE_SEQUENCE;
-	int			columns[2];
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
-	Datum		parent;
-	int32		sequence;
-	bool		is_null;
-
-	if (get_relname_relid(allocators[kind].child_name, get_namespace_oid(AMELIA_SCHEMA, true)) !=
-		RelationGetRelid(child))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was fired by a table that it is not for",
-						"allocate_sequence")));
-	columns[0] = ColumnNumber(tupdesc, "sequence");
-	heap_getattr(data->tg_trigtuple, columns[0], tupdesc, &is_null);
-	if (!is_null)
-		return PointerGetDatum(data->tg_trigtuple);
-	parent = heap_getattr(data->tg_trigtuple,
-						  ColumnNumber(tupdesc, allocators[kind].child_key_name),
-						  tupdesc, &is_null);
-	if (is_null)
-		return PointerGetDatum(data->tg_trigtuple);
-
-	sequence = AllocateSequence(kind, parent, 1);
-	if (sequence == 0)
-		RefuseOrphan(&allocators[kind], parent);
-	values[0] = Int32GetDatum(sequence);
-	columns[1] = ColumnNumber(tupdesc, "sequence_allocated");
-	values[1] = BoolGetDatum(true);
-	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_trigtuple, tupdesc, 2,
-													 columns, values, nulls));
+	*child = allocators[kind].child_name;
+	*key = allocators[kind].child_key_name;
+	*parent = allocators[kind].parent_name;
 }

@@ -20,6 +20,9 @@
  *	  in time, ids do come back; then the timeline is another one, and the
  *	  cursor is refused.
  *
+ *	  A reader may have written in its transaction before it asks. Its own id
+ *	  is named as open too, or what it still writes would never be met.
+ *
  *	  PostgreSQL's own pg_current_snapshot() shows on a standby no transaction
  *	  as open, so it is of no use here.
  *
@@ -29,6 +32,7 @@
 
 #include "access/htup_details.h"
 #include "access/transam.h"
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
 #include "access/xlogrecovery.h"
@@ -116,6 +120,7 @@ MakeSnapshot(Snapshot snapshot, FullTransactionId next, bool *is_exact)
 	uint64		xmin = FullXid(snapshot->xmin, next);
 	uint64		xmax = FullXid(snapshot->xmax, next);
 	uint64		end = U64FromFullTransactionId(next);
+	TransactionId mine = GetTopTransactionIdIfAny();
 	uint64	   *xids;
 	int			named = 0;
 	StringInfoData text;
@@ -123,13 +128,19 @@ MakeSnapshot(Snapshot snapshot, FullTransactionId next, bool *is_exact)
 	*is_exact = end >= xmax && end - xmax <= MAX_NAMED;
 	if (!*is_exact)
 		end = xmax;
-	xids = palloc((count + (end - xmax) + 1) * sizeof(uint64));
+	xids = palloc((count + (end - xmax) + 2) * sizeof(uint64));
 	for (int i = 0; i < count; i++)
 	{
 		uint64		xid = FullXid(open[i], next);
 
 		if (xid >= xmin && xid < xmax)
 			xids[named++] = xid;
+	}
+	/* A snapshot leaves out one's own, whose rows are to come. */
+	if (TransactionIdIsValid(mine) && FullXid(mine, next) < end)
+	{
+		xids[named++] = FullXid(mine, next);
+		xmin = Min(xmin, FullXid(mine, next));
 	}
 	for (uint64 xid = xmax; xid < end; xid++)
 	{

@@ -16,14 +16,19 @@
  */
 #include "feed/wait.h"
 
+#include <math.h>
+
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "port/atomics.h"
+#include "portability/instr_time.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "tcop/dest.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
@@ -190,13 +195,42 @@ HasEventAfter(Datum workflow, Datum after)
 	return found;
 }
 
+/* Milliseconds since a time, by a clock that nobody sets. */
+static double
+ElapsedSince(instr_time start)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, start);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
 /*
- * Look and sleep until there is an event or the time is over.
+ * Sleep until the latch is set, or for so many milliseconds; and end the
+ * session if its client is gone, where the platform tells.
  */
 static void
-WaitForEvent(Datum workflow, Datum after, TimestampTz end)
+Sleep(long timeout, uint32 wait_event)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout, wait_event);
+	if (whereToSendOutput == DestRemote && WaitEventSetCanReportClosed() && !pq_check_connection())
+	{
+		ClientConnectionLost = true;
+		InterruptPending = true;
+	}
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * Look and sleep until there is an event or the time, in milliseconds, is over.
+ */
+static void
+WaitForEvent(Datum workflow, Datum after, double timeout)
 {
 	static uint32 wait_event = 0;
+	instr_time	start;
 
 	if (wait_event == 0)
 		wait_event = CompatWaitEvent("AmeliaWaitEvents");
@@ -205,38 +239,24 @@ WaitForEvent(Datum workflow, Datum after, TimestampTz end)
 	 * The snapshot that the call came with is older than our place among the
 	 * waiters: what was committed in between would neither be seen nor wake us.
 	 */
+	INSTR_TIME_SET_CURRENT(start);
 	SPI_commit();
 	while (!HasEventAfter(workflow, after))
 	{
-		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+		double		left = timeout - ElapsedSince(start);
 
 		if (left <= 0)
 			break;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 Min(left, wait_state != NULL ? LOOK_MS : BLIND_LOOK_MS), wait_event);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		Sleep((long) Min(ceil(left), wait_state != NULL ? LOOK_MS : BLIND_LOOK_MS), wait_event);
 	}
 }
 
-/*
- * When a time that begins now is over. One of a century or more never is:
- * it might lead beyond what a timestamp can be.
- */
-static TimestampTz
-EndOf(Interval *timeout)
+/* How many milliseconds an interval has; a month has thirty days. */
+static double
+Milliseconds(const Interval *timeout)
 {
-	static const Interval century = {.month = 100 * MONTHS_PER_YEAR};
-
-	if (DatumGetBool(DirectFunctionCall2(interval_ge, IntervalPGetDatum(timeout),
-										 IntervalPGetDatum(&century))))
-		return DT_NOEND;
-	if (DatumGetBool(DirectFunctionCall2(interval_le, IntervalPGetDatum(timeout),
-										 DirectFunctionCall1(interval_um, IntervalPGetDatum(&century)))))
-		return GetCurrentTimestamp();
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												   TimestampTzGetDatum(GetCurrentTimestamp()),
-												   IntervalPGetDatum(timeout)));
+	return ((double) timeout->month * DAYS_PER_MONTH + timeout->day) * SECS_PER_DAY * 1000.0 +
+		timeout->time / 1000.0;
 }
 
 /*
@@ -249,7 +269,7 @@ amelia_wait_events(PG_FUNCTION_ARGS)
 {
 	CallContext *context = (CallContext *) fcinfo->context;
 	pg_uuid_t  *workflow;
-	TimestampTz end;
+	double		left;
 
 	if (PG_ARGISNULL(0))
 		RefuseMissing("workflow_id");
@@ -262,7 +282,7 @@ amelia_wait_events(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("wait_events() cannot run inside a transaction block"),
 				 errdetail("It would hold a snapshot, and see no event that commits meanwhile.")));
-	end = EndOf(PG_GETARG_INTERVAL_P(2));
+	left = Milliseconds(PG_GETARG_INTERVAL_P(2));
 	/* Arguments do not outlive the first commit. */
 	workflow = MemoryContextAlloc(TopMemoryContext, sizeof(pg_uuid_t));
 	*workflow = *PG_GETARG_UUID_P(0);
@@ -270,7 +290,7 @@ amelia_wait_events(PG_FUNCTION_ARGS)
 	{
 		SPI_connect_ext(SPI_OPT_NONATOMIC);
 		EnterWaiters(workflow);
-		WaitForEvent(UUIDPGetDatum(workflow), PG_GETARG_DATUM(1), end);
+		WaitForEvent(UUIDPGetDatum(workflow), PG_GETARG_DATUM(1), left);
 		SPI_finish();
 	}
 	PG_FINALLY();

@@ -26,8 +26,10 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rangetypes.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -39,21 +41,15 @@
 #include "lease/fence.h"
 #include "lease/lease.h"
 #include "lease/said_lease.h"
+#include "log/event_batch.h"
 #include "log/event_insert.h"
 #include "log/event_json.h"
 #include "log/event_record.h"
+#include "log/event_store.h"
 #include "log/event_type.h"
 
 PG_FUNCTION_INFO_V1(amelia_append_event);
 PG_FUNCTION_INFO_V1(amelia_append_events);
-
-/* $1 to $13 are the fields in the order of EventField, $14 the workflow. */
-#define WORKFLOW_PARAM EVENT_FIELDS
-#define EVENT_PARAMS (EVENT_FIELDS + 1)
-
-#define EVENT_COLUMNS \
-	"event_type, message, level, agent, data, is_error, \"timestamp\", id," \
-	" correlation_id, tool_name, tool_input, trace_id, parent_id, workflow_id"
 
 /*
  * Whether a stored event says the same. A level, an is_error or a time that
@@ -72,25 +68,6 @@ PG_FUNCTION_INFO_V1(amelia_append_events);
 	" AND " e ".trace_id IS NOT DISTINCT FROM " f "12" \
 	" AND (" e ".parent_id IS NOT DISTINCT FROM " f "13 OR (" e ".parent_id IS NULL" \
 	" AND NOT EXISTS (SELECT FROM amelia.workflow_log AS p WHERE p.id = " f "13)))"
-
-#define EVENT_ARRAYS \
-	"ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)," \
-	" pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6)," \
-	" pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9)," \
-	" pg_catalog.unnest($10), pg_catalog.unnest($11), pg_catalog.unnest($12)," \
-	" pg_catalog.unnest($13)) WITH ORDINALITY" \
-	" AS f (f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, place)"
-
-/*
- * $15 is the number before the first; NULL leaves them to the triggers, and
- * ours notes which ones it allocated.
- */
-static const char *const append_batch_query =
-	"INSERT INTO amelia.workflow_log (" EVENT_COLUMNS ", sequence, sequence_allocated)"
-	" SELECT f.f1, f.f2, f.f3, f.f4, f.f5, f.f6, f.f7, f.f8, f.f9, f.f10, f.f11, f.f12, f.f13,"
-	" $14, $15 + f.place::integer, $15 IS NOT NULL"
-	" FROM " EVENT_ARRAYS
-	" RETURNING sequence";
 
 /* Those of a batch that are there already, in its order. */
 static const char *const repeat_batch_query =
@@ -118,58 +95,6 @@ RefuseOtherContent(const pg_uuid_t *id)
 			 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA),
 			 err_generic_string(PG_DIAG_TABLE_NAME, "workflow_log"),
 			 err_generic_string(PG_DIAG_CONSTRAINT_NAME, "workflow_log_pkey")));
-}
-
-/*
- * Run a plan; SPI's flags for NULLs are letters.
- */
-static void
-RunPlan(SPIPlanPtr plan, int nargs, Datum *values, const bool *nulls, int expected)
-{
-	char		flags[EVENT_PARAMS + 2];
-	int			result;
-
-	Assert(nargs <= (int) lengthof(flags));
-	for (int i = 0; i < nargs; i++)
-		flags[i] = nulls[i] ? 'n' : ' ';
-	result = SPI_execute_plan(plan, values, flags, false, 0);
-	if (result != expected)
-		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
-}
-
-/* A column of a row that the last query returned. */
-static Datum
-ResultValue(uint64 row, int column, bool *is_null)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, is_null);
-}
-
-/*
- * An array of one field of all events, or only of those that have it.
- */
-static Datum
-FieldArray(const Event *events, int count, EventField field, bool without_nulls)
-{
-	Oid			type = event_fields[field].type;
-	Datum	   *values = palloc(count * sizeof(Datum));
-	bool	   *nulls = palloc(count * sizeof(bool));
-	int			dims[] = {0};
-	int			bounds[] = {1};
-	int16		length;
-	bool		by_value;
-	char		align;
-
-	for (int i = 0; i < count; i++)
-	{
-		if (without_nulls && events[i].nulls[field])
-			continue;
-		values[dims[0]] = events[i].values[field];
-		nulls[dims[0]] = events[i].nulls[field];
-		dims[0]++;
-	}
-	get_typlenbyvalalign(type, &length, &by_value, &align);
-	return PointerGetDatum(construct_md_array(values, nulls, 1, dims, bounds,
-											  type, length, by_value, align));
 }
 
 /*
@@ -211,21 +136,6 @@ RefuseNoParent(const pg_uuid_t *parent)
 			 errmsg("no event %s, which parent_id names", UuidText(parent))));
 }
 
-/*
- * The arguments of the batch queries: arrays of all fields, and the workflow.
- */
-static void
-BatchValues(const Event *events, int count, Datum workflow, Datum *values, Oid *types)
-{
-	for (int i = 0; i < EVENT_FIELDS; i++)
-	{
-		values[i] = FieldArray(events, count, i, false);
-		types[i] = get_array_type(event_fields[i].type);
-	}
-	values[WORKFLOW_PARAM] = workflow;
-	types[WORKFLOW_PARAM] = UUIDOID;
-}
-
 /* The numbers from first to last; empty when first is above last. */
 static Datum
 SequenceRange(int32 first, int32 last)
@@ -237,22 +147,6 @@ SequenceRange(int32 first, int32 last)
 	if (first > last)
 		return RangeTypePGetDatum(make_empty_range(type));
 	return RangeTypePGetDatum(CompatMakeRange(type, &lower, &upper));
-}
-
-/* The range of the sequences in the first column of the last result. */
-static void
-ResultRange(int32 *first, int32 *last)
-{
-	*first = PG_INT32_MAX;
-	*last = 0;
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		bool		is_null;
-		int32		sequence = DatumGetInt32(ResultValue(row, 1, &is_null));
-
-		*first = Min(*first, sequence);
-		*last = Max(*last, sequence);
-	}
 }
 
 /*
@@ -287,47 +181,6 @@ FindRepeated(const Event *events, int count, Datum workflow, pg_uuid_t *repeated
 	}
 	ResultRange(first, last);
 	return SPI_processed;
-}
-
-/*
- * Whether no trigger but ours sees an event before it is inserted. Any other
- * may leave rows out, or add some, and then each row is numbered as it comes.
- */
-static bool
-OnlyOurInsertTriggers(Relation log)
-{
-	TriggerDesc *triggers = log->trigdesc;	/* nothing is looked up meanwhile */
-	int			count = 0;
-
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-	{
-		if (TRIGGER_TYPE_MATCHES(triggers->triggers[i].tgtype, TRIGGER_TYPE_ROW,
-								 TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_INSERT))
-			count++;
-	}
-	return count == 1;
-}
-
-/*
- * Send the events in an INSERT, and get the range of their sequences.
- */
-static void
-SendInsert(Relation log, const Event *events, int count, Datum workflow,
-		   int32 *first, int32 *last)
-{
-	static SPIPlanPtr plan = NULL;
-	Datum		values[EVENT_PARAMS + 1];
-	bool		nulls[EVENT_PARAMS + 1] = {false};
-	Oid			types[EVENT_PARAMS + 1];
-
-	BatchValues(events, count, workflow, values, types);
-	types[EVENT_PARAMS] = INT4OID;
-	nulls[EVENT_PARAMS] = !OnlyOurInsertTriggers(log);
-	values[EVENT_PARAMS] = nulls[EVENT_PARAMS] ? (Datum) 0 :
-		Int32GetDatum(AllocateSequence(EVENT_SEQUENCE, workflow, count) - 1);
-	RunPlan(KeptPlan(&plan, append_batch_query, EVENT_PARAMS + 1, types),
-			EVENT_PARAMS + 1, values, nulls, SPI_OK_INSERT_RETURNING);
-	ResultRange(first, last);
 }
 
 /*
@@ -434,6 +287,7 @@ AppendEvents(Datum workflow, const Event *events, int count, const NullableDatum
 	int			stored_count = count;
 	Event	   *stored = CompleteEvents(events, &stored_count);
 	DoorWrite  *insert = NULL;
+	bool		is_contested = false;
 	bool		may_be_stored = true;
 	bool		are_new = true;
 
@@ -444,6 +298,7 @@ AppendEvents(Datum workflow, const Event *events, int count, const NullableDatum
 	{
 		insert = BeginInsert(log, stored, stored_count);
 		*first = AllocateSequence(EVENT_SEQUENCE, workflow, stored_count);
+		is_contested = AllocationIsContested();
 	}
 	else if (!LockSequence(EVENT_SEQUENCE, workflow))
 		*first = 0;
@@ -463,7 +318,7 @@ AppendEvents(Datum workflow, const Event *events, int count, const NullableDatum
 		SPI_connect();
 		are_new = AreNew(workflow, events, count, stored, stored_count, first, last);
 		if (are_new && insert == NULL)
-			SendInsert(log, stored, stored_count, workflow, first, last);
+			StoreContestedEvents(log, false, stored, stored_count, workflow, first, last);
 		SPI_finish();
 		LeaveSafePath(nest_level);
 	}
@@ -474,8 +329,14 @@ AppendEvents(Datum workflow, const Event *events, int count, const NullableDatum
 			ereport(ERROR,
 					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 					 errmsg("could not serialize access due to concurrent update")));
-		FinishInsert(insert, stored, stored_count, workflow, *first);
 		*last = *first + stored_count - 1;
+		if (is_contested)
+		{
+			EndDoorWrite(insert);
+			StoreContestedEvents(log, true, stored, stored_count, workflow, first, last);
+		}
+		else
+			StoreEvents(insert, stored, stored_count, workflow, *first);
 	}
 	else if (insert != NULL)
 		EndDoorWrite(insert);

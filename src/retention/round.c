@@ -31,16 +31,16 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timeout.h"
 
 #include "base/execute.h"
+#include "base/time_limit.h"
 #include "retention/batches.h"
 #include "retention/checkpoint.h"
 #include "retention/round_state.h"
 #include "retention/rules.h"
 
 /* Below what a maintenance worker allows a whole transaction. */
-#define BATCH_LIMIT_MS 20000
+#define BATCH_LIMIT_S 20
 #define RUNS_KEPT 1000
 
 /* A round of the worker's that found nothing to do. */
@@ -55,42 +55,8 @@
 #define MAX_FAILURES 100
 #define MAX_LOCK_FAILURES 5
 
-static bool batch_timed_out = false;
-static int	limit_timeout = -1;
-
-/*
- * Timeout handler: cancels the batch as a user would.
- */
-static void
-CancelBatch(void)
-{
-	batch_timed_out = true;
-	QueryCancelPending = true;
-	InterruptPending = true;
-	SetLatch(MyLatch);
-}
-
-/*
- * Limit the time of what follows. Not with statement_timeout, which the user
- * of the procedure may have set for the whole of it.
- */
-static void
-StartLimit(void)
-{
-	if (limit_timeout < 0)
-		limit_timeout = RegisterTimeout(USER_TIMEOUT, CancelBatch);
-	batch_timed_out = false;
-	enable_timeout_after(limit_timeout, BATCH_LIMIT_MS);
-}
-
-static void
-EndLimit(void)
-{
-	disable_timeout(limit_timeout, false);
-	/* It came too late to be noticed: the batch is done. */
-	if (batch_timed_out)
-		QueryCancelPending = false;
-}
+/* the limit of the batch at hand, or the last one */
+static TimeLimit batch_limit;
 
 /*
  * A transaction of ours reads what is committed and may write, whatever the
@@ -305,14 +271,14 @@ RetentionBatch(RetentionRound *round)
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	SPI_connect();
-	StartLimit();
+	StartTimeLimit(&batch_limit, BATCH_LIMIT_S);
 	PG_TRY();
 	{
 		more = RunBatch(round);
 	}
 	PG_FINALLY();
 	{
-		EndLimit();
+		EndTimeLimit(&batch_limit);
 	}
 	PG_END_TRY();
 	SPI_finish();
@@ -332,7 +298,7 @@ EndsRound(const ErrorData *error)
 	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
 
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-		return !batch_timed_out;
+		return !batch_limit.was_met;
 	return category == ERRCODE_INSUFFICIENT_RESOURCES ||
 		category == ERRCODE_OPERATOR_INTERVENTION ||
 		category == ERRCODE_SYSTEM_ERROR;
@@ -377,8 +343,8 @@ RetentionBatchFailed(RetentionRound *round, const ErrorData *error)
 	static const Oid types[] = {INT8OID, TEXTOID, TEXTOID};
 	Datum		values[] = {
 		Int64GetDatum(round->id), CStringGetTextDatum(unpack_sql_state(error->sqlerrcode)),
-		CStringGetTextDatum(batch_timed_out ?
-							psprintf("a batch took longer than %d s", BATCH_LIMIT_MS / 1000) :
+		CStringGetTextDatum(batch_limit.was_met ?
+							psprintf("a batch took longer than %d s", BATCH_LIMIT_S) :
 							error->message ? error->message : "")
 	};
 	RestrictedContext before;

@@ -40,5 +40,38 @@ like(run_retention($node, 'postgres', q{SET statement_timeout = '5s'}), qr/cance
 	'a statement_timeout of the user holds for the call');
 is(last_run($node, 'postgres', 'outcome'), 'stopped', 'which shows as stopped');
 
-$node->stop;
+# A trigger that catches the cancel, again and again, does not outlive it: what
+# cannot be cancelled is ended.
+$node->safe_psql('postgres', q{
+	CREATE OR REPLACE FUNCTION public.sleep() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		LOOP
+			BEGIN
+				PERFORM pg_sleep(600);
+			EXCEPTION WHEN query_canceled THEN
+				NULL;
+			END;
+		END LOOP;
+	END$$});
+like(run_retention($node, 'postgres'), qr/FATAL:  terminating connection due to administrator command/,
+	'a batch that catches its cancel ends its session');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL amelia.run_retention%'
+	AND pid <> pg_backend_pid() AND state = 'active'}), 0, 'nothing of it runs on');
+$node->safe_psql('postgres', 'DROP TRIGGER sleep ON amelia.workflow_log');
+is(run_retention($node, 'postgres'), '', 'the next run does it');
+is($node->safe_psql('postgres', q{SELECT string_agg(outcome, ' ' ORDER BY id) FROM (SELECT r.* FROM amelia.retention_runs AS r ORDER BY r.id DESC LIMIT 2) AS r}),
+	'crashed completed', 'and the one before shows as crashed');
+
+# A worker inside the server that is terminated while such a trigger runs is gone
+# as well, and the server shuts down.
+$node->safe_psql('postgres', q{
+	INSERT INTO amelia.workflows (issue_id, worktree_path, status, completed_at) VALUES ('5', '/5', 'completed', now() - interval '50 days');
+	INSERT INTO amelia.workflow_log (workflow_id, event_type, message) SELECT id, 'x', '2' FROM amelia.workflows;
+	CREATE TRIGGER sleep BEFORE DELETE ON amelia.workflow_log FOR EACH ROW EXECUTE FUNCTION public.sleep()});
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'amelia'\namelia.naptime = 1\n");
+$node->restart;
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity
+	WHERE backend_type = 'amelia maintenance worker' AND wait_event = 'PgSleep'}), 'the worker runs the trigger');
+$node->stop('fast');
+pass('the server shuts down all the same');
 done_testing();

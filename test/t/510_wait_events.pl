@@ -104,6 +104,13 @@ ok($node->poll_query_until('feed', q(SELECT count(*) = 0 FROM pg_stat_activity
 	WHERE query LIKE 'CALL amelia.wait_events%' AND state = 'active')), 'and all are woken after that');
 $_->{run}->kill_kill for @sessions;
 
+# One whose client is gone ends, and gives its place up.
+my $gone = start_waiting($node, $w);
+waiting($node, 1, 'a session waits whose client goes');
+$gone->{run}->kill_kill;
+ok($node->poll_query_until('feed', q(SELECT count(*) = 0 FROM pg_stat_activity
+	WHERE query LIKE 'CALL amelia.wait_events%' AND state = 'active')), 'it ends, though nothing happens');
+
 # A standby looks by itself.
 $node->backup('backup');
 my $standby = PostgreSQL::Test::Cluster->new('standby');

@@ -1,0 +1,94 @@
+/*-------------------------------------------------------------------------
+ *
+ * sequence_trigger.c
+ *	  The trigger that numbers events and chat messages.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/amelia.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/uuid.h"
+
+#include "base/sequence.h"
+#include "base/trigger.h"
+#include "base/uuid.h"
+
+PG_FUNCTION_INFO_V1(amelia_allocate_sequence);
+
+/*
+ * Raise the foreign key's error for a child without a parent.
+ */
+static void
+RefuseOrphan(SequenceKind kind, const char *child, const char *key, const char *parent, Datum value)
+{
+	char	   *constraint = psprintf("%s_%s_fkey", child, key);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("insert or update on table \"%s\" violates foreign key constraint \"%s\"",
+					child, constraint),
+			 errdetail("Key (%s)=(%s) is not present in table \"%s\".", key,
+					   kind == EVENT_SEQUENCE ? UuidText(DatumGetUUIDP(value)) : TextDatumGetCString(value),
+					   parent),
+			 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA),
+			 err_generic_string(PG_DIAG_TABLE_NAME, child),
+			 err_generic_string(PG_DIAG_CONSTRAINT_NAME, constraint)));
+}
+
+/*
+ * allocate_sequence() returns trigger
+ *
+ * A child of a parent that is not there is refused as the foreign key would
+ * refuse it. We do not leave it to that key, which may be deferred: there is
+ * no number to give.
+ */
+Datum
+amelia_allocate_sequence(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = GetTriggerData(fcinfo, "allocate_sequence",
+									   TRIGGER_EVENT_BEFORE, TRIGGER_EVENT_INSERT, true);
+	Relation	child = data->tg_relation;
+	TupleDesc	tupdesc = RelationGetDescr(child);
+	SequenceKind kind = strcmp(RelationGetRelationName(child), "workflow_log") == 0 ?
+		EVENT_SEQUENCE : MESSAGE_SEQUENCE;
+	const char *child_name;
+	const char *key_name;
+	const char *parent_name;
+	int			columns[2];
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
+	Datum		parent;
+	int32		sequence;
+	bool		is_null;
+
+	SequenceNames(kind, &child_name, &key_name, &parent_name);
+	if (get_relname_relid(child_name, get_namespace_oid(AMELIA_SCHEMA, true)) !=
+		RelationGetRelid(child))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was fired by a table that it is not for",
+						"allocate_sequence")));
+	columns[0] = ColumnNumber(tupdesc, "sequence");
+	heap_getattr(data->tg_trigtuple, columns[0], tupdesc, &is_null);
+	if (!is_null)
+		return PointerGetDatum(data->tg_trigtuple);
+	parent = heap_getattr(data->tg_trigtuple,
+						  ColumnNumber(tupdesc, key_name),
+						  tupdesc, &is_null);
+	if (is_null)
+		return PointerGetDatum(data->tg_trigtuple);
+
+	sequence = AllocateSequence(kind, parent, 1);
+	if (sequence == 0)
+		RefuseOrphan(kind, child_name, key_name, parent_name, parent);
+	values[0] = Int32GetDatum(sequence);
+	columns[1] = ColumnNumber(tupdesc, "sequence_allocated");
+	values[1] = BoolGetDatum(true);
+	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_trigtuple, tupdesc, 2,
+													 columns, values, nulls));
+}
