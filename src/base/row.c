@@ -29,6 +29,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #include "base/door.h"
@@ -69,6 +70,36 @@ OurRelation(const char *name)
 	if (!OidIsValid(relation))
 		RefuseOlderSchema(name);
 	return relation;
+}
+
+/*
+ * Whether policies on workflows show the caller one that is there. What hides
+ * it hides all that belongs to it; where there are none, nothing is asked.
+ */
+bool
+IsVisibleWorkflow(Relation workflows, const pg_uuid_t *workflow)
+{
+	static SPIPlanPtr plan = NULL;
+	static const Oid types[] = {UUIDOID};
+	Datum		values[] = {UUIDPGetDatum(workflow)};
+	int			nest_level;
+	bool		is_visible;
+	Snapshot	latest;
+
+	if (check_enable_rls(RelationGetRelid(workflows), InvalidOid, true) != RLS_ENABLED)
+		return true;
+	nest_level = EnterSafePath();
+	SPI_connect();
+	latest = RegisterSnapshot(GetLatestSnapshot());
+	if (SPI_execute_snapshot(KeptPlan(&plan, "SELECT FROM amelia.workflows AS w WHERE w.id = $1",
+									  lengthof(types), types),
+							 values, NULL, latest, InvalidSnapshot, true, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for a workflow");
+	is_visible = SPI_processed == 1;
+	UnregisterSnapshot(latest);
+	SPI_finish();
+	LeaveSafePath(nest_level);
+	return is_visible;
 }
 
 /* The lock's tag, in static memory. */

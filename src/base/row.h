@@ -15,6 +15,7 @@
 
 #include "base/door.h"
 #include "storage/lockdefs.h"
+#include "utils/uuid.h"
 
 /* Values of some columns of a row that the library writes. */
 typedef struct RowEdit
@@ -33,6 +34,7 @@ typedef enum LockKind
 	LOCK_SLOT					/* who takes it; 0: who counts them */
 } LockKind;
 
+extern bool IsVisibleWorkflow(Relation workflows, const pg_uuid_t *workflow);
 extern bool TryLockText(LockKind kind, const char *text);
 extern void UnlockText(LockKind kind, const char *text);
 extern Relation OpenIndex(Relation table, const char *name, LOCKMODE lock);

@@ -64,6 +64,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/execute.h"
+#include "base/row.h"
 #include "base/trigger.h"
 #include "base/uuid.h"
 
@@ -237,7 +238,7 @@ typedef enum LockOutcome
 {
 	ROW_LOCKED,
 	ROW_MOVED,					/* deleted or renamed meanwhile: look again */
-	ROW_DELETED_BY_US
+	ROW_DELETED_BY_US			/* or hidden from us: none that we could have */
 } LockOutcome;
 
 /* Lock the row that a slot holds, on its latest version, and fill the slot with that. */
@@ -322,6 +323,9 @@ LockParent(const Allocator *allocator, Relation table, Datum parent, LockedParen
 			outcome = LockLatest(allocator, table, parent, slot);
 		CHECK_FOR_INTERRUPTS();
 	}
+	if (outcome == ROW_LOCKED && allocator == &allocators[EVENT_SEQUENCE] &&
+		!IsVisibleWorkflow(table, DatumGetUUIDP(parent)))
+		outcome = ROW_DELETED_BY_US;
 	if (outcome == ROW_LOCKED)
 	{
 		bool		is_null;

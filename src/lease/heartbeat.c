@@ -67,7 +67,7 @@ amelia_heartbeat(PG_FUNCTION_ARGS)
 	index = OpenIndex(table, "workflows_pkey", AccessShareLock);
 	slot = table_slot_create(table, NULL);
 	InitKey(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(workflow));
-	if (!FindLatestRow(table, index, &key, 1, slot))
+	if (!FindLatestRow(table, index, &key, 1, slot) || !IsVisibleWorkflow(table, workflow))
 		RefuseNoWorkflow(workflow);
 
 	OpenLeases(&leases);

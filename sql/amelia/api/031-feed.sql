@@ -31,6 +31,8 @@ DECLARE
 	wanted integer := row_limit;
 	lines integer;
 	line record;
+	-- A policy on workflows holds for what is told of them.
+	guarded CONSTANT boolean := row_security_active('amelia.workflows');
 BEGIN
 	PERFORM amelia_internal.check_limit(row_limit);
 	SELECT * INTO present FROM amelia_internal.feed_now();
@@ -90,6 +92,7 @@ BEGIN
 						AND NOT pg_visible_in_snapshot(b.xid, seen) AND pg_visible_in_snapshot(b.xid, until)
 						AND ((b.lsn, b.xid, b.number) <> (at.lsn, at.xid, at.number) OR b.last_sequence > at.sequence)
 						AND (workflow_ids IS NULL OR b.workflow_id = ANY (workflow_ids))
+						AND (NOT guarded OR EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = b.workflow_id))
 					ORDER BY b.lsn, b.xid, b.number LIMIT wanted)
 					UNION ALL
 					-- Before it, of the transactions that were open then.
@@ -100,6 +103,7 @@ BEGIN
 						AND pg_visible_in_snapshot(o.xid, until)
 						AND ((o.lsn, o.xid, o.number) <> (at.lsn, at.xid, at.number) OR o.last_sequence > at.sequence)
 						AND (workflow_ids IS NULL OR o.workflow_id = ANY (workflow_ids))
+						AND (NOT guarded OR EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = o.workflow_id))
 					ORDER BY o.lsn, o.xid, o.number LIMIT wanted)) AS n
 				ORDER BY n.lsn, n.xid, n.number LIMIT wanted)
 			SELECT n.lsn, n.xid, n.number, n.written_at, n.workflow_id, n.moved_to, e.event, (e.event).id IS NOT NULL AS is_event,

@@ -12,21 +12,24 @@ RETURNS TABLE (
 LANGUAGE sql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
+-- Leases with their workflows: what policies hide of these is not told.
 SELECT (SELECT jsonb_object_agg(s.status, COALESCE(c.number, 0))
 		FROM unnest(ARRAY['pending', 'in_progress', 'blocked', 'completed', 'failed', 'cancelled']) AS s (status)
 		LEFT JOIN (SELECT w.status, count(*) FROM amelia.workflows AS w GROUP BY w.status) AS c (status, number)
 			USING (status)),
 	(SELECT min(w.available_at) FROM amelia.workflows AS w
 		WHERE w.status = 'pending' AND w.available_at <= now()),
-	(SELECT count(*) FROM amelia.workflow_leases AS l WHERE l.claimed_at > now() - interval '1 minute'),
-	(SELECT count(*) FROM amelia.workflow_leases AS l
+	(SELECT count(*) FROM amelia.workflow_leases AS l JOIN amelia.workflows AS w ON w.id = l.workflow_id
+		WHERE l.claimed_at > now() - interval '1 minute'),
+	(SELECT count(*) FROM amelia.workflow_leases AS l JOIN amelia.workflows AS w ON w.id = l.workflow_id
 		WHERE l.expires_at > '-infinity' AND l.expires_at <= clock_timestamp() AND NOT l.given_back),
-	(SELECT count(*) FROM amelia.workflow_leases AS l WHERE l.expires_at > clock_timestamp()),
+	(SELECT count(*) FROM amelia.workflow_leases AS l JOIN amelia.workflows AS w ON w.id = l.workflow_id
+		WHERE l.expires_at > clock_timestamp()),
 	(SELECT s.max_concurrent FROM amelia.settings() AS s),
 	COALESCE((SELECT jsonb_agg(jsonb_build_object('worker', o.worker, 'workflows', o.workflows,
 				'seen_at', o.seen_at) ORDER BY o.worker)
 		FROM (SELECT l.worker, jsonb_agg(l.workflow_id ORDER BY l.claimed_at), max(l.seen_at)
-			FROM amelia.workflow_leases AS l
+			FROM amelia.workflow_leases AS l JOIN amelia.workflows AS w ON w.id = l.workflow_id
 			WHERE l.expires_at > clock_timestamp()
 			GROUP BY l.worker) AS o (worker, workflows, seen_at)), '[]')
 $$;

@@ -22,7 +22,8 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE VIEW amelia.kept_usage AS
+CREATE OR REPLACE VIEW amelia.kept_usage
+WITH (security_invoker = true) AS
 SELECT h.workflow_id, h.day, h.agent, h.model, h.input_tokens, h.output_tokens, h.cache_read_tokens,
 	h.cache_creation_tokens, h.cost_usd, h.duration_ms, h.num_turns
 FROM amelia.usage_history AS h
@@ -33,7 +34,8 @@ WHERE NOT EXISTS (SELECT FROM amelia.workflow_history AS k JOIN amelia.token_usa
 COMMENT ON VIEW amelia.kept_usage IS
 'The rows of usage_history that count: a day of a workflow that came back with its usage of that day counts by its rows in token_usage.';
 
-CREATE OR REPLACE VIEW amelia.usage_daily AS
+CREATE OR REPLACE VIEW amelia.usage_daily
+WITH (security_invoker = true) AS
 WITH closed AS (
 	SELECT d.day FROM amelia.usage_days AS d
 	WHERE d.state = 'closed'
@@ -66,7 +68,8 @@ GROUP BY l.day, l.agent, l.model;
 COMMENT ON VIEW amelia.usage_daily IS
 'What was used and cost, deleted workflows included: a row per UTC day, agent and model. Closed days come from their sums. Usage at infinity or -infinity belongs to no day.';
 
-CREATE OR REPLACE VIEW amelia.active_workflows AS
+CREATE OR REPLACE VIEW amelia.active_workflows
+WITH (security_invoker = true) AS
 SELECT w.id, w.issue_id, w.worktree_path, w.workflow_type, w.profile_id, w.status,
 	w.created_at, w.started_at, now() - w.started_at AS running_for
 FROM amelia.workflows AS w
@@ -74,7 +77,8 @@ WHERE w.status IN ('pending', 'in_progress', 'blocked');
 COMMENT ON VIEW amelia.active_workflows IS
 'The workflows that are pending, in_progress or blocked.';
 
-CREATE OR REPLACE VIEW amelia.workflow_overview AS
+CREATE OR REPLACE VIEW amelia.workflow_overview
+WITH (security_invoker = true) AS
 SELECT w.id, w.issue_id, w.worktree_path, w.workflow_type, w.profile_id, w.status, w.failure_reason,
 	w.created_at, w.started_at, w.completed_at,
 	COALESCE(w.completed_at, CASE WHEN w.status IN ('in_progress', 'blocked') THEN now() END) - w.started_at AS duration,
