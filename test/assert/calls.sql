@@ -169,10 +169,10 @@ SELECT amelia.grant_reader('regress_reader'), amelia.grant_worker('regress_worke
 SELECT state FROM amelia.maintenance_status();
 SELECT count(*) FROM amelia.vacuum_holders();
 SELECT count(*) FROM amelia.verify();
-SELECT count(*) FROM amelia_internal.api_objects();
+SELECT count(*) FROM amelia_internal.api_objects('amelia');
 SELECT rows FROM amelia.table_checksum('amelia.event_types', 'event_type');
 SELECT count(*) FROM amelia.row_checksums('amelia.event_types', '{event_type}');
-SELECT amelia_internal.api_fingerprint() <> '', amelia.retry_delay(1) > '0';
+SELECT amelia_internal.retry_delay(1) > '0';
 DROP TRIGGER zzz_updated_at ON amelia.profiles;
 SELECT amelia.migrate() <> '';
 TRUNCATE amelia.brainstorm_messages;
