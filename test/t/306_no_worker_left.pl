@@ -21,15 +21,19 @@ my $parallel = $node->safe_psql('postgres',
 	q(SELECT name FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query')));
 my $hog = $node->background_psql('postgres', on_error_stop => 0);
 $hog->query_safe("SET $parallel = on");
-$hog->query_until(qr/began/, q(
-	SET max_parallel_workers_per_gather = 1;
-	\echo began
-	DO $$BEGIN
-		LOOP
-			PERFORM pg_sleep(600) FROM pg_class LIMIT 1;
-		END LOOP;
-	END$$;
-));
+# A maintenance worker may have that place just now: then it is tried again.
+my $sleeps = q(FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep' AND backend_type = 'client backend');
+my $waits_for = '';
+$hog->query_safe('SET max_parallel_workers_per_gather = 1');
+for (1 .. 1000)
+{
+	$hog->query_until(qr/began/, "\\echo began\nSELECT pg_sleep(3600) FROM pg_class LIMIT 1;\n");
+	$node->poll_query_until('postgres', "SELECT EXISTS (SELECT $sleeps AND wait_event IN ('PgSleep', 'ExecuteGather'))") or die 'nobody sleeps';
+	$waits_for = $node->safe_psql('postgres', "SELECT wait_event $sleeps");
+	last if $waits_for eq 'ExecuteGather';
+	$node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) $sleeps");
+}
+is($waits_for, 'ExecuteGather', 'a parallel worker has the place');
 wait_for_status($node, 'one', "s.reason ~ 'max_worker_processes'", 'the status says what is lacking');
 my $log = slurp_file($node->logfile);
 my $told = () = $log =~ /WARNING:  no maintenance worker can be started/g;
@@ -42,7 +46,7 @@ is(old_workflows($node, 'one'), 2, 'there was no round');
 $told = () = slurp_file($node->logfile) =~ /WARNING:  no maintenance worker can be started/g;
 is($told, 1, 'the log has it once');
 
-$node->safe_psql('postgres', q(SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ 'LOOP' AND pid <> pg_backend_pid()));
+$node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) $sleeps");
 wait_until_clean($node, 'one', 'rounds begin again when there is room');
 is(status($node, 'one', 's.reason'), '', 'the status has nothing to complain about');
 $node->wait_for_log(qr/maintenance workers can be started again/);
