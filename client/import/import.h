@@ -420,6 +420,8 @@ typedef struct Batch
 	Buffer		lines;
 } Batch;
 
+extern void add_stage(Buffer *sql, const Table *table);
+extern void add_move(Buffer *sql, const Table *table, BatchKind kind, int slot);
 extern void batch_add(Batch *batch, const Table *table, const Row *row, int64_t entry);
 extern void batch_release(Batch *batch);
 extern bool batch_is_full(const Batch *batch);

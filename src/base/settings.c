@@ -12,10 +12,11 @@
 #include "utils/guc.h"
 #include "utils/varlena.h"
 
+#include "base/history_mode.h"
+
 int			amelia_naptime = 60;
 bool		amelia_enabled = true;
 int			amelia_batch_size = 5000;
-bool		amelia_history = false;
 
 static char *maintained_databases = NULL;
 
@@ -84,9 +85,5 @@ InitSettings(void)
 							"What else belongs to a deleted workflow goes with them.",
 							&amelia_batch_size, 5000, 1, 1000000,
 							PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomBoolVariable("amelia.history",
-							 "Whether what this session writes happened elsewhere, before.",
-							 "For loading old rows; without effect unless the user owns the tables.",
-							 &amelia_history, false,
-							 PGC_USERSET, 0, NULL, NULL, NULL);
+	InitHistoryMode();
 }

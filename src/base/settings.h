@@ -13,7 +13,6 @@
 extern int	amelia_naptime;		/* seconds */
 extern bool amelia_enabled;
 extern int	amelia_batch_size;	/* rows */
-extern bool amelia_history;
 extern void InitSettings(void);
 extern bool IsMaintainedDatabase(const char *database);
 

@@ -15,9 +15,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -25,7 +23,6 @@
 #include "utils/timestamp.h"
 
 #include "base/execute.h"
-#include "base/settings.h"
 
 PG_FUNCTION_INFO_V1(amelia_touch_updated_at);
 
@@ -143,19 +140,6 @@ OnlyCountersChanged(TriggerData *data)
 	};
 
 	return OnlyChanged(data, counters);
-}
-
-/*
- * Whether a row that is written happened elsewhere, before: the session says
- * so (amelia.history), and its user has the rights of the table's owner, who
- * could as well switch the trigger off. Such a row is no news, spends nothing
- * now, and its status moves as it did there.
- */
-bool
-IsHistory(const TriggerData *data)
-{
-	return amelia_history &&
-		has_privs_of_role(GetUserId(), data->tg_relation->rd_rel->relowner);
 }
 
 /*

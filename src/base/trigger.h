@@ -19,7 +19,6 @@ extern AttrNumber ColumnOfType(TupleDesc tupdesc, const char *name, Oid type);
 extern bool SameValue(TupleDesc tupdesc, AttrNumber column, HeapTuple a, HeapTuple b);
 extern bool OnlyChanged(TriggerData *data, const char *const *names);
 extern bool OnlyCountersChanged(TriggerData *data);
-extern bool IsHistory(const TriggerData *data);
 extern bool IsOurTrigger(const Trigger *trigger, const char *name, const char *function);
 
 #endif							/* AMELIA_TRIGGER_H */

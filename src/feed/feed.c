@@ -32,6 +32,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "base/history_mode.h"
 #include "base/trigger.h"
 #include "lease/fence.h"
 #include "lease/said_lease.h"

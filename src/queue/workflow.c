@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "base/check.h"
+#include "base/history_mode.h"
 #include "base/trigger.h"
 #include "base/uuid.h"
 #include "lease/fence.h"

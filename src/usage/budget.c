@@ -33,6 +33,7 @@
 
 #include "base/execute.h"
 #include "base/sequence.h"
+#include "base/history_mode.h"
 #include "base/trigger.h"
 #include "usage/usage_query.h"
 

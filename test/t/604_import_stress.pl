@@ -25,6 +25,19 @@ my $seed = time;
 srand($seed);
 diag("seed $seed");
 
+# The children of a postmaster that was killed may hold its memory for a moment.
+sub start_again
+{
+	for (1 .. 200)
+	{
+		return if $node->start(fail_ok => 1);
+		usleep(50_000);
+		# a start that failed may have taken the old pid for the server's
+		$node->kill9;
+	}
+	die 'the server does not start';
+}
+
 my ($round, $done) = (0, 0);
 while ($done < $kills)
 {
@@ -43,8 +56,7 @@ while ($done < $kills)
 		{
 			$node->kill9;
 			$run->kill_kill(grace => 0);
-			# its children may still hold the shared memory
-			usleep(200_000) until $node->start(fail_ok => 1);
+			start_again();
 		}
 		else
 		{
