@@ -114,7 +114,7 @@ $node->safe_psql('by_owner', qq{
 	my $me = $node->safe_psql('postgres', 'SELECT current_user');
 
 	PostgreSQL::Test::Utils::append_to_file("$dir/list",
-		join "\n", grep { !/ SCHEMA - amelia | EXTENSION (?:- )?amelia | ACL amelia (?:FUNCTION|PROCEDURE) .* \Q$me\E$/ } split /\n/, $list);
+		join "\n", grep { !/ SCHEMA - amelia | EXTENSION (?:- )?amelia | ACL - SCHEMA amelia_internal | ACL amelia(?:_internal)? (?:FUNCTION|PROCEDURE) .* \Q$me\E$/ } split /\n/, $list);
 }
 $node->command_ok(
 	[ 'pg_restore', '--exit-on-error', @as_landlord, '-L', "$dir/list", '-j4', '-d', 'by_owner', "$dir/owned" ],

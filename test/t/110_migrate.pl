@@ -54,7 +54,7 @@ sub install_code
 		$db, qq{
 		DO \$do\$
 		BEGIN
-			IF to_regproc('amelia.scripts_of_1') IS NULL THEN
+			IF to_regproc('amelia_internal.scripts_of_1') IS NULL THEN
 				ALTER FUNCTION amelia_internal.amelia_scripts() RENAME TO scripts_of_1;
 			ELSE
 				ALTER EXTENSION amelia DROP FUNCTION amelia_internal.amelia_scripts();
@@ -64,7 +64,7 @@ sub install_code
 		\$do\$;
 		CREATE FUNCTION amelia_internal.amelia_scripts() RETURNS TABLE (version integer, name text, script text)
 		LANGUAGE sql AS \$body\$
-		SELECT * FROM amelia.scripts_of_1() UNION ALL VALUES $scripts
+		SELECT * FROM amelia_internal.scripts_of_1() UNION ALL VALUES $scripts
 		\$body\$;
 		ALTER EXTENSION amelia ADD FUNCTION amelia_internal.amelia_scripts();});
 	return;
