@@ -74,7 +74,6 @@ typedef struct Allocator
 	const char *child_name;
 	const char *child_key_name;
 	const char *parent_name;
-	RegProcedure equal;			/* of the key's type */
 
 	/* looked up anew after one of the tables changed */
 	bool		is_valid;
@@ -87,13 +86,14 @@ typedef struct Allocator
 	Oid			parent_index;	/* primary key, on id */
 	AttrNumber	parent_id;
 	AttrNumber	parent_floor;
+	RegProcedure equal;			/* of the keys' type */
 } Allocator;
 
 static Allocator allocators[] = {
 	[EVENT_SEQUENCE] = {.child_name = "workflow_log", .child_key_name = "workflow_id",
-	.parent_name = "workflows", .equal = F_UUID_EQ},
+	.parent_name = "workflows"},
 	[MESSAGE_SEQUENCE] = {.child_name = "brainstorm_messages", .child_key_name = "session_id",
-	.parent_name = "brainstorm_sessions", .equal = F_TEXTEQ},
+	.parent_name = "brainstorm_sessions"},
 };
 
 /* counts the calls of ForgetTable() */
@@ -185,8 +185,8 @@ GetAllocator(SequenceKind kind, Relation child, Relation parent)
 {
 	Allocator  *allocator = &allocators[kind];
 	TupleDesc	child_desc = RelationGetDescr(child);
-	TupleDesc	parent_desc = RelationGetDescr(parent);
 	uint64		before;
+	Oid			key_type;
 
 	if (allocator->is_valid && allocator->child == RelationGetRelid(child) &&
 		allocator->parent == RelationGetRelid(parent))
@@ -197,10 +197,16 @@ GetAllocator(SequenceKind kind, Relation child, Relation parent)
 	allocator->parent = RelationGetRelid(parent);
 	before = table_changes;
 	allocator->child_key = ColumnNumber(child_desc, allocator->child_key_name);
-	allocator->child_sequence = ColumnNumber(child_desc, "sequence");
-	allocator->child_allocated = ColumnNumber(child_desc, "sequence_allocated");
-	allocator->parent_id = ColumnNumber(parent_desc, "id");
-	allocator->parent_floor = ColumnNumber(parent_desc, "sequence_floor");
+	key_type = TupleDescAttr(child_desc, allocator->child_key - 1)->atttypid;
+	/* An orchestrator may have made its texts UUIDs. */
+	if (key_type != UUIDOID && (kind == EVENT_SEQUENCE || key_type != TEXTOID))
+		key_type = kind == EVENT_SEQUENCE ? UUIDOID : TEXTOID;
+	(void) OurColumn(child, allocator->child_key_name, key_type);
+	allocator->equal = key_type == UUIDOID ? F_UUID_EQ : F_TEXTEQ;
+	allocator->child_sequence = OurColumn(child, "sequence", INT4OID);
+	allocator->child_allocated = OurColumn(child, "sequence_allocated", BOOLOID);
+	allocator->parent_id = OurColumn(parent, "id", key_type);
+	allocator->parent_floor = OurColumn(parent, "sequence_floor", INT4OID);
 	allocator->child_index = FindUniqueIndex(child, allocator->child_key,
 											 allocator->child_sequence);
 	allocator->parent_index = FindUniqueIndex(parent, allocator->parent_id, 0);
@@ -569,4 +575,14 @@ SequenceNames(SequenceKind kind, const char **child, const char **key, const cha
 	*child = allocators[kind].child_name;
 	*key = allocators[kind].child_key_name;
 	*parent = allocators[kind].parent_name;
+}
+
+/*
+ * Whether the parents' keys are UUIDs, and not texts. An allocation must have
+ * been tried before.
+ */
+bool
+KeyIsUuid(SequenceKind kind)
+{
+	return allocators[kind].equal == F_UUID_EQ;
 }

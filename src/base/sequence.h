@@ -27,6 +27,7 @@ extern int32 AllocateSequence(SequenceKind kind, Datum parent, int32 count);
 extern bool AllocationIsContested(void);
 extern bool IsNumberTaken(SequenceKind kind, const ErrorData *error);
 extern void SequenceNames(SequenceKind kind, const char **child, const char **key, const char **parent);
+extern bool KeyIsUuid(SequenceKind kind);
 extern bool IsSequenceOpen(SequenceKind kind, Datum parent);
 
 #endif							/* AMELIA_SEQUENCE_H */

@@ -33,7 +33,7 @@ RefuseOrphan(SequenceKind kind, const char *child, const char *key, const char *
 			 errmsg("insert or update on table \"%s\" violates foreign key constraint \"%s\"",
 					child, constraint),
 			 errdetail("Key (%s)=(%s) is not present in table \"%s\".", key,
-					   kind == EVENT_SEQUENCE ? UuidText(DatumGetUUIDP(value)) : TextDatumGetCString(value),
+					   KeyIsUuid(kind) ? UuidText(DatumGetUUIDP(value)) : TextDatumGetCString(value),
 					   parent),
 			 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA),
 			 err_generic_string(PG_DIAG_TABLE_NAME, child),
@@ -73,7 +73,7 @@ amelia_allocate_sequence(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was fired by a table that it is not for",
 						"allocate_sequence")));
-	columns[0] = ColumnNumber(tupdesc, "sequence");
+	columns[0] = ColumnOfType(tupdesc, "sequence", INT4OID);
 	heap_getattr(data->tg_trigtuple, columns[0], tupdesc, &is_null);
 	if (!is_null)
 		return PointerGetDatum(data->tg_trigtuple);
@@ -87,7 +87,7 @@ amelia_allocate_sequence(PG_FUNCTION_ARGS)
 	if (sequence == 0)
 		RefuseOrphan(kind, child_name, key_name, parent_name, parent);
 	values[0] = Int32GetDatum(sequence);
-	columns[1] = ColumnNumber(tupdesc, "sequence_allocated");
+	columns[1] = ColumnOfType(tupdesc, "sequence_allocated", BOOLOID);
 	values[1] = BoolGetDatum(true);
 	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_trigtuple, tupdesc, 2,
 													 columns, values, nulls));

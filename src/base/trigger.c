@@ -81,6 +81,27 @@ ColumnOfType(TupleDesc tupdesc, const char *name, Oid type)
 }
 
 /*
+ * A column of ours in a trigger's row, of the type that it is made for. is_null
+ * NULL: it must have a value, whoever has dropped its NOT NULL.
+ */
+Datum
+ColumnValue(Relation table, HeapTuple row, const char *name, Oid type, bool *is_null)
+{
+	TupleDesc	tupdesc = RelationGetDescr(table);
+	bool		no_value;
+	Datum		value = heap_getattr(row, ColumnOfType(tupdesc, name, type), tupdesc, &no_value);
+
+	if (is_null != NULL)
+		*is_null = no_value;
+	else if (no_value)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("null value in column \"%s\" of relation \"%s\"",
+						name, RelationGetRelationName(table))));
+	return value;
+}
+
+/*
  * Whether two versions of a row have the same value in a column. One that an
  * UPDATE leaves alone has the same bytes, stored out of line or not; only
  * others are fetched to be compared.

@@ -16,6 +16,7 @@ extern TriggerData *GetTriggerData(FunctionCallInfo fcinfo, const char *function
 								   TriggerEvent timing, TriggerEvent event, bool for_each_row);
 extern AttrNumber ColumnNumber(TupleDesc tupdesc, const char *name);
 extern AttrNumber ColumnOfType(TupleDesc tupdesc, const char *name, Oid type);
+extern Datum ColumnValue(Relation table, HeapTuple row, const char *name, Oid type, bool *is_null);
 extern bool SameValue(TupleDesc tupdesc, AttrNumber column, HeapTuple a, HeapTuple b);
 extern bool OnlyChanged(TriggerData *data, const char *const *names);
 extern bool OnlyCountersChanged(TriggerData *data);

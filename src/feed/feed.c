@@ -164,12 +164,9 @@ amelia_note_event(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = GetTriggerData(fcinfo, "note_event",
 									   TRIGGER_EVENT_AFTER, TRIGGER_EVENT_INSERT, true);
-	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
-	bool		is_null;
-	pg_uuid_t  *workflow = DatumGetUUIDP(heap_getattr(data->tg_trigtuple, ColumnNumber(tupdesc, "workflow_id"),
-													  tupdesc, &is_null));
-	int32		sequence = DatumGetInt32(heap_getattr(data->tg_trigtuple, ColumnNumber(tupdesc, "sequence"),
-													  tupdesc, &is_null));
+	Relation	log = data->tg_relation;
+	pg_uuid_t  *workflow = DatumGetUUIDP(ColumnValue(log, data->tg_trigtuple, "workflow_id", UUIDOID, NULL));
+	int32		sequence = DatumGetInt32(ColumnValue(log, data->tg_trigtuple, "sequence", INT4OID, NULL));
 
 	if (MayBeFenced())
 		FenceWorkflow(workflow, false);
@@ -205,17 +202,14 @@ amelia_note_status(PG_FUNCTION_ARGS)
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	bool		is_update = CALLED_AS_TRIGGER(fcinfo) && TRIGGER_FIRED_BY_UPDATE(data->tg_event);
 	HeapTuple	row;
-	TupleDesc	tupdesc;
-	bool		is_null;
 
 	data = GetTriggerData(fcinfo, "note_status", TRIGGER_EVENT_AFTER,
 						  is_update ? TRIGGER_EVENT_UPDATE : TRIGGER_EVENT_INSERT, true);
 	if (IsHistory(data))
 		return PointerGetDatum(NULL);
 	row = is_update ? data->tg_newtuple : data->tg_trigtuple;
-	tupdesc = RelationGetDescr(data->tg_relation);
-	NoteStatus(DatumGetUUIDP(heap_getattr(row, ColumnNumber(tupdesc, "id"), tupdesc, &is_null)),
-			   TextDatumGetCString(heap_getattr(row, ColumnNumber(tupdesc, "status"), tupdesc, &is_null)));
+	NoteStatus(DatumGetUUIDP(ColumnValue(data->tg_relation, row, "id", UUIDOID, NULL)),
+			   TextDatumGetCString(ColumnValue(data->tg_relation, row, "status", TEXTOID, NULL)));
 	return PointerGetDatum(NULL);
 }
 

@@ -586,10 +586,7 @@ amelia_end_lease(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = GetTriggerData(fcinfo, "end_lease",
 									   TRIGGER_EVENT_AFTER, TRIGGER_EVENT_UPDATE, true);
-	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
-	bool		is_null;
-	Datum		id = heap_getattr(data->tg_trigtuple, ColumnOfType(tupdesc, "id", UUIDOID), tupdesc, &is_null);
 
-	EndLease(DatumGetUUIDP(id));
+	EndLease(DatumGetUUIDP(ColumnValue(data->tg_relation, data->tg_trigtuple, "id", UUIDOID, NULL)));
 	return PointerGetDatum(NULL);
 }

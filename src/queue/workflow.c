@@ -213,7 +213,7 @@ Unpark(RowChanges *changes, TriggerData *data)
 	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
 	bool		is_null;
 
-	if (!DatumGetBool(heap_getattr(data->tg_newtuple, ColumnNumber(tupdesc, "parked"), tupdesc, &is_null)))
+	if (!DatumGetBool(ColumnValue(data->tg_relation, data->tg_newtuple, "parked", BOOLOID, &is_null)) || is_null)
 		return;
 	for (size_t i = 0; i < lengthof(places); i++)
 	{
@@ -251,10 +251,7 @@ amelia_enforce_workflow_update(PG_FUNCTION_ARGS)
 	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
 	Datum		now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	RowChanges	changes = {0};
-	bool		is_null;
-	pg_uuid_t  *workflow = DatumGetUUIDP(heap_getattr(data->tg_trigtuple,
-													  ColumnOfType(tupdesc, "id", UUIDOID),
-													  tupdesc, &is_null));
+	pg_uuid_t  *workflow = DatumGetUUIDP(ColumnValue(data->tg_relation, data->tg_trigtuple, "id", UUIDOID, NULL));
 
 	Fence(data, workflow);
 	CheckCounter(data, "sequence_floor", INT4OID, workflow);

@@ -125,12 +125,11 @@ ChangeRow(Relation workflows, TupleTableSlot *row, const char *status, Change *c
 	HeapTuple	after;
 	pg_uuid_t	id;
 	bool		is_new_status;
-	bool		is_null;
 
 	for (int i = 0; i < change->count; i++)
 		columns[i] = write->columns[change->columns[i]];
 	after = heap_modify_tuple_by_cols(before, tupdesc, change->count, columns, change->values, change->nulls);
-	id = *DatumGetUUIDP(heap_getattr(before, ColumnNumber(tupdesc, "id"), tupdesc, &is_null));
+	id = *DatumGetUUIDP(ColumnValue(workflows, before, "id", UUIDOID, NULL));
 	is_new_status = !SameValue(tupdesc, write->columns[MOVED_STATUS], before, after);
 	if (is_new_status && strcmp(status, "in_progress") == 0)
 		after = CallTrigger(write->functions[CHECK_BUDGETS], workflows, before, after);

@@ -202,7 +202,6 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	TriggerEvent event = CALLED_AS_TRIGGER(fcinfo) ? data->tg_event & TRIGGER_EVENT_OPMASK : 0;
 	OwnerContext before;
-	TupleDesc	tupdesc;
 	Datum		values[1];
 	Datum		begin_values[4];
 	bool		is_null;
@@ -210,9 +209,8 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 	data = GetTriggerData(fcinfo, "begin_budget", TRIGGER_EVENT_AFTER, event, true);
 	if (event == TRIGGER_EVENT_UPDATE && !IsAnother(data))
 		return PointerGetDatum(NULL);
-	tupdesc = RelationGetDescr(data->tg_relation);
-	values[0] = heap_getattr(event == TRIGGER_EVENT_UPDATE ? data->tg_newtuple : data->tg_trigtuple,
-							 ColumnOfType(tupdesc, "id", UUIDOID), tupdesc, &is_null);
+	values[0] = ColumnValue(data->tg_relation, event == TRIGGER_EVENT_UPDATE ? data->tg_newtuple : data->tg_trigtuple,
+							"id", UUIDOID, NULL);
 	SPI_connect();
 	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
 	/* Who books waits until this has committed, and finds the budget then. */

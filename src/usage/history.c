@@ -121,7 +121,7 @@ KeepDeleted(TupleDesc tupdesc, HeapTuple row)
 		bool		is_null;
 
 		types[i] = kept_columns[i].type;
-		values[i] = heap_getattr(row, ColumnNumber(tupdesc, kept_columns[i].name),
+		values[i] = heap_getattr(row, ColumnOfType(tupdesc, kept_columns[i].name, kept_columns[i].type),
 								 tupdesc, &is_null);
 		nulls[i] = is_null ? 'n' : ' ';
 	}

@@ -297,10 +297,10 @@ foreach my $write (
 restore('earlier', 'version1');
 $node->safe_psql('earlier', 'DROP TABLE amelia.workflow_leases, amelia.workflow_inbox, amelia.workflow_feed, amelia.feed_snapshots');
 foreach my $call (
-	q{claim_workflow('host-1')},
-	map { "$_('00000000-0000-4000-8000-000000000040', 2)" } qw(heartbeat check_lease give_back set_worker release_workflow))
+	q{amelia.claim_workflow('host-1')},
+	map { "$_('00000000-0000-4000-8000-000000000040', 2)" } qw(amelia.heartbeat amelia_internal.check_lease amelia_internal.give_back amelia.set_worker amelia.release_workflow))
 {
-	fails_with($node, 'earlier', "SELECT amelia.$call", '55000', 'amelia\.migrate\(\)', "without its tables: $call");
+	fails_with($node, 'earlier', "SELECT $call", '55000', 'amelia\.migrate\(\)', "without its tables: $call");
 }
 is( $node->safe_psql('earlier', q{SELECT amelia.append_event('00000000-0000-4000-8000-000000000040', 'x', 'm')}),
 	'4', 'without its tables: events are stored');

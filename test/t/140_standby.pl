@@ -92,7 +92,8 @@ my @writes = (
 	"SELECT amelia.forget_workflow('$w')",
 	"SELECT amelia.unregister_checkpoints('public')",
 	q{SELECT amelia.claim_workflow('host-1')},
-	(map { "SELECT amelia.$_('$held', 2)" } qw(heartbeat check_lease give_back set_worker release_workflow take_inbox)),
+	(map { "SELECT $_('$held', 2)" } qw(amelia.heartbeat amelia_internal.check_lease amelia_internal.give_back
+		amelia.set_worker amelia.release_workflow amelia.take_inbox)),
 	"SELECT amelia.release_workflow('$held', 2, 'failed')",
 	"SELECT amelia.request_approval('$held', 2, 'q')",
 	"SELECT amelia.decide('$held', true)",
