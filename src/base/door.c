@@ -75,8 +75,8 @@ struct DoorShape
 	ExprState **checks;			/* ready to use, one for each CHECK */
 };
 
-/* whether it may be open at all; tests shut it */
-static bool amelia_door = true;
+/* "on", "off", or the name of a table for which alone it is shut; for tests and benchmarks */
+static char *door_setting = NULL;
 
 /* all uses that were asked for */
 static DoorUse *known_uses = NULL;
@@ -113,11 +113,11 @@ ForgetFunction(Datum arg, int cache, uint32 hash)
 void
 InitDoor(void)
 {
-	DefineCustomBoolVariable("amelia.door",
-							 "Whether rows may be written without a statement.",
-							 "For tests: both ways do the same.",
-							 &amelia_door, true,
-							 PGC_SUSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+	DefineCustomStringVariable("amelia.door",
+							   "Whether rows may be written without a statement: on, off, or a table for which they may not.",
+							   "For tests: both ways do the same.",
+							   &door_setting, "on",
+							   PGC_SUSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	CacheRegisterRelcacheCallback(ForgetShapes, (Datum) 0);
 	CacheRegisterSyscacheCallback(PROCOID, ForgetFunction, (Datum) 0);
 }
@@ -371,7 +371,8 @@ DoorIsOpen(DoorUse *use, Relation table)
 {
 	const AclMode needed = (use->command == CMD_INSERT ? ACL_INSERT : ACL_UPDATE) | ACL_SELECT;
 
-	if (!amelia_door || SessionReplicationRole != SESSION_REPLICATION_ROLE_ORIGIN)
+	if (strcmp(door_setting, "off") == 0 || strcmp(door_setting, use->table) == 0 ||
+		SessionReplicationRole != SESSION_REPLICATION_ROLE_ORIGIN)
 		return false;
 	if (!use->is_valid || use->relation != RelationGetRelid(table))
 		FindShape(use, table);
