@@ -54,6 +54,7 @@ static const struct
 	{"idx_workflow_leases_slot", {INT4OID}},
 	{"idx_workflow_leases_profile_slot", {TEXTOID, INT4OID}},
 	{"workflow_threads_pkey", {TEXTOID}},
+	{"claim_faults_pkey", {UUIDOID}},
 	{"profiles_pkey", {TEXTOID}},
 };
 
@@ -126,7 +127,8 @@ OpenIndex(Relation table, const char *name, LOCKMODE lock)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("index \"%s\" is not valid, or not the one that we made", name),
-				 errhint("Drop it, and run SELECT amelia.migrate() as the owner of the tables.")));
+				 errhint("Drop it, and run SELECT amelia.migrate() as the owner of the tables."),
+				 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA)));
 	return index;
 }
 
@@ -228,7 +230,8 @@ OurColumn(Relation table, const char *name, Oid type)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("column \"%s\" of \"%s\" must be of type %s",
-						name, RelationGetRelationName(table), format_type_be(type))));
+						name, RelationGetRelationName(table), format_type_be(type)),
+				 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA)));
 	return number;
 }
 

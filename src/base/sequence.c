@@ -155,7 +155,8 @@ FindUniqueIndex(Relation table, AttrNumber first, AttrNumber second)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" has lost the unique index that sequences are allocated by",
-						RelationGetRelationName(table))));
+						RelationGetRelationName(table)),
+				 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA)));
 	return found;
 }
 
@@ -529,6 +530,18 @@ IsSequenceOpen(SequenceKind kind, Datum parent)
 }
 
 /*
+ * Raise 22003 for a number behind which too few are left.
+ */
+void
+RefuseHighSequence(int64 sequence)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("sequence is out of range: " INT64_FORMAT, sequence),
+			 errdetail("A number that a client chooses is %d at most.", SEQUENCE_LIMIT)));
+}
+
+/*
  * Raise the foreign key's error for a child without a parent.
  */
 static void
@@ -579,9 +592,18 @@ amelia_allocate_sequence(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was fired by a table that it is not for",
 						"allocate_sequence")));
 	columns[0] = ColumnNumber(tupdesc, "sequence");
-	heap_getattr(data->tg_trigtuple, columns[0], tupdesc, &is_null);
+	sequence = DatumGetInt32(heap_getattr(data->tg_trigtuple, columns[0], tupdesc, &is_null));
 	if (!is_null)
+	{
+		bool		is_allocated = DatumGetBool(heap_getattr(data->tg_trigtuple,
+															 ColumnNumber(tupdesc, "sequence_allocated"),
+															 tupdesc, &is_null));
+
+		/* Ours come that way too, where events are written by a statement. */
+		if (sequence > SEQUENCE_LIMIT && (is_null || !is_allocated))
+			RefuseHighSequence(sequence);
 		return PointerGetDatum(data->tg_trigtuple);
+	}
 	parent = heap_getattr(data->tg_trigtuple,
 						  ColumnNumber(tupdesc, allocators[kind].child_key_name),
 						  tupdesc, &is_null);

@@ -14,6 +14,12 @@
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 
+/*
+ * The highest number that a client may choose, so that what follows it is not
+ * at the end of what an integer holds.
+ */
+#define SEQUENCE_LIMIT 2000000000
+
 typedef enum SequenceKind
 {
 	EVENT_SEQUENCE,
@@ -24,6 +30,7 @@ extern void InitSequence(void);
 extern Relation OpenTable(const char *name, LOCKMODE lock);
 extern bool LockSequence(SequenceKind kind, Datum parent);
 extern int32 AllocateSequence(SequenceKind kind, Datum parent, int32 count);
+pg_noreturn extern void RefuseHighSequence(int64 sequence);
 extern bool IsSequenceOpen(SequenceKind kind, Datum parent);
 
 #endif							/* AMELIA_SEQUENCE_H */

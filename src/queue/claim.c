@@ -45,6 +45,7 @@
 #include "queue/candidate.h"
 #include "queue/claim_order.h"
 #include "queue/parking.h"
+#include "queue/passed_over.h"
 #include "queue/takeover.h"
 
 /* Workflows that one claim parks at most. */
@@ -125,15 +126,37 @@ IsOthers(ClaimSearch *search, TupleTableSlot *slot)
 }
 
 /*
+ * Lock the row of a range that is come to, if it can be claimed.
+ */
+static bool
+TryRow(ClaimSearch *search, Range *range, Candidate *candidate)
+{
+	char	   *worktree;
+	TM_Result	result;
+
+	if (!MayTake(search, &range->key.id) || !LockWorktree(search, range->slot, &worktree))
+		return false;
+	ExecCopySlot(search->other, range->slot);
+	search->other->tts_tid = range->slot->tts_tid;
+	result = LockRow(search->workflows, search->other, search->snapshot, false);
+	if (result != TM_Ok)
+	{
+		UnlockText(LOCK_WORKTREE, worktree);
+		search->changed = search->changed || result == TM_Updated;
+		return false;
+	}
+	ReadCandidate(search, search->other, candidate);
+	candidate->profile_limit = range->limit;
+	return true;
+}
+
+/*
  * Lock the first row of a range, if it can be claimed. false: look at the
  * next one, if the range is still open.
  */
 static bool
 TryRange(ClaimSearch *search, Range *range, Candidate *candidate)
 {
-	char	   *worktree;
-	TM_Result	result;
-
 	if (!range->limit_known)
 	{
 		range->limit = ProfileLimit(range->profile);
@@ -151,22 +174,12 @@ TryRange(ClaimSearch *search, Range *range, Candidate *candidate)
 		 DatumGetInt32(QueueColumn(search, range->slot, COLUMN_MAX_FAILURES))))
 		return false;
 	if (IsOverBudget(search->spent, range->profile, &range->key.id) ||
-		IsOthers(search, range->slot) || !MayTake(search, &range->key.id) ||
-		!LockWorktree(search, range->slot, &worktree))
+		IsOthers(search, range->slot) || !ComeTo(search, &range->key.id))
 		return false;
-
-	ExecCopySlot(search->other, range->slot);
-	search->other->tts_tid = range->slot->tts_tid;
-	result = LockRow(search->workflows, search->other, search->snapshot, false);
-	if (result != TM_Ok)
-	{
-		UnlockText(LOCK_WORKTREE, worktree);
-		search->changed = search->changed || result == TM_Updated;
-		return false;
-	}
-	ReadCandidate(search, search->other, candidate);
-	candidate->profile_limit = range->limit;
-	return true;
+	if (TryRow(search, range, candidate))
+		return true;
+	LeaveRow(search);
+	return false;
 }
 
 /*
@@ -198,7 +211,9 @@ SearchOnce(ClaimSearch *search, Candidate *candidate)
 		}
 		if (first_lost != NULL && (first == NULL || ClaimsBefore(first_lost, &first->key)))
 		{
-			found = TryLostLease(search, first_lost, candidate);
+			found = ComeTo(search, &first_lost->id) && TryLostLease(search, first_lost, candidate);
+			if (!found)
+				LeaveRow(search);
 			lost = list_delete_first(lost);
 			if (lost == NIL && !found)
 				lost = NextLostLeases(search, &leases);
@@ -239,6 +254,8 @@ BeginSearch(ClaimSearch *search)
 		[COLUMN_CANCEL_REQUESTED] = {"cancel_requested", BOOLOID},
 	};
 
+	search->is_at_row = false;
+	search->may_be_passed_over = MayBePassedOver();
 	search->workflows = OpenTable("workflows", RowExclusiveLock);
 	search->index = OpenIndex(search->workflows, "idx_workflows_claim", RowExclusiveLock);
 	search->active = OpenIndex(search->workflows, "idx_workflows_active_worktree", RowExclusiveLock);
@@ -272,6 +289,7 @@ FindCandidate(ClaimSearch *search, Candidate *candidate)
 	bool		found = false;
 	bool		looked = false;
 
+	LeaveRow(search);
 	for (int retries = 0; !found; retries++)
 	{
 		search->changed = false;

@@ -83,7 +83,7 @@ INSERT INTO contract VALUES
 	('request_cancel', 'workflow_id uuid', 'amelia.workflows', 'v'),
 	('requeue_workflow', 'workflow_id uuid, failures integer DEFAULT 1', 'amelia.workflows', 'v'),
 	('dead_workflows', 'row_limit integer DEFAULT 100', 'SETOF amelia.workflows', 's'),
-	('queue_status', '', 'TABLE(by_status jsonb, oldest_waiting timestamptz, claims_per_minute bigint, expired_leases bigint, held bigint, max_concurrent integer, workers jsonb)', 's'),
+	('queue_status', '', 'TABLE(by_status jsonb, oldest_waiting timestamptz, claims_per_minute bigint, expired_leases bigint, held bigint, max_concurrent integer, workers jsonb, passed_over jsonb)', 's'),
 	('set_worker', 'workflow_id uuid, lease_token bigint', 'void', 'v'),
 	('fence_checkpoints', 'schema name, enable boolean DEFAULT true', 'integer', 'v'),
 	('request_approval', 'workflow_id uuid, lease_token bigint, question text, data jsonb DEFAULT NULL', 'amelia.workflows', 'v'),

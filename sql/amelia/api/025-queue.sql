@@ -51,11 +51,11 @@ BEGIN
 	UPDATE amelia.workflows AS w
 	SET status = 'failed',
 		failure_reason = COALESCE(release_workflow.failure_reason, w.failure_reason),
-		failures = w.failures + 1,
+		failures = w.failures + (w.failures < 2147483647)::integer,
 		retry_at = r.due,
 		available_at = COALESCE(r.due, w.available_at)
-	FROM (SELECT CASE WHEN o.failures + 1 < o.max_failures AND NOT o.cancel_requested
-				THEN clock_timestamp() + COALESCE(retry_after, amelia_internal.retry_delay(o.failures + 1)) END
+	FROM (SELECT CASE WHEN o.failures < o.max_failures - 1 AND NOT o.cancel_requested
+				THEN clock_timestamp() + COALESCE(retry_after, amelia_internal.retry_delay(LEAST(o.failures, 1000) + 1)) END
 			FROM amelia.workflows AS o WHERE o.id = release_workflow.workflow_id) AS r (due)
 	WHERE w.id = release_workflow.workflow_id
 	RETURNING w.* INTO released;

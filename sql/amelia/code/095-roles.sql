@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 VALUES
 	('reader', ARRAY['schema_versions', 'schema_migrations', 'event_types', 'workflows', 'workflow_leases',
-			'workflow_inbox', 'workflow_feed', 'feed_snapshots',
+			'claim_faults', 'workflow_inbox', 'workflow_feed', 'feed_snapshots',
 			'workflow_threads', 'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 			'workflow_prompt_versions', 'profiles', 'server_settings',
 			'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts',
@@ -56,7 +56,7 @@ VALUES
 			'listed_prices', 'litellm_rates', 'models_dev_rates', 'openrouter_rates',
 			'compact_budgets', 'requeue_workflow', 'fence_checkpoints', 'fence_thread', 'prune_feed']),
 	('admin', ARRAY['model_prices', 'unpriced_usage', 'budgets'], 'INSERT, UPDATE, DELETE', '{}'),
-	('admin', ARRAY['usage_history', 'workflow_history'], 'DELETE', '{}')
+	('admin', ARRAY['usage_history', 'workflow_history', 'claim_faults'], 'DELETE', '{}')
 $$;
 COMMENT ON FUNCTION amelia_internal.role_privileges() IS
 'What each kind of role is granted by grant_reader(), grant_worker() and grant_admin(); each kind has what the kinds before it have.';
