@@ -87,7 +87,7 @@ INSERT INTO contract VALUES
 	('set_worker', 'workflow_id uuid, lease_token bigint', 'void', 'v'),
 	('fence_checkpoints', 'schema name, enable boolean DEFAULT true', 'integer', 'v'),
 	('request_approval', 'workflow_id uuid, lease_token bigint, question text, data jsonb DEFAULT NULL', 'amelia.workflows', 'v'),
-	('decide', 'workflow_id uuid, approved boolean, comment text DEFAULT NULL', 'amelia.workflows', 'v'),
+	('decide', 'workflow_id uuid, question_sequence integer, approved boolean, comment text DEFAULT NULL', 'amelia.workflows', 'v'),
 	('send_to_workflow', 'workflow_id uuid, kind text, data jsonb DEFAULT NULL', 'bigint', 'v'),
 	('take_inbox', 'workflow_id uuid, lease_token bigint', 'TABLE(id bigint, kind text, data jsonb, sent_at timestamptz)', 'v'),
 	('feed_after', 'cursor text DEFAULT NULL, row_limit integer DEFAULT 1000, workflow_ids uuid[] DEFAULT NULL', 'TABLE(next_cursor text, written_at timestamptz, workflow_id uuid, status text, event amelia.workflow_log)', 'v'),
@@ -228,6 +228,8 @@ SELECT ('00000000-0000-0000-0000-000000000c0' || n)::uuid, 'C-' || n, '/c' || n,
 FROM generate_series(1, 7) AS n;
 INSERT INTO amelia.workflow_leases (workflow_id, worker, lease_token, expires_at)
 SELECT w.id, 'w', 1, 'infinity' FROM amelia.workflows AS w WHERE w.status = 'in_progress' AND w.issue_id LIKE 'C-%';
+INSERT INTO amelia.workflow_log (workflow_id, sequence, event_type, message)
+VALUES ('00000000-0000-0000-0000-000000000c06', 1, 'approval_required', 'q');
 CREATE TEMP TABLE calls (function_name text, arguments text);
 INSERT INTO calls VALUES
 	('create_workflow', '''A-2'', ''/x'''),
@@ -340,7 +342,7 @@ INSERT INTO calls VALUES
 	('release_workflow', '''00000000-0000-0000-0000-000000000c03'', 1, ''failed'''),
 	('request_approval', '''00000000-0000-0000-0000-000000000c04'', 1, ''Shall I?'''),
 	('request_cancel', '''00000000-0000-0000-0000-000000000c05'''),
-	('decide', '''00000000-0000-0000-0000-000000000c06'', true'),
+	('decide', '''00000000-0000-0000-0000-000000000c06'', 1, true'),
 	('requeue_workflow', '''00000000-0000-0000-0000-000000000c07'''),
 	('dead_workflows', ''),
 	('queue_status', ''),

@@ -95,7 +95,7 @@ my @writes = (
 	(map { "SELECT amelia.$_('$held', 2)" } qw(heartbeat check_lease give_back set_worker release_workflow take_inbox)),
 	"SELECT amelia.release_workflow('$held', 2, 'failed')",
 	"SELECT amelia.request_approval('$held', 2, 'q')",
-	"SELECT amelia.decide('$held', true)",
+	"SELECT amelia.decide('$held', 1, true)",
 	"SELECT amelia.send_to_workflow('$held', 'pause')",
 	"SELECT amelia.request_cancel('$held')",
 	"SELECT amelia.requeue_workflow('$held')",
