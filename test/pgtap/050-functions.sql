@@ -237,6 +237,8 @@ INSERT INTO calls VALUES
 	('active_workflow', '''/w'''),
 	('set_workflow_status', format('%L, %L', :'workflow', 'in_progress')),
 	('transition_event', '''pending'', ''in_progress'''),
+	('hold_workflow', quote_literal(:'workflow')),
+	('lock_workflow', quote_literal(:'workflow')),
 	('set_plan_cache', format('%L, %L', :'workflow', '{}')),
 	('list_workflows', ''),
 	('count_workflows', ''),

@@ -78,14 +78,7 @@ BEGIN
 			HINT = 'Give it with failed or cancelled.';
 	END IF;
 
-	SELECT w.status INTO old_status
-	FROM amelia.workflows AS w
-	WHERE w.id = set_workflow_status.id
-	FOR NO KEY UPDATE;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'P0002',
-			MESSAGE = format('no workflow %s', set_workflow_status.id);
-	END IF;
+	old_status := amelia_internal.lock_workflow(set_workflow_status.id);
 	IF lease_token IS NOT NULL THEN
 		PERFORM amelia_internal.check_lease(set_workflow_status.id, lease_token);
 	END IF;
@@ -114,13 +107,10 @@ AS $$
 BEGIN
 	PERFORM amelia_internal.check_given('id', set_plan_cache.id);
 	PERFORM amelia_internal.check_container('plan', set_plan_cache.plan);
+	PERFORM amelia_internal.lock_workflow(set_plan_cache.id);
 	UPDATE amelia.workflows AS w
 	SET plan_cache = set_plan_cache.plan
 	WHERE w.id = set_plan_cache.id;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'P0002',
-			MESSAGE = format('no workflow %s', set_plan_cache.id);
-	END IF;
 END
 $$;
 COMMENT ON FUNCTION amelia.set_plan_cache(uuid, jsonb) IS

@@ -79,14 +79,7 @@ DECLARE
 	changed amelia.workflows;
 BEGIN
 	PERFORM amelia_internal.check_given('workflow_id', request_cancel.workflow_id);
-	SELECT w.status INTO found_status
-	FROM amelia.workflows AS w
-	WHERE w.id = request_cancel.workflow_id
-	FOR NO KEY UPDATE;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'P0002',
-			MESSAGE = format('no workflow %s', request_cancel.workflow_id);
-	END IF;
+	found_status := amelia_internal.lock_workflow(request_cancel.workflow_id);
 	IF found_status IN ('completed', 'cancelled') THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
 			MESSAGE = format('workflow %s is %s already', request_cancel.workflow_id, found_status);
@@ -112,6 +105,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
+	found_status text;
 	changed amelia.workflows;
 BEGIN
 	PERFORM amelia_internal.check_given('workflow_id', requeue_workflow.workflow_id),
@@ -120,22 +114,19 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = '22023',
 			MESSAGE = format('failures must be 1 or more: %s', requeue_workflow.failures);
 	END IF;
+	found_status := amelia_internal.lock_workflow(requeue_workflow.workflow_id);
+	IF found_status <> 'failed' THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = format('workflow %s has not failed', requeue_workflow.workflow_id);
+	END IF;
 	UPDATE amelia.workflows AS w
 	SET max_failures = GREATEST(w.max_failures, requeue_workflow.failures),
 		failures = LEAST(w.failures, GREATEST(w.max_failures, requeue_workflow.failures)
 			- requeue_workflow.failures),
 		retry_at = now(), available_at = now(), cancel_requested = false
-	WHERE w.id = requeue_workflow.workflow_id AND w.status = 'failed'
+	WHERE w.id = requeue_workflow.workflow_id
 	RETURNING w.* INTO changed;
-	IF FOUND THEN
-		RETURN changed;
-	END IF;
-	IF EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = requeue_workflow.workflow_id) THEN
-		RAISE EXCEPTION USING ERRCODE = '55000',
-			MESSAGE = format('workflow %s has not failed', requeue_workflow.workflow_id);
-	END IF;
-	RAISE EXCEPTION USING ERRCODE = 'P0002',
-		MESSAGE = format('no workflow %s', requeue_workflow.workflow_id);
+	RETURN changed;
 END
 $$;
 COMMENT ON FUNCTION amelia.requeue_workflow(uuid, integer) IS

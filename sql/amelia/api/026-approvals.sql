@@ -48,14 +48,8 @@ BEGIN
 	PERFORM amelia_internal.check_given('workflow_id', decide.workflow_id),
 		amelia_internal.check_given('question_sequence', question_sequence),
 		amelia_internal.check_given('approved', approved);
-	SELECT w.* INTO decided
-	FROM amelia.workflows AS w
-	WHERE w.id = decide.workflow_id
-	FOR NO KEY UPDATE;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'P0002',
-			MESSAGE = format('no workflow %s', decide.workflow_id);
-	END IF;
+	PERFORM amelia_internal.lock_workflow(decide.workflow_id);
+	SELECT w.* INTO decided FROM amelia.workflows AS w WHERE w.id = decide.workflow_id;
 	IF NOT EXISTS (SELECT FROM amelia.workflow_log AS e
 			WHERE e.workflow_id = decide.workflow_id AND e.sequence = question_sequence
 				AND e.event_type = 'approval_required') THEN
@@ -125,10 +119,7 @@ BEGIN
 	IF send_to_workflow.kind = '' THEN
 		RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'kind must not be empty';
 	END IF;
-	IF NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = send_to_workflow.workflow_id) THEN
-		RAISE EXCEPTION USING ERRCODE = 'P0002',
-			MESSAGE = format('no workflow %s', send_to_workflow.workflow_id);
-	END IF;
+	PERFORM amelia_internal.hold_workflow(send_to_workflow.workflow_id);
 	INSERT INTO amelia.workflow_inbox (workflow_id, kind, data, sent_at)
 	VALUES (send_to_workflow.workflow_id, send_to_workflow.kind, send_to_workflow.data, clock_timestamp())
 	ON CONFLICT (id) DO NOTHING

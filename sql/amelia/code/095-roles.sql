@@ -33,7 +33,7 @@ VALUES
 	('worker', ARRAY['workflows', 'workflow_prompt_versions', 'workflow_threads',
 			'brainstorm_sessions', 'brainstorm_artifacts'],
 		'INSERT, UPDATE',
-		ARRAY['uuid_v7', 'check_container', 'check_count', 'check_cost', 'check_transition',
+		ARRAY['uuid_v7', 'check_container', 'check_count', 'check_cost', 'check_transition', 'hold_workflow', 'lock_workflow',
 			'create_workflow', 'set_workflow_status', 'transition_event', 'set_plan_cache',
 			'append_event', 'append_events', 'next_sequence', 'record_usage',
 			'check_prompt_version', 'record_workflow_prompt', 'add_brainstorm_message',
