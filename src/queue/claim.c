@@ -69,21 +69,25 @@ IsKnownBusy(ClaimSearch *search, const char *worktree)
 }
 
 /*
- * Lock the worktree of the row in a slot, if nobody is active there. One that
- * is busy for certain is remembered, and the workflow stands aside.
+ * Lock the worktree of the row in a slot, if nobody is active there; NULL is
+ * none, and never busy. One that is busy for certain is remembered, and the
+ * workflow stands aside.
  */
 static bool
 LockWorktree(ClaimSearch *search, TupleTableSlot *slot, char **worktree)
 {
 	bool		certain;
+	bool		is_null;
+	Datum		path = slot_getattr(slot, search->columns[COLUMN_WORKTREE], &is_null);
 
-	*worktree = TextDatumGetCString(QueueColumn(search, slot, COLUMN_WORKTREE));
+	*worktree = is_null ? NULL : TextDatumGetCString(path);
+	if (is_null)
+		return true;
 	if (!IsKnownBusy(search, *worktree))
 	{
 		if (!TryLockText(LOCK_WORKTREE, *worktree))
 			return false;
-		if (!WorktreeIsBusy(search->workflows, search->active,
-							QueueColumn(search, slot, COLUMN_WORKTREE), search->other, &certain))
+		if (!WorktreeIsBusy(search->workflows, search->active, path, search->other, &certain))
 			return true;
 		UnlockText(LOCK_WORKTREE, *worktree);
 		if (!certain)
@@ -141,7 +145,8 @@ TryRow(ClaimSearch *search, Range *range, Candidate *candidate)
 	result = LockRow(search->workflows, search->other, search->snapshot, false);
 	if (result != TM_Ok)
 	{
-		UnlockText(LOCK_WORKTREE, worktree);
+		if (worktree != NULL)
+			UnlockText(LOCK_WORKTREE, worktree);
 		search->changed = search->changed || result == TM_Updated;
 		return false;
 	}

@@ -352,7 +352,6 @@ ReadArguments(FunctionCallInfo fcinfo, Claim *claim, ClaimSearch *search)
 		{
 			if (nulls[i])
 				RefuseMissing("workflow_types");
-			CheckChoice("workflow_type", TextDatumGetCString(search->types[i]));
 		}
 		/* None at all is no wish for any. */
 		if (search->types == NULL)

@@ -175,7 +175,12 @@ NextParkedWorktree(Relation workflows, Relation index, const text *behind, Tuple
 		InitTextKey(&key, 1, index, BTGreaterStrategyNumber, F_TEXT_GT, PointerGetDatum(behind));
 	if (FindRow(workflows, index, &key, behind != NULL ? 1 : 0, latest, slot))
 	{
-		worktree = DatumGetTextPCopy(RowColumn(workflows, slot, "worktree_path", TEXTOID, NULL));
+		bool		is_null;
+		Datum		value = RowColumn(workflows, slot, "worktree_path", TEXTOID, &is_null);
+
+		/* They come last, where somebody has dropped the CHECK. */
+		if (!is_null)
+			worktree = DatumGetTextPCopy(value);
 	}
 	ExecClearTuple(slot);
 	UnregisterSnapshot(latest);

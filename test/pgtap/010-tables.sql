@@ -25,7 +25,7 @@ INSERT INTO contract VALUES
 
 	('workflows', 'id', 'uuid NOT NULL DEFAULT amelia.uuid_v7()'),
 	('workflows', 'issue_id', 'text NOT NULL'),
-	('workflows', 'worktree_path', 'text NOT NULL'),
+	('workflows', 'worktree_path', 'text'),
 	('workflows', 'status', 'text NOT NULL DEFAULT ''pending''::text'),
 	('workflows', 'workflow_type', 'text NOT NULL DEFAULT ''full''::text'),
 	('workflows', 'profile_id', 'text'),

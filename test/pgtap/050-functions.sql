@@ -13,7 +13,7 @@ SELECT no_plan();
 CREATE TEMP TABLE contract (function_name text, arguments text, result text, volatility text);
 INSERT INTO contract VALUES
 	-- workflows
-	('create_workflow', 'issue_id text, worktree_path text, workflow_type text DEFAULT ''full'', profile_id text DEFAULT NULL, issue_cache jsonb DEFAULT NULL, id uuid DEFAULT NULL', 'amelia.workflows', 'v'),
+	('create_workflow', 'issue_id text, worktree_path text DEFAULT NULL, workflow_type text DEFAULT ''full'', profile_id text DEFAULT NULL, issue_cache jsonb DEFAULT NULL, id uuid DEFAULT NULL', 'amelia.workflows', 'v'),
 	('get_workflow', 'id uuid', 'SETOF amelia.workflows', 's'),
 	('active_workflow', 'worktree_path text', 'SETOF amelia.workflows', 's'),
 	('set_workflow_status', 'id uuid, status text, failure_reason text DEFAULT NULL, lease_token bigint DEFAULT NULL', 'amelia.workflows', 'v'),

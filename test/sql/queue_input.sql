@@ -20,9 +20,9 @@ SELECT * FROM t.errors(
 	$$SELECT amelia.claim_workflow('b', '178000000 years')$$,
 	$$SELECT amelia.claim_workflow('b', '-300000 years')$$,
 	$$SELECT amelia.claim_workflow('b', workflow_types => '{full,NULL}')$$,
-	$$SELECT amelia.claim_workflow('b', workflow_types => '{full,half}')$$,
+	$$SELECT amelia.claim_workflow('b', workflow_types => '{half}')$$,
 	$$SELECT amelia.claim_workflow('b', workflow_types => '{""}')$$,
-	$$SELECT amelia.claim_workflow('b', workflow_types => '{{full},{half}}')$$);
+	$$SELECT amelia.claim_workflow('b', workflow_types => '{{half},{other}}')$$);
 -- Nothing comes of these, and nothing is wrong with them.
 SELECT id FROM amelia.claim_workflow('b', profile_id => 'nobody''s');
 SELECT id FROM amelia.claim_workflow('b', workflow_types => '{}');
