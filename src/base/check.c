@@ -35,7 +35,6 @@ typedef struct ChoiceSet
 
 static const ChoiceSet choice_sets[] = {
 	{"status", "status", {"pending", "in_progress", "blocked", "completed", "failed", "cancelled", NULL}},
-	{"workflow_type", "workflow_type", {"full", "review", NULL}},
 	{"level", "level", {"trace", "debug", "info", "warning", "error", NULL}},
 	{"role", "role", {"user", "assistant", NULL}},
 	{"session_status", "status", {"active", "ready_for_handoff", "completed", "failed", NULL}},

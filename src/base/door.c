@@ -395,7 +395,8 @@ RequireOpenDoor(DoorUse *use, Relation table)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" was changed in a transaction that had still to write to it",
 						use->table),
-				 errhint("Change the table in a transaction of its own.")));
+				 errhint("Change the table in a transaction of its own."),
+				 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA)));
 }
 
 /*

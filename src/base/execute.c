@@ -212,7 +212,8 @@ RefuseOlderSchema(const char *missing)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("the schema \"%s\" is not complete: \"%s\" is missing",
 					AMELIA_SCHEMA, missing),
-			 errhint("Run SELECT amelia.migrate() as the owner of the tables.")));
+			 errhint("Run SELECT amelia.migrate() as the owner of the tables."),
+			 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA)));
 }
 
 /*

@@ -55,6 +55,7 @@ static const struct
 	{"idx_workflow_leases_slot", {INT4OID}},
 	{"idx_workflow_leases_profile_slot", {TEXTOID, INT4OID}},
 	{"workflow_threads_pkey", {TEXTOID}},
+	{"claim_faults_pkey", {UUIDOID}},
 	{"profiles_pkey", {TEXTOID}},
 };
 
@@ -157,7 +158,8 @@ OpenIndex(Relation table, const char *name, LOCKMODE lock)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("index \"%s\" is not valid, or not the one that we made", name),
-				 errhint("Drop it, and run SELECT amelia.migrate() as the owner of the tables.")));
+				 errhint("Drop it, and run SELECT amelia.migrate() as the owner of the tables."),
+				 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA)));
 	return index;
 }
 
@@ -259,7 +261,8 @@ OurColumn(Relation table, const char *name, Oid type)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("column \"%s\" of \"%s\" must be of type %s",
-						name, RelationGetRelationName(table), format_type_be(type))));
+						name, RelationGetRelationName(table), format_type_be(type)),
+				 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA)));
 	return number;
 }
 

@@ -158,7 +158,8 @@ FindUniqueIndex(Relation table, AttrNumber first, AttrNumber second)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" has lost the unique index that sequences are allocated by",
-						RelationGetRelationName(table))));
+						RelationGetRelationName(table)),
+				 err_generic_string(PG_DIAG_SCHEMA_NAME, AMELIA_SCHEMA)));
 	return found;
 }
 

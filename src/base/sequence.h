@@ -14,6 +14,12 @@
 #include "storage/lockdefs.h"
 #include "utils/relcache.h"
 
+/*
+ * The highest number that a client may choose, so that what follows it is not
+ * at the end of what an integer holds.
+ */
+#define SEQUENCE_LIMIT 2000000000
+
 typedef enum SequenceKind
 {
 	EVENT_SEQUENCE,

@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "base/amelia.h"
+#include "base/sequence_trigger.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
@@ -19,6 +19,18 @@
 #include "base/uuid.h"
 
 PG_FUNCTION_INFO_V1(amelia_allocate_sequence);
+
+/*
+ * Raise 22003 for a number behind which too few are left.
+ */
+void
+RefuseHighSequence(int64 sequence)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("sequence is out of range: " INT64_FORMAT, sequence),
+			 errdetail("A number that a client chooses is %d at most.", SEQUENCE_LIMIT)));
+}
 
 /*
  * Raise the foreign key's error for a child without a parent.
@@ -74,9 +86,17 @@ amelia_allocate_sequence(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was fired by a table that it is not for",
 						"allocate_sequence")));
 	columns[0] = ColumnOfType(tupdesc, "sequence", INT4OID);
-	heap_getattr(data->tg_trigtuple, columns[0], tupdesc, &is_null);
+	columns[1] = ColumnOfType(tupdesc, "sequence_allocated", BOOLOID);
+	sequence = DatumGetInt32(heap_getattr(data->tg_trigtuple, columns[0], tupdesc, &is_null));
 	if (!is_null)
+	{
+		bool		is_allocated = DatumGetBool(heap_getattr(data->tg_trigtuple, columns[1], tupdesc, &is_null));
+
+		/* Ours come that way too, where events are written by a statement. */
+		if (sequence > SEQUENCE_LIMIT && (is_null || !is_allocated))
+			RefuseHighSequence(sequence);
 		return PointerGetDatum(data->tg_trigtuple);
+	}
 	parent = heap_getattr(data->tg_trigtuple,
 						  ColumnNumber(tupdesc, key_name),
 						  tupdesc, &is_null);
@@ -87,7 +107,6 @@ amelia_allocate_sequence(PG_FUNCTION_ARGS)
 	if (sequence == 0)
 		RefuseOrphan(kind, child_name, key_name, parent_name, parent);
 	values[0] = Int32GetDatum(sequence);
-	columns[1] = ColumnOfType(tupdesc, "sequence_allocated", BOOLOID);
 	values[1] = BoolGetDatum(true);
 	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_trigtuple, tupdesc, 2,
 													 columns, values, nulls));

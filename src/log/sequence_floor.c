@@ -23,6 +23,7 @@
 #include "base/check.h"
 #include "base/execute.h"
 #include "base/sequence.h"
+#include "base/sequence_trigger.h"
 #include "base/trigger.h"
 #include "lease/fence.h"
 #include "lease/said_lease.h"
@@ -181,6 +182,8 @@ amelia_next_sequence(PG_FUNCTION_ARGS)
 	first = AllocateSequence(EVENT_SEQUENCE, PG_GETARG_DATUM(0), count);
 	if (first == 0)
 		RefuseNoWorkflow(PG_GETARG_UUID_P(0));
+	if ((int64) first + count - 1 > SEQUENCE_LIMIT)
+		RefuseHighSequence((int64) first + count - 1);
 	/* The workflows' trigger lets floors be raised, because retention does. */
 	if (MayBeFenced())
 		FenceWorkflow(PG_GETARG_UUID_P(0), true);

@@ -17,6 +17,7 @@
 #include "base/row.h"
 #include "base/sequence.h"
 #include "usage/spent_budgets.h"
+#include "queue/passed_over.h"
 
 /*
  * A column of the row in a slot, which is not NULL.
@@ -139,6 +140,38 @@ MayTake(ClaimSearch *search, const pg_uuid_t *workflow)
 {
 	return !IsSequenceOpen(EVENT_SEQUENCE, UUIDPGetDatum(workflow)) &&
 		(!search->has_policies || PoliciesAllow(workflow));
+}
+
+/*
+ * Come to a workflow, whose fault an error is from now on; false when it is
+ * passed over.
+ */
+bool
+ComeTo(ClaimSearch *search, const pg_uuid_t *workflow)
+{
+	ListCell   *cell;
+
+	foreach(cell, search->refused)
+	{
+		if (memcmp(lfirst(cell), workflow, sizeof(pg_uuid_t)) == 0)
+			return false;
+	}
+	search->was_passed_over = false;
+	if (search->may_be_passed_over &&
+		IsPassedOver(workflow, search->now, &search->was_passed_over))
+		return false;
+	search->at_row = *workflow;
+	search->is_at_row = true;
+	return true;
+}
+
+/*
+ * Leave the workflow that was come to.
+ */
+void
+LeaveRow(ClaimSearch *search)
+{
+	search->is_at_row = false;
 }
 
 /*

@@ -75,6 +75,13 @@ typedef struct ClaimSearch
 	List	   *busy_worktrees;
 	int			parked;
 	bool		changed;		/* something was not as the snapshot shows it */
+
+	/* what cannot be moved */
+	List	   *refused;		/* ids that this call has met */
+	bool		may_be_passed_over; /* there may be others */
+	bool		is_at_row;		/* an error would be this workflow's: */
+	pg_uuid_t	at_row;
+	bool		was_passed_over;	/* a fault of it is kept */
 } ClaimSearch;
 
 extern Datum QueueColumn(ClaimSearch *search, TupleTableSlot *slot, ClaimColumn column);
@@ -84,6 +91,8 @@ extern bool StatusIs(ClaimSearch *search, TupleTableSlot *slot, const char *stat
 extern bool IsWanted(ClaimSearch *search, const text *type, const text *profile,
 					 const pg_uuid_t *workflow);
 extern bool MayTake(ClaimSearch *search, const pg_uuid_t *workflow);
+extern bool ComeTo(ClaimSearch *search, const pg_uuid_t *workflow);
+extern void LeaveRow(ClaimSearch *search);
 extern void ReadClaimKey(ClaimSearch *search, TupleTableSlot *slot, ClaimKey *key);
 extern bool ClaimsBefore(const ClaimKey *a, const ClaimKey *b);
 extern void ReadCandidate(ClaimSearch *search, TupleTableSlot *slot, Candidate *candidate);

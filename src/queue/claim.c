@@ -45,6 +45,7 @@
 #include "queue/candidate.h"
 #include "queue/claim_order.h"
 #include "queue/parking.h"
+#include "queue/passed_over.h"
 #include "queue/takeover.h"
 
 /* Workflows that one claim parks at most. */
@@ -68,21 +69,25 @@ IsKnownBusy(ClaimSearch *search, const char *worktree)
 }
 
 /*
- * Lock the worktree of the row in a slot, if nobody is active there. One that
- * is busy for certain is remembered, and the workflow stands aside.
+ * Lock the worktree of the row in a slot, if nobody is active there; NULL is
+ * none, and never busy. One that is busy for certain is remembered, and the
+ * workflow stands aside.
  */
 static bool
 LockWorktree(ClaimSearch *search, TupleTableSlot *slot, char **worktree)
 {
 	bool		certain;
+	bool		is_null;
+	Datum		path = slot_getattr(slot, search->columns[COLUMN_WORKTREE], &is_null);
 
-	*worktree = TextDatumGetCString(QueueColumn(search, slot, COLUMN_WORKTREE));
+	*worktree = is_null ? NULL : TextDatumGetCString(path);
+	if (is_null)
+		return true;
 	if (!IsKnownBusy(search, *worktree))
 	{
 		if (!TryLockText(LOCK_WORKTREE, *worktree))
 			return false;
-		if (!WorktreeIsBusy(search->workflows, search->active,
-							QueueColumn(search, slot, COLUMN_WORKTREE), search->other, &certain))
+		if (!WorktreeIsBusy(search->workflows, search->active, path, search->other, &certain))
 			return true;
 		UnlockText(LOCK_WORKTREE, *worktree);
 		if (!certain)
@@ -125,15 +130,38 @@ IsOthers(ClaimSearch *search, TupleTableSlot *slot)
 }
 
 /*
+ * Lock the row of a range that is come to, if it can be claimed.
+ */
+static bool
+TryRow(ClaimSearch *search, Range *range, Candidate *candidate)
+{
+	char	   *worktree;
+	TM_Result	result;
+
+	if (!MayTake(search, &range->key.id) || !LockWorktree(search, range->slot, &worktree))
+		return false;
+	ExecCopySlot(search->other, range->slot);
+	search->other->tts_tid = range->slot->tts_tid;
+	result = LockRow(search->workflows, search->other, search->snapshot, false);
+	if (result != TM_Ok)
+	{
+		if (worktree != NULL)
+			UnlockText(LOCK_WORKTREE, worktree);
+		search->changed = search->changed || result == TM_Updated;
+		return false;
+	}
+	ReadCandidate(search, search->other, candidate);
+	candidate->profile_limit = range->limit;
+	return true;
+}
+
+/*
  * Lock the first row of a range, if it can be claimed. false: look at the
  * next one, if the range is still open.
  */
 static bool
 TryRange(ClaimSearch *search, Range *range, Candidate *candidate)
 {
-	char	   *worktree;
-	TM_Result	result;
-
 	if (!range->limit_known)
 	{
 		range->limit = ProfileLimit(range->profile);
@@ -151,22 +179,12 @@ TryRange(ClaimSearch *search, Range *range, Candidate *candidate)
 		 DatumGetInt32(QueueColumn(search, range->slot, COLUMN_MAX_FAILURES))))
 		return false;
 	if (IsOverBudget(search->spent, range->profile, &range->key.id) ||
-		IsOthers(search, range->slot) || !MayTake(search, &range->key.id) ||
-		!LockWorktree(search, range->slot, &worktree))
+		IsOthers(search, range->slot) || !ComeTo(search, &range->key.id))
 		return false;
-
-	ExecCopySlot(search->other, range->slot);
-	search->other->tts_tid = range->slot->tts_tid;
-	result = LockRow(search->workflows, search->other, search->snapshot, false);
-	if (result != TM_Ok)
-	{
-		UnlockText(LOCK_WORKTREE, worktree);
-		search->changed = search->changed || result == TM_Updated;
-		return false;
-	}
-	ReadCandidate(search, search->other, candidate);
-	candidate->profile_limit = range->limit;
-	return true;
+	if (TryRow(search, range, candidate))
+		return true;
+	LeaveRow(search);
+	return false;
 }
 
 /*
@@ -198,7 +216,9 @@ SearchOnce(ClaimSearch *search, Candidate *candidate)
 		}
 		if (first_lost != NULL && (first == NULL || ClaimsBefore(first_lost, &first->key)))
 		{
-			found = TryLostLease(search, first_lost, candidate);
+			found = ComeTo(search, &first_lost->id) && TryLostLease(search, first_lost, candidate);
+			if (!found)
+				LeaveRow(search);
 			lost = list_delete_first(lost);
 			if (lost == NIL && !found)
 				lost = NextLostLeases(search, &leases);
@@ -239,6 +259,8 @@ BeginSearch(ClaimSearch *search)
 		[COLUMN_CANCEL_REQUESTED] = {"cancel_requested", BOOLOID},
 	};
 
+	search->is_at_row = false;
+	search->may_be_passed_over = MayBePassedOver();
 	search->workflows = OpenTable("workflows", RowExclusiveLock);
 	search->index = OpenIndex(search->workflows, "idx_workflows_claim", RowExclusiveLock);
 	search->active = OpenIndex(search->workflows, "idx_workflows_active_worktree", RowExclusiveLock);
@@ -272,6 +294,7 @@ FindCandidate(ClaimSearch *search, Candidate *candidate)
 	bool		found = false;
 	bool		looked = false;
 
+	LeaveRow(search);
 	for (int retries = 0; !found; retries++)
 	{
 		search->changed = false;

@@ -34,6 +34,7 @@
 #include "log/event.h"
 #include "queue/candidate.h"
 #include "queue/claim.h"
+#include "queue/passed_over.h"
 #include "queue/takeover.h"
 #include "queue/workflow_move.h"
 
@@ -42,14 +43,17 @@ PG_FUNCTION_INFO_V1(amelia_claim_workflow);
 /* Lost workflows that one claim puts to rest, before it gives up. */
 #define MAX_RESTED 1000
 
+/* Workflows that one claim finds out cannot be moved, likewise. */
+#define MAX_REFUSED 100
+
 static const char *const claim_query =
 	"UPDATE amelia.workflows AS w"
-	" SET status = 'in_progress', failures = w.failures + $2, retry_at = NULL"
+	" SET status = 'in_progress', failures = $2, retry_at = NULL"
 	" WHERE w.id = $1 RETURNING w.*";
 
 static const char *const rest_query =
 	"UPDATE amelia.workflows AS w"
-	" SET status = $2, failures = w.failures + $3, failure_reason = $4, retry_at = NULL"
+	" SET status = $2, failures = $3, failure_reason = $4, retry_at = NULL"
 	" WHERE w.id = $1";
 
 /* What is done with the candidate's lease. */
@@ -157,6 +161,16 @@ ReadBefore(Claim *claim, Leases *leases, const Candidate *candidate)
 }
 
 /*
+ * How many failures a workflow has when this attempt was one. The highest
+ * number stays what it is.
+ */
+static int32
+MoreFailures(const Candidate *candidate, bool failed)
+{
+	return candidate->failures + (failed && candidate->failures < PG_INT32_MAX ? 1 : 0);
+}
+
+/*
  * Put a workflow to rest that nobody is to take over: somebody wants it to
  * end, or it has no failures left. Returns whether it is such a one.
  */
@@ -177,7 +191,7 @@ PutToRest(Claim *claim, const Candidate *candidate)
 		status = strcmp(candidate->status, "failed") == 0 ? "failed" : "cancelled";
 		reason = "its cancellation was requested";
 	}
-	else if (lost && candidate->failures + 1 >= candidate->max_failures)
+	else if (lost && MoreFailures(candidate, true) >= candidate->max_failures)
 	{
 		status = "failed";
 		reason = psprintf("the lease of worker \"%s\" ran out, and no failure is left",
@@ -187,7 +201,7 @@ PutToRest(Claim *claim, const Candidate *candidate)
 		return false;
 	values[0] = UUIDPGetDatum(&candidate->id);
 	values[1] = CStringGetTextDatum(status);
-	values[2] = Int32GetDatum(lost ? 1 : 0);
+	values[2] = Int32GetDatum(MoreFailures(candidate, lost));
 	values[3] = CStringGetTextDatum(reason);
 	SayUnfenced(&candidate->id);
 	nest_level = EnterSafePath();
@@ -212,12 +226,12 @@ MoveWorkflow(ClaimSearch *search, const Candidate *candidate, bool lost)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {UUIDOID, INT4OID};
-	Datum		values[] = {UUIDPGetDatum(&candidate->id), Int32GetDatum(lost ? 1 : 0)};
+	Datum		values[] = {UUIDPGetDatum(&candidate->id), Int32GetDatum(MoreFailures(candidate, lost))};
 	int			nest_level;
 	HeapTuple	row;
 
 	if (MayMoveDirectly(search->workflows))
-		return MoveToProgress(search->workflows, search->other, candidate->failures + (lost ? 1 : 0));
+		return MoveToProgress(search->workflows, search->other, MoreFailures(candidate, lost));
 	nest_level = EnterSafePath();
 	SPI_connect();
 	RunOnLatest(KeptPlan(&plan, claim_query, lengthof(types), types), values, NULL,
@@ -304,6 +318,8 @@ ClaimNext(Claim *claim, ClaimSearch *search)
 			row = TakeWorkflow(claim, search, &leases, &candidate);
 		CloseLeases(&leases);
 		ExecClearTuple(search->other);
+		if (search->was_passed_over && (go_on || row != NULL))
+			ForgetFault(&candidate.id);
 	}
 	return row;
 }
@@ -336,12 +352,71 @@ ReadArguments(FunctionCallInfo fcinfo, Claim *claim, ClaimSearch *search)
 		{
 			if (nulls[i])
 				RefuseMissing("workflow_types");
-			CheckChoice("workflow_type", TextDatumGetCString(search->types[i]));
 		}
 		/* None at all is no wish for any. */
 		if (search->types == NULL)
 			search->types = palloc0(sizeof(Datum));
 	}
+}
+
+/* A claim that is tried, and where its row goes. */
+typedef struct TriedClaim
+{
+	Claim	   *claim;
+	ClaimSearch *search;
+	ReturnSetInfo *result;
+	bool		found;
+} TriedClaim;
+
+/*
+ * Claim what comes first.
+ */
+static void
+ClaimOnce(void *state)
+{
+	TriedClaim *tried = state;
+	HeapTuple	row;
+
+	BeginSearch(tried->search);
+	row = ClaimNext(tried->claim, tried->search);
+	if (row != NULL)
+	{
+		PutClaimed(tried->result, tried->claim, row, RelationGetDescr(tried->search->workflows));
+		tried->found = true;
+	}
+	EndSearch(tried->search);
+}
+
+/*
+ * Claim what comes first and can be moved. Returns whether there is any; a
+ * right that the caller has not at one row is an error only if there is no
+ * other row for him.
+ */
+static bool
+ClaimPassingOver(TriedClaim *tried)
+{
+	ErrorData  *denied = NULL;
+
+	while (list_length(tried->search->refused) < MAX_REFUSED)
+	{
+		ErrorData  *fault = TryWork(ClaimOnce, tried);
+		pg_uuid_t  *workflow;
+
+		if (fault == NULL)
+			break;
+		if (!tried->search->is_at_row)
+			ReThrowError(fault);
+		workflow = palloc(sizeof(pg_uuid_t));
+		*workflow = tried->search->at_row;
+		tried->search->refused = lappend(tried->search->refused, workflow);
+		if (!IsCallersFault(fault))
+			PassOver(workflow, fault);
+		else if (denied == NULL)
+			denied = fault;
+	}
+	if (!tried->found && denied != NULL)
+		ReThrowError(denied);
+	return tried->found;
 }
 
 /*
@@ -354,7 +429,7 @@ amelia_claim_workflow(PG_FUNCTION_ARGS)
 	static bool met_limit = true;
 	Claim		claim = {0};
 	ClaimSearch search = {0};
-	HeapTuple	row;
+	TriedClaim	tried = {&claim, &search, (ReturnSetInfo *) fcinfo->resultinfo, false};
 
 	PreventCommandIfReadOnly("claim_workflow()");
 	ReadArguments(fcinfo, &claim, &search);
@@ -366,14 +441,7 @@ amelia_claim_workflow(PG_FUNCTION_ARGS)
 		!(FreeExpiredSlots(claim.now, NULL) && HasFreeSlot(NULL, claim.max_concurrent)))
 		return (Datum) 0;
 	met_limit = true;
-
-	BeginSearch(&search);
-	row = ClaimNext(&claim, &search);
-	if (row != NULL)
-	{
+	if (ClaimPassingOver(&tried))
 		met_limit = false;
-		PutClaimed((ReturnSetInfo *) fcinfo->resultinfo, &claim, row, RelationGetDescr(search.workflows));
-	}
-	EndSearch(&search);
 	return (Datum) 0;
 }

@@ -115,7 +115,8 @@ amelia_complete_workflow(PG_FUNCTION_ARGS)
 		row = MoveToCompleted(workflows, slot);
 		worktree = heap_getattr(row, OurColumn(workflows, "worktree_path", TEXTOID),
 								RelationGetDescr(workflows), &is_null);
-		UnparkNext(workflows, worktree);
+		if (!is_null)
+			UnparkNext(workflows, worktree);
 		TellEvent(workflow, "workflow_completed", "workflow moved from in_progress to completed",
 				  "{\"from\": \"in_progress\", \"to\": \"completed\"}");
 		completed = heap_copy_tuple_as_datum(row, RelationGetDescr(workflows));

@@ -32,10 +32,12 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
 
 #include "base/door.h"
 #include "base/row.h"
 #include "base/trigger.h"
+#include "queue/passed_over.h"
 
 PG_FUNCTION_INFO_V1(amelia_unpark_next);
 
@@ -73,9 +75,47 @@ Park(Relation workflows, TupleTableSlot *slot, Snapshot snapshot)
 	UpdateRow(&use, workflows, slot, &edit);
 }
 
+/* A workflow whose row is locked, to be let back in. */
+typedef struct Unparked
+{
+	Relation	workflows;
+	TupleTableSlot *slot;
+} Unparked;
+
+static void
+Unpark(void *state)
+{
+	Unparked   *unparked = state;
+	RowEdit		edit = {0};
+
+	EditColumn(&edit, "parked", BOOLOID, BoolGetDatum(false), false);
+	UpdateRow(&use, unparked->workflows, unparked->slot, &edit);
+}
+
+/*
+ * Let claims see a parked workflow, whose row a slot holds. false when
+ * somebody looks at it, or it cannot be moved: then the next one may come.
+ */
+static bool
+TryUnpark(Relation workflows, TupleTableSlot *slot, Snapshot latest)
+{
+	Unparked	unparked = {workflows, slot};
+	pg_uuid_t	id = *DatumGetUUIDP(RowColumn(workflows, slot, "id", UUIDOID, NULL));
+	bool		is_kept;
+	ErrorData  *fault;
+
+	if ((MayBePassedOver() && IsPassedOver(&id, GetCurrentTimestamp(), &is_kept)) ||
+		LockRow(workflows, slot, latest, false) != TM_Ok)
+		return false;
+	fault = TryWork(Unpark, &unparked);
+	if (fault != NULL)
+		PassOver(&id, fault);
+	return fault == NULL;
+}
+
 /*
  * Let claims see the first one that waits for a worktree. Those that somebody
- * looks at are passed over.
+ * looks at, and those that cannot be moved, are passed over.
  */
 static bool
 UnparkFirst(Relation workflows, Relation index, Datum worktree)
@@ -92,14 +132,7 @@ UnparkFirst(Relation workflows, Relation index, Datum worktree)
 	{
 		CHECK_FOR_INTERRUPTS();
 		ExecMaterializeSlot(slot);
-		found = LockRow(workflows, slot, latest, false) == TM_Ok;
-		if (found)
-		{
-			RowEdit		edit = {0};
-
-			EditColumn(&edit, "parked", BOOLOID, BoolGetDatum(false), false);
-			UpdateRow(&use, workflows, slot, &edit);
-		}
+		found = TryUnpark(workflows, slot, latest);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -142,7 +175,12 @@ NextParkedWorktree(Relation workflows, Relation index, const text *behind, Tuple
 		InitTextKey(&key, 1, index, BTGreaterStrategyNumber, F_TEXT_GT, PointerGetDatum(behind));
 	if (FindRow(workflows, index, &key, behind != NULL ? 1 : 0, latest, slot))
 	{
-		worktree = DatumGetTextPCopy(RowColumn(workflows, slot, "worktree_path", TEXTOID, NULL));
+		bool		is_null;
+		Datum		value = RowColumn(workflows, slot, "worktree_path", TEXTOID, &is_null);
+
+		/* They come last, where somebody has dropped the CHECK. */
+		if (!is_null)
+			worktree = DatumGetTextPCopy(value);
 	}
 	ExecClearTuple(slot);
 	UnregisterSnapshot(latest);

@@ -50,7 +50,7 @@ SELECT amelia.record_usage(:w, 'a', 'm', 10, 10, lease_token => 1) IS NOT NULL;
 SELECT amelia.send_to_workflow(:w, 'hint') > 0;
 SELECT kind FROM amelia.take_inbox(:w, 1);
 SELECT status FROM amelia.request_approval(:w, 1, 'go on?');
-SELECT status FROM amelia.decide(:w, true);
+SELECT status FROM amelia.decide(:w, amelia.last_sequence(:w), true);
 SELECT lease_token FROM amelia.claim_workflow('host-1', '1 day', profile_id => 'home');
 SELECT amelia_internal.give_back(:w, 2);
 SELECT lease_token FROM amelia.claim_workflow('host-2', '1 day', profile_id => 'home');

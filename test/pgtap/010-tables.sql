@@ -25,7 +25,7 @@ INSERT INTO contract VALUES
 
 	('workflows', 'id', 'uuid NOT NULL DEFAULT amelia.uuid_v7()'),
 	('workflows', 'issue_id', 'text NOT NULL'),
-	('workflows', 'worktree_path', 'text NOT NULL'),
+	('workflows', 'worktree_path', 'text'),
 	('workflows', 'status', 'text NOT NULL DEFAULT ''pending''::text'),
 	('workflows', 'workflow_type', 'text NOT NULL DEFAULT ''full''::text'),
 	('workflows', 'profile_id', 'text'),
@@ -161,6 +161,12 @@ INSERT INTO contract VALUES
 	('workflow_leases', 'profile_id', 'text'),
 	('workflow_leases', 'profile_slot', 'integer'),
 
+	('claim_faults', 'workflow_id', 'uuid NOT NULL'),
+	('claim_faults', 'failed_at', 'ts'),
+	('claim_faults', 'times', 'integer NOT NULL DEFAULT 1'),
+	('claim_faults', 'retry_at', 'timestamp with time zone NOT NULL'),
+	('claim_faults', 'sqlstate', 'text NOT NULL'),
+	('claim_faults', 'reason', 'text NOT NULL'),
 
 	('workflow_inbox', 'id', 'bigint NOT NULL'),
 	('workflow_inbox', 'workflow_id', 'uuid NOT NULL'),
@@ -394,6 +400,7 @@ INSERT INTO contract_keys VALUES
 	('schema_migrations', 'PRIMARY KEY (version)'),
 	('schema_versions', 'PRIMARY KEY (version)'),
 	('workflow_leases', 'PRIMARY KEY (workflow_id)'),
+	('claim_faults', 'PRIMARY KEY (workflow_id)'),
 	('workflow_inbox', 'PRIMARY KEY (id)'),
 	('workflow_feed', 'PRIMARY KEY (origin, lsn, xid, number)'),
 	('feed_snapshots', 'PRIMARY KEY (origin, taken_at)'),
@@ -447,6 +454,7 @@ INSERT INTO contract_references VALUES
 	('brainstorm_messages', 'FOREIGN KEY (session_id) REFERENCES amelia.brainstorm_sessions(id) ON DELETE CASCADE'),
 	('brainstorm_artifacts', 'FOREIGN KEY (session_id) REFERENCES amelia.brainstorm_sessions(id) ON DELETE CASCADE'),
 	('workflow_leases', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE'),
+	('claim_faults', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE'),
 	('workflow_inbox', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE'),
 	('workflow_threads', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE'),
 	('unpriced_usage', 'FOREIGN KEY (workflow_id) REFERENCES amelia.workflows(id) ON DELETE CASCADE'),

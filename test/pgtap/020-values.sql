@@ -105,7 +105,7 @@ CREATE TEMP TABLE sets (table_name text, column_name text, argument text, allowe
 INSERT INTO sets VALUES
 	('profiles', 'tracker', NULL, '{noop,github,jira}'),
 	('workflows', 'status', 'status', '{pending,in_progress,blocked,completed,failed,cancelled}'),
-	('workflows', 'workflow_type', 'workflow_type', '{full,review}'),
+	('workflows', 'workflow_type', NULL, '{full,review}'),
 	('workflow_log', 'level', 'level', '{trace,debug,info,warning,error}'),
 	('event_types', 'level', 'level', '{trace,debug,info,warning,error}'),
 	('event_types', 'domain', NULL, '{workflow,brainstorm,oracle}'),
@@ -160,7 +160,8 @@ INSERT INTO trials VALUES
 	('workflow_log', 'sequence', '-1', '23514'),
 	('workflow_log', 'sequence', '1', '23505'),
 	('workflow_log', 'sequence', '1000', 'accepted'),
-	('workflow_log', 'sequence', '2147483647', 'accepted'),
+	('workflow_log', 'sequence', '2000000000', 'accepted'), ('workflow_log', 'sequence', '2147483647', '22003'),
+	('workflows', 'worktree_path', 'null', 'accepted'),
 	('workflow_log', 'id', '"00000000-0000-0000-0000-00000000000e"', '23505'),
 	('workflow_log', 'workflow_id', '"00000000-0000-0000-0000-0000000000ff"', '23503'),
 	('workflow_log', 'parent_id', '"00000000-0000-0000-0000-00000000000e"', 'accepted'),

@@ -13,7 +13,7 @@ SELECT no_plan();
 CREATE TEMP TABLE contract (function_name text, arguments text, result text, volatility text);
 INSERT INTO contract VALUES
 	-- workflows
-	('create_workflow', 'issue_id text, worktree_path text, workflow_type text DEFAULT ''full'', profile_id text DEFAULT NULL, issue_cache jsonb DEFAULT NULL, id uuid DEFAULT NULL', 'amelia.workflows', 'v'),
+	('create_workflow', 'issue_id text, worktree_path text DEFAULT NULL, workflow_type text DEFAULT ''full'', profile_id text DEFAULT NULL, issue_cache jsonb DEFAULT NULL, id uuid DEFAULT NULL', 'amelia.workflows', 'v'),
 	('get_workflow', 'id uuid', 'SETOF amelia.workflows', 's'),
 	('active_workflow', 'worktree_path text', 'SETOF amelia.workflows', 's'),
 	('set_workflow_status', 'id uuid, status text, failure_reason text DEFAULT NULL, lease_token bigint DEFAULT NULL', 'amelia.workflows', 'v'),
@@ -83,11 +83,11 @@ INSERT INTO contract VALUES
 	('request_cancel', 'workflow_id uuid', 'amelia.workflows', 'v'),
 	('requeue_workflow', 'workflow_id uuid, failures integer DEFAULT 1', 'amelia.workflows', 'v'),
 	('dead_workflows', 'row_limit integer DEFAULT 100', 'SETOF amelia.workflows', 's'),
-	('queue_status', '', 'TABLE(by_status jsonb, oldest_waiting timestamptz, claims_per_minute bigint, expired_leases bigint, held bigint, max_concurrent integer, workers jsonb)', 's'),
+	('queue_status', '', 'TABLE(by_status jsonb, oldest_waiting timestamptz, claims_per_minute bigint, expired_leases bigint, held bigint, max_concurrent integer, workers jsonb, passed_over jsonb)', 's'),
 	('set_worker', 'workflow_id uuid, lease_token bigint', 'void', 'v'),
 	('fence_checkpoints', 'schema name, enable boolean DEFAULT true', 'integer', 'v'),
 	('request_approval', 'workflow_id uuid, lease_token bigint, question text, data jsonb DEFAULT NULL', 'amelia.workflows', 'v'),
-	('decide', 'workflow_id uuid, approved boolean, comment text DEFAULT NULL', 'amelia.workflows', 'v'),
+	('decide', 'workflow_id uuid, question_sequence integer, approved boolean, comment text DEFAULT NULL', 'amelia.workflows', 'v'),
 	('send_to_workflow', 'workflow_id uuid, kind text, data jsonb DEFAULT NULL', 'bigint', 'v'),
 	('take_inbox', 'workflow_id uuid, lease_token bigint', 'TABLE(id bigint, kind text, data jsonb, sent_at timestamptz)', 'v'),
 	('feed_after', 'cursor text DEFAULT NULL, row_limit integer DEFAULT 1000, workflow_ids uuid[] DEFAULT NULL', 'TABLE(next_cursor text, written_at timestamptz, workflow_id uuid, status text, event amelia.workflow_log)', 'v'),
@@ -228,6 +228,8 @@ SELECT ('00000000-0000-0000-0000-000000000c0' || n)::uuid, 'C-' || n, '/c' || n,
 FROM generate_series(1, 7) AS n;
 INSERT INTO amelia.workflow_leases (workflow_id, worker, lease_token, expires_at)
 SELECT w.id, 'w', 1, 'infinity' FROM amelia.workflows AS w WHERE w.status = 'in_progress' AND w.issue_id LIKE 'C-%';
+INSERT INTO amelia.workflow_log (workflow_id, sequence, event_type, message)
+VALUES ('00000000-0000-0000-0000-000000000c06', 1, 'approval_required', 'q');
 CREATE TEMP TABLE calls (function_name text, arguments text);
 INSERT INTO calls VALUES
 	('create_workflow', '''A-2'', ''/x'''),
@@ -235,6 +237,8 @@ INSERT INTO calls VALUES
 	('active_workflow', '''/w'''),
 	('set_workflow_status', format('%L, %L', :'workflow', 'in_progress')),
 	('transition_event', '''pending'', ''in_progress'''),
+	('hold_workflow', quote_literal(:'workflow')),
+	('lock_workflow', quote_literal(:'workflow')),
 	('set_plan_cache', format('%L, %L', :'workflow', '{}')),
 	('list_workflows', ''),
 	('count_workflows', ''),
@@ -340,7 +344,7 @@ INSERT INTO calls VALUES
 	('release_workflow', '''00000000-0000-0000-0000-000000000c03'', 1, ''failed'''),
 	('request_approval', '''00000000-0000-0000-0000-000000000c04'', 1, ''Shall I?'''),
 	('request_cancel', '''00000000-0000-0000-0000-000000000c05'''),
-	('decide', '''00000000-0000-0000-0000-000000000c06'', true'),
+	('decide', '''00000000-0000-0000-0000-000000000c06'', 1, true'),
 	('requeue_workflow', '''00000000-0000-0000-0000-000000000c07'''),
 	('dead_workflows', ''),
 	('queue_status', ''),

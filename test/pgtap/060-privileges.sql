@@ -114,7 +114,7 @@ $$, $$
 		unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS p (privilege)
 	UNION ALL
 	SELECT t.name, p.privilege
-	FROM unnest(ARRAY['usage_history', 'workflow_history']) AS t (name), unnest(ARRAY['INSERT', 'UPDATE']) AS p (privilege)
+	FROM unnest(ARRAY['usage_history', 'workflow_history', 'claim_faults']) AS t (name), unnest(ARRAY['INSERT', 'UPDATE']) AS p (privilege)
 $$, 'an admin writes every table but these');
 
 -- Each kind has what the kinds before it have.

@@ -49,6 +49,8 @@ INSERT INTO token_usage (workflow_id, agent, model, input_tokens, output_tokens,
 VALUES ('00000000-0000-0000-0000-000000000001', 'a', 'm', 1, 1, 1, '-infinity');
 INSERT INTO workflow_leases (workflow_id, worker, lease_token, claimed_at, expires_at, seen_at, starts_until)
 VALUES ('00000000-0000-0000-0000-000000000001', 'w', 1, '-infinity', 'infinity', '-infinity', 'infinity');
+INSERT INTO claim_faults (workflow_id, failed_at, retry_at, sqlstate, reason)
+VALUES ('00000000-0000-0000-0000-000000000001', '-infinity', 'infinity', 'P0001', 'r');
 INSERT INTO workflow_inbox (workflow_id, kind, sent_at, taken_at)
 VALUES ('00000000-0000-0000-0000-000000000001', 'k', '-infinity', 'infinity');
 INSERT INTO workflow_feed (origin, lsn, xid, number, workflow_id, written_at)

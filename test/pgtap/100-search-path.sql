@@ -152,7 +152,7 @@ INSERT INTO calls (statement) VALUES
 	('amelia.feed_after((SELECT f.next_cursor FROM amelia.feed_after() AS f), 10, ARRAY[''00000000-0000-0000-0000-000000000005'']::pg_catalog.uuid[])'),
 	('amelia.queue_status()'),
 	('amelia.request_approval(''00000000-0000-0000-0000-000000000005'', 1, ''Shall I?'', ''{}'')'),
-	('amelia.decide(''00000000-0000-0000-0000-000000000005'', true, ''yes'')'),
+	('amelia.decide(''00000000-0000-0000-0000-000000000005'', amelia.last_sequence(''00000000-0000-0000-0000-000000000005''), true, ''yes'')'),
 	('amelia.claim_workflow(''w'')'),
 	('amelia.release_workflow(''00000000-0000-0000-0000-000000000005'', 2, ''failed'', ''no luck'', ''0'')'),
 	('amelia.dead_workflows(5)'),

@@ -9,8 +9,19 @@ GRANT USAGE ON SCHEMA t TO regress_amelia_worker;
 INSERT INTO amelia.server_settings (id, max_concurrent) VALUES (1, 100);
 INSERT INTO amelia.workflows (id, issue_id, worktree_path, priority)
 SELECT t.w(n), 'I-' || n, '/w' || n, -n FROM generate_series(1, 9) AS n;
-CREATE FUNCTION t.claim() RETURNS text LANGUAGE sql AS $$
-SELECT right(c.id::text, 2) FROM amelia.claim_workflow('a') AS c
+-- Raises what a workflow is passed over for, and so undoes that.
+SET client_min_messages = error;
+CREATE FUNCTION t.claim() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	claimed text := (SELECT right(c.id::text, 2) FROM amelia.claim_workflow('a') AS c);
+	fault amelia.claim_faults;
+BEGIN
+	SELECT f.* INTO fault FROM amelia.claim_faults AS f ORDER BY f.workflow_id LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = fault.sqlstate, MESSAGE = fault.reason;
+	END IF;
+	RETURN claimed;
+END
 $$;
 -- A function, replaced.
 CREATE FUNCTION t.allowed(value text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';

@@ -4,6 +4,8 @@
 \set helpers :abs_srcdir '/helpers.psql'
 \i :helpers
 \pset tuples_only
+-- Claims tell of what they pass over.
+SET client_min_messages = error;
 
 INSERT INTO amelia.server_settings (id) VALUES (1);
 INSERT INTO amelia.profiles (id, working_dir, agents, max_concurrent) VALUES ('p', '/', '{}', 2);

@@ -83,7 +83,7 @@ SELECT t.all_claims();
 -- takes what is behind it.
 TRUNCATE amelia.workflows CASCADE;
 SELECT t.make(1), t.make(2);
-SELECT count(amelia.decide(t.w(1), n % 2 = 0))
+SELECT count(amelia.decide(t.w(1), t.question(1), n % 2 = 0))
 FROM generate_series(1, 5) AS n, LATERAL t.claim('w' || n) AS c, LATERAL amelia.request_approval(t.w(1), c.lease_token, 'And now?') AS r;
 SELECT count(amelia.release_workflow(t.w(1), c.lease_token)) FROM generate_series(1, 5) AS n, LATERAL t.claim('w' || n) AS c;
 SELECT * FROM t.claim();
@@ -105,7 +105,7 @@ SELECT t.all_claims();
 SELECT status FROM amelia.release_workflow(t.w(3), 1, 'failed', retry_after => '0');
 -- It is due now, and behind the other one of its worktree.
 SELECT * FROM t.claim();
-SELECT status FROM amelia.decide(t.w(2), true);
+SELECT status FROM amelia.set_workflow_status(t.w(2), 'pending');
 SELECT * FROM t.claim();
 SELECT t.all_claims();
 

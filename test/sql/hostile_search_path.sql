@@ -171,7 +171,7 @@ COMMIT;
 SELECT amelia.send_to_workflow(t.w(5), 'pause', '{}');
 SELECT kind, data FROM amelia.take_inbox(t.w(5), 1);
 SELECT status FROM amelia.request_approval(t.w(5), 1, 'Shall I?', '{}');
-SELECT status FROM amelia.decide(t.w(5), true, 'yes');
+SELECT status FROM amelia.decide(t.w(5), t.question(5), true, 'yes');
 SELECT id, lease_token FROM amelia.claim_workflow('a', profile_id => 'few');
 SELECT status, failures FROM amelia.release_workflow(t.w(5), 2, 'failed', 'no luck');
 SELECT id FROM amelia.dead_workflows();

@@ -20,9 +20,9 @@ SELECT * FROM t.errors(
 	$$SELECT amelia.claim_workflow('b', '178000000 years')$$,
 	$$SELECT amelia.claim_workflow('b', '-300000 years')$$,
 	$$SELECT amelia.claim_workflow('b', workflow_types => '{full,NULL}')$$,
-	$$SELECT amelia.claim_workflow('b', workflow_types => '{full,half}')$$,
+	$$SELECT amelia.claim_workflow('b', workflow_types => '{half}')$$,
 	$$SELECT amelia.claim_workflow('b', workflow_types => '{""}')$$,
-	$$SELECT amelia.claim_workflow('b', workflow_types => '{{full},{half}}')$$);
+	$$SELECT amelia.claim_workflow('b', workflow_types => '{{half},{other}}')$$);
 -- Nothing comes of these, and nothing is wrong with them.
 SELECT id FROM amelia.claim_workflow('b', profile_id => 'nobody''s');
 SELECT id FROM amelia.claim_workflow('b', workflow_types => '{}');
@@ -95,8 +95,8 @@ SELECT * FROM t.errors(
 	$$SELECT amelia.request_approval(t.w(1), 1, NULL)$$, $$SELECT amelia.request_approval(t.w(1), 1, 'q', '"text"')$$,
 	$$SELECT amelia.request_approval(t.w(1), 1, 'q', 'null')$$, $$SELECT amelia.request_approval(t.w(1), 2, 'q')$$,
 	$$SELECT amelia.request_approval(t.w(99), 1, 'q')$$, $$SELECT amelia.request_approval(t.w(3), 1, 'q')$$,
-	$$SELECT amelia.decide(NULL, true)$$, $$SELECT amelia.decide(t.w(1), NULL)$$, $$SELECT amelia.decide(t.w(99), true)$$,
-	$$SELECT amelia.decide(t.w(1), true)$$, $$SELECT amelia.decide(t.w(3), false, 'no')$$,
+	$$SELECT amelia.decide(NULL, 1, true)$$, $$SELECT amelia.decide(t.w(1), NULL, true)$$, $$SELECT amelia.decide(t.w(1), 1, NULL)$$, $$SELECT amelia.decide(t.w(99), 1, true)$$,
+	$$SELECT amelia.decide(t.w(1), 1, true)$$, $$SELECT amelia.decide(t.w(3), 1, false, 'no')$$,
 	$$SELECT amelia.send_to_workflow(NULL, 'x')$$, $$SELECT amelia.send_to_workflow(t.w(1), NULL)$$, $$SELECT amelia.send_to_workflow(t.w(1), '')$$,
 	$$SELECT amelia.send_to_workflow(t.w(1), 'x', '1')$$, $$SELECT amelia.send_to_workflow(t.w(1), 'x', 'null')$$, $$SELECT amelia.send_to_workflow(t.w(99), 'x')$$,
 	$$SELECT amelia.take_inbox(NULL, 1)$$, $$SELECT amelia.take_inbox(t.w(1), NULL)$$, $$SELECT amelia.take_inbox(t.w(99), 1)$$,

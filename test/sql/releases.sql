@@ -95,11 +95,15 @@ BEGIN
 	RETURN NEW;
 END
 $$;
+-- A claim passes over what refuses it, and keeps what it said.
+SET client_min_messages = error;
 CREATE FUNCTION t.both() RETURNS TABLE (claim text, release text, seen text) LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM t.fill(3);
 	TRUNCATE t.seen;
 	claim := t.error('SELECT * FROM amelia.claim_workflow(''a'')');
+	claim := COALESCE((SELECT f.sqlstate || ' ' || f.reason FROM amelia.claim_faults AS f
+		ORDER BY f.workflow_id LIMIT 1), claim);
 	IF claim = 'no error' THEN
 		release := t.error('SELECT amelia.release_workflow(t.w(1), 1, ''completed'')');
 	END IF;
@@ -161,7 +165,9 @@ INSERT INTO t.waiting VALUES (t.w(1), status);
 SELECT t.error(CASE status WHEN 'pending' THEN 'SELECT * FROM amelia.claim_workflow(''a'')'
 	ELSE 'SELECT amelia.release_workflow(t.w(1), 1, ''completed'')' END)
 $$;
-SELECT t.wait_for('pending'), t.wait_for('in_progress');
+SELECT t.wait_for('pending');
+SELECT sqlstate, reason FROM amelia.claim_faults;
+SELECT t.wait_for('in_progress');
 DROP TABLE t.waiting;
 ALTER TABLE amelia.workflows DROP CONSTRAINT referred;
 -- A constraint that is looked at late.

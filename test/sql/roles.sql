@@ -166,7 +166,7 @@ SELECT * FROM t.who_may(
 	$$SELECT amelia.set_worker(t.w(5), 1), amelia.append_event(t.w(5), 'x', 'm')$$,
 	$$SELECT amelia.append_event(t.w(5), 'x', 'm', lease_token => 1)$$,
 	$$SELECT amelia.request_approval(t.w(5), 1, 'Shall I?')$$,
-	$$SELECT amelia.decide(t.w(6), true)$$,
+	$$SELECT amelia.decide(t.w(6), 1, true)$$,
 	$$SELECT amelia.send_to_workflow(t.w(5), 'pause')$$,
 	$$SELECT amelia.take_inbox(t.w(5), 1)$$,
 	$$SELECT amelia.request_cancel(t.w(5))$$,

@@ -86,7 +86,8 @@ SELECT * FROM t.errors(
 	$$INSERT INTO amelia.workflow_log (workflow_id, event_type, message, sequence) VALUES (t.w(10), 'x', 'm', 2147483648)$$);
 
 -- The end of the numbers.
-INSERT INTO amelia.workflow_log (workflow_id, event_type, message, sequence) VALUES (t.w(11), 'x', 'a', 2147483645);
+INSERT INTO amelia.workflow_log (workflow_id, event_type, message, sequence) VALUES (t.w(11), 'x', 'a', 2000000000);
+UPDATE amelia.workflows SET sequence_floor = 2147483645 WHERE id = t.w(11);
 SELECT * FROM t.errors(
 	$$SELECT amelia.append_events(t.w(11), '[{"event_type": "x", "message": "m"}, {"event_type": "x", "message": "m"}, {"event_type": "x", "message": "m"}]')$$,
 	$$SELECT amelia.next_sequence(t.w(11), 3)$$,
@@ -205,8 +206,9 @@ SELECT * FROM t.errors(
 	$$UPDATE amelia.brainstorm_messages SET session_id = 's3' WHERE id = 'a'$$,
 	$$UPDATE amelia.brainstorm_messages SET id = 'z' WHERE id = 'a'$$,
 	$$UPDATE amelia.brainstorm_messages SET content = 'may change' WHERE id = 'a'$$);
-INSERT INTO amelia.brainstorm_messages (id, session_id, role, content, sequence) VALUES ('k', 's4', 'user', 'm', 2147483647);
+UPDATE amelia.brainstorm_sessions SET sequence_floor = 2147483647 WHERE id = 's4';
 SELECT * FROM t.errors(
 	$$SELECT amelia.add_brainstorm_message('s4', 'user', 'm')$$,
-	$$INSERT INTO amelia.brainstorm_messages (id, session_id, role, content) VALUES ('z', 's4', 'user', 'm')$$);
+	$$INSERT INTO amelia.brainstorm_messages (id, session_id, role, content) VALUES ('z', 's4', 'user', 'm')$$,
+	$$INSERT INTO amelia.brainstorm_messages (id, session_id, role, content, sequence) VALUES ('z', 's4', 'user', 'm', 2000000001)$$);
 SELECT * FROM amelia.verify();

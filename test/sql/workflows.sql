@@ -26,7 +26,6 @@ DELETE FROM amelia.workflows WHERE issue_id = 'I-4';
 SELECT t.digest() AS before \gset
 SELECT * FROM t.errors(
 	$$SELECT amelia.create_workflow(NULL, '/w')$$,
-	$$SELECT amelia.create_workflow('I', NULL)$$,
 	$$SELECT amelia.create_workflow('I', '/w', NULL)$$,
 	$$SELECT amelia.create_workflow('I', '/w', 'half')$$,
 	$$SELECT amelia.create_workflow('I', '/w', '')$$,
@@ -38,7 +37,7 @@ SELECT t.digest() = :'before' AS nothing_stored, t.rows();
 
 -- What the table itself refuses.
 SELECT v.assignment, t.error('UPDATE amelia.workflows SET ' || v.assignment || ' WHERE id = t.w(1)')
-FROM (VALUES ('issue_id = NULL'), ('worktree_path = NULL'), ('workflow_type = NULL'), ('workflow_type = ''half'''),
+FROM (VALUES ('issue_id = NULL'), ('workflow_type = NULL'), ('workflow_type = ''half'''),
 	('created_at = NULL'), ('updated_at = NULL'), ('priority = NULL'), ('available_at = NULL'), ('failures = -1'),
 	('failures = NULL'), ('max_failures = -1'), ('max_failures = NULL'), ('cancel_requested = NULL'), ('id = NULL'),
 	('id = t.w(2)'), ('id = t.w(9)'), ('priority = 40000')) AS v (assignment);
@@ -46,7 +45,7 @@ SELECT * FROM t.errors(
 	$$INSERT INTO amelia.workflows (issue_id, worktree_path, status) VALUES ('I', '/w', 'done')$$,
 	$$INSERT INTO amelia.workflows (issue_id, worktree_path, status) VALUES ('I', '/w', NULL)$$,
 	$$INSERT INTO amelia.workflows (issue_id, worktree_path, workflow_type) VALUES ('I', '/w', 'half')$$,
-	$$INSERT INTO amelia.workflows (issue_id) VALUES ('I')$$,
+	$$INSERT INTO amelia.workflows (issue_id, parked) VALUES ('I', true)$$,
 	$$INSERT INTO amelia.workflows (worktree_path) VALUES ('/w')$$,
 	$$INSERT INTO amelia.workflows (id, issue_id, worktree_path) VALUES (t.w(1), 'I', '/w')$$,
 	$$INSERT INTO amelia.workflows (issue_id, worktree_path, status) VALUES ('I', '/w', 'blocked'), ('I', '/w', 'in_progress')$$);

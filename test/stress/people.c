@@ -65,7 +65,9 @@ decide(void)
 
 	if (any_workflow("blocked", id))
 	{
-		Outcome		outcome = ask("SELECT amelia.decide($1, $2)", id, approved ? "t" : "f", NULL);
+		Outcome		outcome = ask("SELECT amelia.decide($1, max(e.sequence), $2) FROM amelia.workflow_log AS e"
+								  " WHERE e.workflow_id = $1 AND e.event_type = 'approval_required'",
+								  id, approved ? "t" : "f", NULL);
 
 		expect("decide", outcome, "55000");
 		if (outcome == DONE)

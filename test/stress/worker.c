@@ -369,7 +369,9 @@ finish(void)
 			end_with("completed", ask("SELECT amelia.release_workflow($1, $2, 'completed')", workflow, token, NULL));
 			continue;
 		}
-		if (ask("SELECT amelia.decide(w.id, true) FROM amelia.workflows AS w WHERE w.status = 'blocked'", NULL) == REFUSED)
+		if (ask("SELECT amelia.decide(w.id, (SELECT max(e.sequence) FROM amelia.workflow_log AS e"
+				" WHERE e.workflow_id = w.id AND e.event_type = 'approval_required'), true)"
+				" FROM amelia.workflows AS w WHERE w.status = 'blocked'", NULL) == REFUSED)
 			note("odd\tdecide\t%s\t%s", sqlstate, complaint());
 		/* One whose last lease ran out before has died since. */
 		(void) ask("SELECT amelia.requeue_workflow(d.id) FROM amelia.dead_workflows() AS d", NULL);

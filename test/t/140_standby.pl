@@ -96,7 +96,7 @@ my @writes = (
 		amelia.set_worker amelia.release_workflow amelia.take_inbox)),
 	"SELECT amelia.release_workflow('$held', 2, 'failed')",
 	"SELECT amelia.request_approval('$held', 2, 'q')",
-	"SELECT amelia.decide('$held', true)",
+	"SELECT amelia.decide('$held', 1, true)",
 	"SELECT amelia.send_to_workflow('$held', 'pause')",
 	"SELECT amelia.request_cancel('$held')",
 	"SELECT amelia.requeue_workflow('$held')",

@@ -26,7 +26,7 @@ CREATE OR REPLACE TRIGGER zzz_unpark_next
 	WHEN ((OLD.status IN ('pending', 'in_progress', 'blocked')
 			AND NEW.status IN ('pending', 'completed', 'failed', 'cancelled')
 			AND OLD.status <> NEW.status)
-		OR OLD.worktree_path <> NEW.worktree_path)
+		OR OLD.worktree_path IS DISTINCT FROM NEW.worktree_path)
 	EXECUTE FUNCTION amelia_internal.unpark_next();
 CREATE OR REPLACE TRIGGER zzz_unpark_next_deleted
 	AFTER DELETE ON amelia.workflows

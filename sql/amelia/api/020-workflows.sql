@@ -2,7 +2,7 @@
 
 CREATE OR REPLACE FUNCTION amelia.create_workflow(
 	issue_id text,
-	worktree_path text,
+	worktree_path text DEFAULT NULL,
 	workflow_type text DEFAULT 'full',
 	profile_id text DEFAULT NULL,
 	issue_cache jsonb DEFAULT NULL,
@@ -16,9 +16,7 @@ DECLARE
 	created amelia.workflows;
 BEGIN
 	PERFORM amelia_internal.check_given('issue_id', create_workflow.issue_id);
-	PERFORM amelia_internal.check_given('worktree_path', create_workflow.worktree_path);
 	PERFORM amelia_internal.check_given('workflow_type', create_workflow.workflow_type);
-	PERFORM amelia_internal.check_choice('workflow_type', create_workflow.workflow_type);
 	PERFORM amelia_internal.check_container('issue_cache', create_workflow.issue_cache);
 
 	INSERT INTO amelia.workflows (id, issue_id, worktree_path, workflow_type, profile_id, issue_cache)
@@ -39,7 +37,7 @@ BEGIN
 	FROM amelia.workflows AS w
 	WHERE w.id = create_workflow.id
 		AND w.issue_id = create_workflow.issue_id
-		AND w.worktree_path = create_workflow.worktree_path
+		AND w.worktree_path IS NOT DISTINCT FROM create_workflow.worktree_path
 		AND w.workflow_type = create_workflow.workflow_type
 		AND w.profile_id IS NOT DISTINCT FROM create_workflow.profile_id
 		AND w.issue_cache IS NOT DISTINCT FROM create_workflow.issue_cache;
@@ -52,7 +50,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia.create_workflow(text, text, text, text, jsonb, uuid) IS
-'Makes a new pending workflow with its workflow_created event, and returns it. workflow_type: full or review. Sent again with the same id and content it returns that workflow as it is now and stores nothing; with other content 23505. Errors: 22023 a required argument is NULL, an unknown type, an issue_cache that is a JSON scalar, 53400 a budget is spent.';
+'Makes a new pending workflow with its workflow_created event, and returns it. worktree_path NULL: in none. Sent again with the same id and content it returns that workflow as it is now and stores nothing; with other content 23505. Errors: 22023 a required argument is NULL, an issue_cache that is a JSON scalar, 23514 a workflow_type that the table does not allow, 53400 a budget is spent.';
 
 CREATE OR REPLACE FUNCTION amelia.set_workflow_status(
 	id uuid,
@@ -78,14 +76,7 @@ BEGIN
 			HINT = 'Give it with failed or cancelled.';
 	END IF;
 
-	SELECT w.status INTO old_status
-	FROM amelia.workflows AS w
-	WHERE w.id = set_workflow_status.id
-	FOR NO KEY UPDATE;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'P0002',
-			MESSAGE = format('no workflow %s', set_workflow_status.id);
-	END IF;
+	old_status := amelia_internal.lock_workflow(set_workflow_status.id);
 	IF lease_token IS NOT NULL THEN
 		PERFORM amelia_internal.check_lease(set_workflow_status.id, lease_token);
 	END IF;
@@ -114,13 +105,10 @@ AS $$
 BEGIN
 	PERFORM amelia_internal.check_given('id', set_plan_cache.id);
 	PERFORM amelia_internal.check_container('plan', set_plan_cache.plan);
+	PERFORM amelia_internal.lock_workflow(set_plan_cache.id);
 	UPDATE amelia.workflows AS w
 	SET plan_cache = set_plan_cache.plan
 	WHERE w.id = set_plan_cache.id;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'P0002',
-			MESSAGE = format('no workflow %s', set_plan_cache.id);
-	END IF;
 END
 $$;
 COMMENT ON FUNCTION amelia.set_plan_cache(uuid, jsonb) IS

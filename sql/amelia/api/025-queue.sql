@@ -51,11 +51,11 @@ BEGIN
 	UPDATE amelia.workflows AS w
 	SET status = 'failed',
 		failure_reason = COALESCE(release_workflow.failure_reason, w.failure_reason),
-		failures = w.failures + 1,
+		failures = w.failures + (w.failures < 2147483647)::integer,
 		retry_at = r.due,
 		available_at = COALESCE(r.due, w.available_at)
-	FROM (SELECT CASE WHEN o.failures + 1 < o.max_failures AND NOT o.cancel_requested
-				THEN clock_timestamp() + COALESCE(retry_after, amelia_internal.retry_delay(o.failures + 1)) END
+	FROM (SELECT CASE WHEN o.failures < o.max_failures - 1 AND NOT o.cancel_requested
+				THEN clock_timestamp() + COALESCE(retry_after, amelia_internal.retry_delay(LEAST(o.failures, 1000) + 1)) END
 			FROM amelia.workflows AS o WHERE o.id = release_workflow.workflow_id) AS r (due)
 	WHERE w.id = release_workflow.workflow_id
 	RETURNING w.* INTO released;
@@ -79,14 +79,7 @@ DECLARE
 	changed amelia.workflows;
 BEGIN
 	PERFORM amelia_internal.check_given('workflow_id', request_cancel.workflow_id);
-	SELECT w.status INTO found_status
-	FROM amelia.workflows AS w
-	WHERE w.id = request_cancel.workflow_id
-	FOR NO KEY UPDATE;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'P0002',
-			MESSAGE = format('no workflow %s', request_cancel.workflow_id);
-	END IF;
+	found_status := amelia_internal.lock_workflow(request_cancel.workflow_id);
 	IF found_status IN ('completed', 'cancelled') THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
 			MESSAGE = format('workflow %s is %s already', request_cancel.workflow_id, found_status);
@@ -112,6 +105,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
+	found_status text;
 	changed amelia.workflows;
 BEGIN
 	PERFORM amelia_internal.check_given('workflow_id', requeue_workflow.workflow_id),
@@ -120,22 +114,19 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = '22023',
 			MESSAGE = format('failures must be 1 or more: %s', requeue_workflow.failures);
 	END IF;
+	found_status := amelia_internal.lock_workflow(requeue_workflow.workflow_id);
+	IF found_status <> 'failed' THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = format('workflow %s has not failed', requeue_workflow.workflow_id);
+	END IF;
 	UPDATE amelia.workflows AS w
 	SET max_failures = GREATEST(w.max_failures, requeue_workflow.failures),
 		failures = LEAST(w.failures, GREATEST(w.max_failures, requeue_workflow.failures)
 			- requeue_workflow.failures),
 		retry_at = now(), available_at = now(), cancel_requested = false
-	WHERE w.id = requeue_workflow.workflow_id AND w.status = 'failed'
+	WHERE w.id = requeue_workflow.workflow_id
 	RETURNING w.* INTO changed;
-	IF FOUND THEN
-		RETURN changed;
-	END IF;
-	IF EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = requeue_workflow.workflow_id) THEN
-		RAISE EXCEPTION USING ERRCODE = '55000',
-			MESSAGE = format('workflow %s has not failed', requeue_workflow.workflow_id);
-	END IF;
-	RAISE EXCEPTION USING ERRCODE = 'P0002',
-		MESSAGE = format('no workflow %s', requeue_workflow.workflow_id);
+	RETURN changed;
 END
 $$;
 COMMENT ON FUNCTION amelia.requeue_workflow(uuid, integer) IS

@@ -30,6 +30,7 @@ COMMENT ON FUNCTION amelia.request_approval(uuid, bigint, text, jsonb) IS
 
 CREATE OR REPLACE FUNCTION amelia.decide(
 	workflow_id uuid,
+	question_sequence integer,
 	approved boolean,
 	comment text DEFAULT NULL)
 RETURNS amelia.workflows
@@ -38,35 +39,67 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	old_status text;
 	decided amelia.workflows;
+	answer_type text := CASE WHEN approved THEN 'approval_granted' ELSE 'approval_rejected' END;
+	answer_message text := COALESCE(comment, CASE WHEN approved THEN 'approved' ELSE 'rejected' END);
+	given record;
+	later integer;
 BEGIN
 	PERFORM amelia_internal.check_given('workflow_id', decide.workflow_id),
+		amelia_internal.check_given('question_sequence', question_sequence),
 		amelia_internal.check_given('approved', approved);
-	SELECT w.status INTO old_status
-	FROM amelia.workflows AS w
-	WHERE w.id = decide.workflow_id
-	FOR NO KEY UPDATE;
-	IF NOT FOUND THEN
+	PERFORM amelia_internal.lock_workflow(decide.workflow_id);
+	SELECT w.* INTO decided FROM amelia.workflows AS w WHERE w.id = decide.workflow_id;
+	IF NOT EXISTS (SELECT FROM amelia.workflow_log AS e
+			WHERE e.workflow_id = decide.workflow_id AND e.sequence = question_sequence
+				AND e.event_type = 'approval_required') THEN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
-			MESSAGE = format('no workflow %s', decide.workflow_id);
+			MESSAGE = format('workflow %s asked no question with sequence %s', decide.workflow_id, question_sequence),
+			HINT = 'Give the sequence of the approval_required event that is answered.';
 	END IF;
-	IF old_status <> 'blocked' THEN
+
+	SELECT e.sequence, e.event_type, e.message INTO given
+	FROM amelia.workflow_log AS e
+	WHERE e.workflow_id = decide.workflow_id AND e.sequence > question_sequence
+		AND e.event_type IN ('approval_granted', 'approval_rejected')
+		AND e.data -> 'question' = to_jsonb(question_sequence)
+	ORDER BY e.sequence
+	LIMIT 1;
+	IF FOUND THEN
+		-- Sent again.
+		IF given.event_type = answer_type AND given.message = answer_message THEN
+			RETURN decided;
+		END IF;
 		RAISE EXCEPTION USING ERRCODE = '55000',
-			MESSAGE = format('workflow %s waits for no decision, it is %s', decide.workflow_id, old_status);
+			MESSAGE = format('question %s of workflow %s has another answer already', question_sequence, decide.workflow_id),
+			DETAIL = format('Event %s: %s, "%s".', given.sequence, given.event_type, given.message);
 	END IF;
+	IF decided.status <> 'blocked' THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = format('workflow %s waits for no decision, it is %s', decide.workflow_id, decided.status);
+	END IF;
+	SELECT max(e.sequence) INTO later
+	FROM amelia.workflow_log AS e
+	WHERE e.workflow_id = decide.workflow_id AND e.sequence > question_sequence
+		AND e.event_type = 'approval_required';
+	IF later IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = format('workflow %s waits for no answer to question %s', decide.workflow_id, question_sequence),
+			DETAIL = format('It has asked question %s since.', later),
+			HINT = 'Read that one, and answer it.';
+	END IF;
+
 	UPDATE amelia.workflows AS w SET status = 'pending'
 	WHERE w.id = decide.workflow_id
 	RETURNING w.* INTO decided;
-	PERFORM amelia.append_event(decided.id,
-		CASE WHEN approved THEN 'approval_granted' ELSE 'approval_rejected' END,
-		COALESCE(comment, CASE WHEN approved THEN 'approved' ELSE 'rejected' END),
-		data => jsonb_build_object('from', 'blocked', 'to', 'pending', 'approved', approved));
+	PERFORM amelia.append_event(decided.id, answer_type, answer_message,
+		data => jsonb_build_object('from', 'blocked', 'to', 'pending', 'approved', approved,
+			'question', question_sequence));
 	RETURN decided;
 END
 $$;
-COMMENT ON FUNCTION amelia.decide(uuid, boolean, text) IS
-'A person''s answer: writes approval_granted or approval_rejected, with the comment as message, makes the blocked workflow claimable again, and returns it. What follows from a rejection is the worker''s to know. Errors: P0002 no such workflow, 55000 it is not blocked, 22023 a NULL.';
+COMMENT ON FUNCTION amelia.decide(uuid, integer, boolean, text) IS
+'A person''s answer to a question, which is named by the sequence of its approval_required event: writes approval_granted or approval_rejected, with the comment as message, makes the blocked workflow claimable again, and returns it. The same answer again stores nothing, and returns the workflow as it is now. What follows from a rejection is the worker''s to know. Errors: P0002 no such workflow or question, 55000 it is not blocked, has asked another question since, or has another answer already, 22023 a NULL.';
 
 CREATE OR REPLACE FUNCTION amelia.send_to_workflow(
 	workflow_id uuid,
@@ -86,10 +119,7 @@ BEGIN
 	IF send_to_workflow.kind = '' THEN
 		RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'kind must not be empty';
 	END IF;
-	IF NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = send_to_workflow.workflow_id) THEN
-		RAISE EXCEPTION USING ERRCODE = 'P0002',
-			MESSAGE = format('no workflow %s', send_to_workflow.workflow_id);
-	END IF;
+	PERFORM amelia_internal.hold_workflow(send_to_workflow.workflow_id);
 	INSERT INTO amelia.workflow_inbox (workflow_id, kind, data, sent_at)
 	VALUES (send_to_workflow.workflow_id, send_to_workflow.kind, send_to_workflow.data, clock_timestamp())
 	ON CONFLICT (id) DO NOTHING
@@ -176,7 +206,7 @@ COMMENT ON FUNCTION amelia.fence_checkpoints(name, boolean) IS
 
 REVOKE ALL ON FUNCTION
 	amelia.request_approval(uuid, bigint, text, jsonb),
-	amelia.decide(uuid, boolean, text),
+	amelia.decide(uuid, integer, boolean, text),
 	amelia.send_to_workflow(uuid, text, jsonb),
 	amelia.take_inbox(uuid, bigint),
 	amelia.fence_checkpoints(name, boolean)

@@ -58,12 +58,7 @@ BEGIN
 			MESSAGE = format('the name of an agent or a model must not be longer than 1000 bytes: %s bytes',
 				GREATEST(octet_length(record_usage.agent), octet_length(record_usage.model)));
 	END IF;
-	-- The lock that the foreign key takes: a workflow that is being deleted is gone.
-	PERFORM FROM amelia.workflows AS w WHERE w.id = record_usage.workflow_id FOR KEY SHARE;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'P0002',
-			MESSAGE = format('no workflow %s', record_usage.workflow_id);
-	END IF;
+	PERFORM amelia_internal.hold_workflow(record_usage.workflow_id);
 	IF lease_token IS NOT NULL THEN
 		PERFORM amelia_internal.check_lease(record_usage.workflow_id, lease_token);
 	END IF;

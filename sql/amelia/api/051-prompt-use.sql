@@ -35,12 +35,7 @@ BEGIN
 	PERFORM amelia_internal.check_given('workflow_id', record_workflow_prompt.workflow_id),
 		amelia_internal.check_given('prompt_id', record_workflow_prompt.prompt_id),
 		amelia_internal.check_given('version_id', record_workflow_prompt.version_id);
-	-- The lock that the foreign key takes: a workflow that is being deleted is gone.
-	PERFORM FROM amelia.workflows AS w WHERE w.id = record_workflow_prompt.workflow_id FOR KEY SHARE;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'P0002',
-			MESSAGE = format('no workflow %s', record_workflow_prompt.workflow_id);
-	END IF;
+	PERFORM amelia_internal.hold_workflow(record_workflow_prompt.workflow_id);
 	IF NOT EXISTS (SELECT FROM amelia.prompts AS p WHERE p.id = record_workflow_prompt.prompt_id) THEN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
 			MESSAGE = format('no prompt "%s"', record_workflow_prompt.prompt_id);

@@ -44,10 +44,7 @@ DECLARE
 BEGIN
 	PERFORM amelia_internal.check_given('workflow_id', link_thread.workflow_id),
 		amelia_internal.check_given('thread_id', link_thread.thread_id);
-	IF NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = link_thread.workflow_id) THEN
-		RAISE EXCEPTION USING ERRCODE = 'P0002',
-			MESSAGE = format('no workflow %s', link_thread.workflow_id);
-	END IF;
+	PERFORM amelia_internal.hold_workflow(link_thread.workflow_id);
 	INSERT INTO amelia.workflow_threads (thread_id, workflow_id)
 	VALUES (link_thread.thread_id, link_thread.workflow_id)
 	ON CONFLICT (thread_id) DO NOTHING;

@@ -1,4 +1,4 @@
--- What set_workflow_status() calls.
+-- What the functions that write about a workflow call.
 
 CREATE FUNCTION amelia_internal.transition_event(old_status text, new_status text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -15,6 +15,44 @@ $$;
 COMMENT ON FUNCTION amelia_internal.transition_event(text, text) IS
 'The event type that tells of a workflow''s move from one status to another.';
 
+CREATE FUNCTION amelia_internal.hold_workflow(workflow_id uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM FROM amelia.workflows AS w WHERE w.id = hold_workflow.workflow_id FOR KEY SHARE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'P0002',
+			MESSAGE = format('no workflow %s', hold_workflow.workflow_id);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.hold_workflow(uuid) IS
+'Sees to it that a workflow stays to the end of the transaction: the lock that a foreign key takes, taken before it. Waits for whoever is deleting it. Errors: P0002 no such workflow.';
+
+CREATE FUNCTION amelia_internal.lock_workflow(workflow_id uuid) RETURNS text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	locked text;
+BEGIN
+	SELECT w.status INTO locked
+	FROM amelia.workflows AS w
+	WHERE w.id = lock_workflow.workflow_id
+	FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'P0002',
+			MESSAGE = format('no workflow %s', lock_workflow.workflow_id);
+	END IF;
+	RETURN locked;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.lock_workflow(uuid) IS
+'Locks a workflow''s row as appends and claims do, to the end of the transaction, and returns its status. Errors: P0002 no such workflow.';
+
 REVOKE ALL ON FUNCTION
+	amelia_internal.hold_workflow(uuid),
+	amelia_internal.lock_workflow(uuid),
 	amelia_internal.transition_event(text, text)
 FROM PUBLIC;

@@ -36,4 +36,4 @@ LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_next_sequence';
 COMMENT ON FUNCTION amelia.next_sequence(uuid, integer) IS
-'Reserves count numbers of a workflow''s log by raising its sequence_floor, and returns the first. The caller owes their rows. Errors: P0002 no such workflow, 22023 count below 1, 22003 no number left.';
+'Reserves count numbers of a workflow''s log by raising its sequence_floor, and returns the first. The caller owes their rows. Errors: P0002 no such workflow, 22023 count below 1, 22003 no number left, or the last one is above 2000000000.';

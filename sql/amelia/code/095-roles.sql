@@ -7,7 +7,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 VALUES
 	('reader', ARRAY['schema_versions', 'schema_migrations', 'event_types', 'workflows', 'workflow_leases',
-			'workflow_inbox', 'workflow_feed', 'feed_snapshots',
+			'claim_faults', 'workflow_inbox', 'workflow_feed', 'feed_snapshots',
 			'workflow_threads', 'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 			'workflow_prompt_versions', 'profiles', 'server_settings',
 			'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts',
@@ -33,7 +33,7 @@ VALUES
 	('worker', ARRAY['workflows', 'workflow_prompt_versions', 'workflow_threads',
 			'brainstorm_sessions', 'brainstorm_artifacts'],
 		'INSERT, UPDATE',
-		ARRAY['uuid_v7', 'check_container', 'check_count', 'check_cost', 'check_transition',
+		ARRAY['uuid_v7', 'check_container', 'check_count', 'check_cost', 'check_transition', 'hold_workflow', 'lock_workflow',
 			'create_workflow', 'set_workflow_status', 'transition_event', 'set_plan_cache',
 			'append_event', 'append_events', 'next_sequence', 'record_usage',
 			'check_prompt_version', 'record_workflow_prompt', 'add_brainstorm_message',
@@ -56,7 +56,7 @@ VALUES
 			'listed_prices', 'litellm_rates', 'models_dev_rates', 'openrouter_rates',
 			'compact_budgets', 'requeue_workflow', 'fence_checkpoints', 'fence_thread', 'prune_feed']),
 	('admin', ARRAY['model_prices', 'unpriced_usage', 'budgets'], 'INSERT, UPDATE, DELETE', '{}'),
-	('admin', ARRAY['usage_history', 'workflow_history'], 'DELETE', '{}')
+	('admin', ARRAY['usage_history', 'workflow_history', 'claim_faults'], 'DELETE', '{}')
 $$;
 COMMENT ON FUNCTION amelia_internal.role_privileges() IS
 'What each kind of role is granted by grant_reader(), grant_worker() and grant_admin(); each kind has what the kinds before it have.';

@@ -3,7 +3,7 @@
 CREATE TABLE amelia.workflows (
 	id uuid PRIMARY KEY,
 	issue_id text NOT NULL,
-	worktree_path text NOT NULL,
+	worktree_path text,
 	status text NOT NULL DEFAULT 'pending'
 		CHECK (status IN ('pending', 'in_progress', 'blocked', 'completed', 'failed', 'cancelled')),
 	workflow_type text NOT NULL DEFAULT 'full' CHECK (workflow_type IN ('full', 'review')),
@@ -24,10 +24,13 @@ CREATE TABLE amelia.workflows (
 	retry_at timestamptz,
 	cancel_requested boolean NOT NULL DEFAULT false,
 	traces_removed_to integer,
-	parked boolean NOT NULL DEFAULT false
+	parked boolean NOT NULL DEFAULT false,
+	CHECK (NOT parked OR worktree_path IS NOT NULL)
 );
 COMMENT ON TABLE amelia.workflows IS
-'One run on one issue in one git worktree. The status moves only along the state machine, for a plain UPDATE too; an INSERT may bring any status and any timestamps.';
+'One run on one issue, mostly in a git worktree. The status moves only along the state machine, for a plain UPDATE too; an INSERT may bring any status and any timestamps.';
+COMMENT ON COLUMN amelia.workflows.worktree_path IS
+'NULL: it works in none, and nothing is exclusive.';
 COMMENT ON COLUMN amelia.workflows.profile_id IS
 'The profile that it ran with: a historical fact that outlives the profile, so no foreign key.';
 COMMENT ON COLUMN amelia.workflows.started_at IS

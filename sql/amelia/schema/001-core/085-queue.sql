@@ -46,3 +46,19 @@ COMMENT ON TABLE amelia.workflow_inbox IS
 COMMENT ON COLUMN amelia.workflow_inbox.kind IS 'What the sender and the worker have agreed upon, such as pause.';
 COMMENT ON COLUMN amelia.workflow_inbox.taken_at IS 'NULL: no worker has had it yet.';
 COMMENT ON COLUMN amelia.workflow_inbox.lease_token IS 'The lease under which it was taken.';
+
+CREATE TABLE amelia.claim_faults (
+	workflow_id uuid PRIMARY KEY REFERENCES amelia.workflows (id) ON DELETE CASCADE,
+	failed_at timestamptz NOT NULL DEFAULT now(),
+	times integer NOT NULL DEFAULT 1 CHECK (times > 0),
+	retry_at timestamptz NOT NULL,
+	sqlstate text NOT NULL,
+	reason text NOT NULL
+);
+COMMENT ON TABLE amelia.claim_faults IS
+'Workflows that claims pass over, because moving them failed by a fault of their own: a CHECK or a trigger that refuses them, a number at its end. The library writes it; delete a row, and the next claim tries that workflow again.';
+COMMENT ON COLUMN amelia.claim_faults.failed_at IS 'The last time.';
+COMMENT ON COLUMN amelia.claim_faults.times IS 'How often in a row.';
+COMMENT ON COLUMN amelia.claim_faults.retry_at IS 'Passed over until then: seconds at first, an hour at most.';
+COMMENT ON COLUMN amelia.claim_faults.sqlstate IS 'The code of the error.';
+COMMENT ON COLUMN amelia.claim_faults.reason IS 'Its message.';
