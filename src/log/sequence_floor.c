@@ -78,17 +78,33 @@ static FloorQueries floor_queries[] = {
 
 /*
  * keep_sequence() returns trigger
+ *
+ * Events' trigger fires only when one of the columns changes. That of messages
+ * names none, because a column that a WHEN names keeps its type for ever, and
+ * so we look here.
  */
 Datum
 amelia_keep_sequence(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = GetTriggerData(fcinfo, "keep_sequence",
 									   TRIGGER_EVENT_BEFORE, TRIGGER_EVENT_UPDATE, true);
+	static const char *const kept[] = {"id", "session_id", "sequence"};
+	Relation	table = data->tg_relation;
+	bool		is_kept = RelationGetRelid(table) ==
+		get_relname_relid(floor_queries[MESSAGE_SEQUENCE].child, get_namespace_oid(AMELIA_SCHEMA, true));
 
+	for (size_t i = 0; is_kept && i < lengthof(kept); i++)
+	{
+		TupleDesc	tupdesc = RelationGetDescr(table);
+
+		is_kept = SameValue(tupdesc, ColumnNumber(tupdesc, kept[i]), data->tg_trigtuple, data->tg_newtuple);
+	}
+	if (is_kept)
+		return PointerGetDatum(data->tg_newtuple);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("cannot change the id, the parent or the sequence of a row in \"%s\"",
-					RelationGetRelationName(data->tg_relation)),
+					RelationGetRelationName(table)),
 			 errhint("Rows are numbered once. Delete the row and insert another.")));
 }
 

@@ -82,7 +82,7 @@ INSERT INTO contract VALUES
 	('prompts', 'description', 'text'),
 	('prompts', 'current_version_id', 'text'),
 
-	('prompt_versions', 'id', 'text NOT NULL DEFAULT (gen_random_uuid())::text'),
+	('prompt_versions', 'id', 'text NOT NULL DEFAULT gen_random_uuid()'),
 	('prompt_versions', 'prompt_id', 'text NOT NULL'),
 	('prompt_versions', 'version_number', 'integer NOT NULL'),
 	('prompt_versions', 'content', 'text NOT NULL'),

@@ -75,16 +75,13 @@ CREATE OR REPLACE TRIGGER zzz_raise_sequence_floor_truncate
 	BEFORE TRUNCATE ON amelia.workflow_log
 	FOR EACH STATEMENT EXECUTE FUNCTION amelia_internal.raise_sequence_floor();
 
+-- No WHEN: a column that one names cannot be made uuid.
 CREATE OR REPLACE TRIGGER zzz_allocate_sequence
 	BEFORE INSERT ON amelia.brainstorm_messages
 	FOR EACH ROW EXECUTE FUNCTION amelia_internal.allocate_sequence();
 CREATE OR REPLACE TRIGGER zzz_keep_sequence
 	BEFORE UPDATE ON amelia.brainstorm_messages
-	FOR EACH ROW
-	WHEN (OLD.id IS DISTINCT FROM NEW.id
-		OR OLD.session_id IS DISTINCT FROM NEW.session_id
-		OR OLD.sequence IS DISTINCT FROM NEW.sequence)
-	EXECUTE FUNCTION amelia_internal.keep_sequence();
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.keep_sequence();
 CREATE OR REPLACE TRIGGER zzz_raise_sequence_floor
 	AFTER DELETE ON amelia.brainstorm_messages
 	REFERENCING OLD TABLE AS removed

@@ -32,6 +32,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	created amelia.prompt_versions;
+	changed amelia.prompts;
 BEGIN
 	PERFORM amelia_internal.check_given('content', create_prompt_version.content);
 	PERFORM amelia_internal.lock_prompt(create_prompt_version.prompt_id);
@@ -41,7 +42,8 @@ BEGIN
 	FROM amelia.prompt_versions AS v
 	WHERE v.prompt_id = create_prompt_version.prompt_id
 	RETURNING * INTO created;
-	UPDATE amelia.prompts AS p SET current_version_id = created.id WHERE p.id = created.prompt_id;
+	changed.current_version_id := created.id;
+	UPDATE amelia.prompts AS p SET current_version_id = changed.current_version_id WHERE p.id = created.prompt_id;
 	RETURN created;
 END
 $$;
@@ -59,8 +61,10 @@ DECLARE
 BEGIN
 	PERFORM amelia_internal.check_given('version_id', set_prompt_version.version_id);
 	PERFORM amelia_internal.lock_prompt(set_prompt_version.prompt_id);
-	PERFORM amelia_internal.check_prompt_version(set_prompt_version.prompt_id, set_prompt_version.version_id);
-	UPDATE amelia.prompts AS p SET current_version_id = set_prompt_version.version_id
+	-- A row's column takes the text as whatever type the table has now.
+	changed.current_version_id := set_prompt_version.version_id;
+	PERFORM amelia_internal.check_prompt_version(set_prompt_version.prompt_id, changed.current_version_id::text);
+	UPDATE amelia.prompts AS p SET current_version_id = changed.current_version_id
 	WHERE p.id = set_prompt_version.prompt_id
 	RETURNING p.* INTO changed;
 	RETURN changed;

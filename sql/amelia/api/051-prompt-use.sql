@@ -31,6 +31,8 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	noted amelia.workflow_prompt_versions;
 BEGIN
 	PERFORM amelia_internal.check_given('workflow_id', record_workflow_prompt.workflow_id),
 		amelia_internal.check_given('prompt_id', record_workflow_prompt.prompt_id),
@@ -40,10 +42,12 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
 			MESSAGE = format('no prompt "%s"', record_workflow_prompt.prompt_id);
 	END IF;
-	PERFORM amelia_internal.check_prompt_version(record_workflow_prompt.prompt_id, record_workflow_prompt.version_id);
+	-- A row's column takes the text as whatever type the table has now.
+	noted.version_id := record_workflow_prompt.version_id;
+	PERFORM amelia_internal.check_prompt_version(record_workflow_prompt.prompt_id, noted.version_id::text);
 	INSERT INTO amelia.workflow_prompt_versions (workflow_id, prompt_id, version_id)
 	VALUES (record_workflow_prompt.workflow_id, record_workflow_prompt.prompt_id,
-		record_workflow_prompt.version_id)
+		noted.version_id)
 	ON CONFLICT (workflow_id, prompt_id) DO UPDATE SET version_id = EXCLUDED.version_id;
 END
 $$;
@@ -61,7 +65,7 @@ RETURNS TABLE (
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT p.id, p.agent, p.name, v.id, v.version_number, v.content
+SELECT p.id, p.agent, p.name, v.id::text, v.version_number, v.content
 FROM amelia.workflow_prompt_versions AS wp
 JOIN amelia.prompts AS p ON p.id = wp.prompt_id
 LEFT JOIN amelia.prompt_versions AS v ON v.prompt_id = wp.prompt_id AND v.id = wp.version_id

@@ -69,32 +69,23 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	changed amelia.server_settings;
+	assignments text;
 BEGIN
 	PERFORM amelia_internal.check_settings(changes);
 	INSERT INTO amelia.server_settings (id) VALUES (1) ON CONFLICT (id) DO NOTHING;
-	UPDATE amelia.server_settings AS s
-	SET log_retention_days = n.log_retention_days,
-		trace_retention_days = n.trace_retention_days,
-		checkpoint_retention_days = n.checkpoint_retention_days,
-		websocket_idle_timeout_seconds = n.websocket_idle_timeout_seconds,
-		workflow_start_timeout_seconds = n.workflow_start_timeout_seconds,
-		max_concurrent = n.max_concurrent,
-		stream_tool_results = n.stream_tool_results,
-		recovery_hours = n.recovery_hours,
-		orphan_thread_retention_days = n.orphan_thread_retention_days,
-		checkpoint_grace_minutes = n.checkpoint_grace_minutes,
-		retention_max_workflows = n.retention_max_workflows,
-		record_unpriced_usage = n.record_unpriced_usage,
-		feed_retention_hours = n.feed_retention_hours
-	FROM (SELECT r.*
+	-- Only what is asked for is named: the owner may have dropped other settings.
+	SELECT COALESCE(string_agg(format('%1$I = n.%1$I', c.key), ', '), 'updated_at = now()') INTO assignments
+	FROM jsonb_object_keys(changes) AS c (key);
+	EXECUTE format('UPDATE amelia.server_settings AS s SET %s'
+		' FROM (SELECT r.*'
 		-- some write a whole number as 7.0
-		FROM (SELECT COALESCE(jsonb_object_agg(c.key, CASE jsonb_typeof(c.value)
-				WHEN 'number' THEN to_jsonb(trim_scale(c.value::numeric)) ELSE c.value END), '{}')
-			FROM jsonb_each(changes) AS c) AS t (trimmed),
-			amelia.server_settings AS o, jsonb_populate_record(o, t.trimmed) AS r
-		WHERE o.id = 1 FOR NO KEY UPDATE OF o) AS n
-	WHERE s.id = 1
-	RETURNING s.* INTO changed;
+		' FROM (SELECT COALESCE(jsonb_object_agg(c.key, CASE jsonb_typeof(c.value)'
+		' WHEN ''number'' THEN to_jsonb(trim_scale(c.value::numeric)) ELSE c.value END), ''{}'')'
+		' FROM jsonb_each($1) AS c) AS t (trimmed),'
+		' amelia.server_settings AS o, jsonb_populate_record(o, t.trimmed) AS r'
+		' WHERE o.id = 1 FOR NO KEY UPDATE OF o) AS n'
+		' WHERE s.id = 1 RETURNING s.*', assignments)
+	INTO changed USING changes;
 	RETURN changed;
 END
 $$;

@@ -16,6 +16,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
+	-- A row's columns take texts as whatever type the table has now.
+	session amelia.brainstorm_sessions;
+	given amelia.brainstorm_messages;
 	added amelia.brainstorm_messages;
 	cost CONSTANT numeric := amelia_internal.check_cost('cost_usd', add_brainstorm_message.cost_usd::numeric);
 BEGIN
@@ -29,8 +32,11 @@ BEGIN
 		amelia_internal.check_count('output_tokens', add_brainstorm_message.output_tokens),
 		amelia_internal.check_integers(ARRAY['input_tokens', 'output_tokens'],
 			ARRAY[add_brainstorm_message.input_tokens, add_brainstorm_message.output_tokens]);
+	session.id := add_brainstorm_message.session_id;
+	given.session_id := add_brainstorm_message.session_id;
+	given.id := COALESCE(add_brainstorm_message.id, amelia.uuid_v7()::text);
 	PERFORM FROM amelia.brainstorm_sessions AS s
-	WHERE s.id = add_brainstorm_message.session_id
+	WHERE s.id = session.id
 	FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
@@ -39,24 +45,23 @@ BEGIN
 
 	INSERT INTO amelia.brainstorm_messages (id, session_id, role, content, parts,
 		input_tokens, output_tokens, cost_usd, is_system)
-	VALUES (COALESCE(add_brainstorm_message.id, amelia.uuid_v7()::text),
-		add_brainstorm_message.session_id, add_brainstorm_message.role,
+	VALUES (given.id, given.session_id, add_brainstorm_message.role,
 		add_brainstorm_message.content, add_brainstorm_message.parts,
 		add_brainstorm_message.input_tokens, add_brainstorm_message.output_tokens, cost,
 		add_brainstorm_message.is_system)
 	ON CONFLICT (id) DO NOTHING
 	RETURNING * INTO added;
 	IF FOUND THEN
-		UPDATE amelia.brainstorm_sessions AS s SET updated_at = now() WHERE s.id = added.session_id;
+		UPDATE amelia.brainstorm_sessions AS s SET updated_at = now() WHERE s.id = session.id;
 		RETURN added;
 	END IF;
 
 	-- Sent again: the same content is the first result, anything else a clash.
 	SELECT m.* INTO added
 	FROM amelia.brainstorm_messages AS m
-	WHERE m.id = add_brainstorm_message.id
+	WHERE m.id = given.id
 		AND (m.session_id, m.role, m.content, m.is_system)
-		= (add_brainstorm_message.session_id, add_brainstorm_message.role,
+		= (given.session_id, add_brainstorm_message.role,
 			add_brainstorm_message.content, add_brainstorm_message.is_system)
 		AND m.parts IS NOT DISTINCT FROM add_brainstorm_message.parts
 		AND m.input_tokens IS NOT DISTINCT FROM add_brainstorm_message.input_tokens
@@ -82,12 +87,15 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	given amelia.brainstorm_messages;
 BEGIN
+	given.session_id := brainstorm_messages_after.session_id;
 	PERFORM amelia_internal.check_cursor(after_sequence), amelia_internal.check_limit(row_limit);
 	RETURN QUERY
 	SELECT m.*
 	FROM amelia.brainstorm_messages AS m
-	WHERE m.session_id = brainstorm_messages_after.session_id AND m.sequence > after_sequence
+	WHERE m.session_id = given.session_id AND m.sequence > after_sequence
 	ORDER BY m.sequence
 	LIMIT row_limit;
 END
@@ -125,15 +133,22 @@ RETURNS TABLE (
 	output_tokens bigint,
 	cost_usd numeric,
 	messages bigint)
-LANGUAGE sql STABLE ROWS 1
+LANGUAGE plpgsql STABLE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT COALESCE(sum(m.input_tokens), 0), COALESCE(sum(m.output_tokens), 0),
-	COALESCE(sum(m.cost_usd), 0), count(*)
-FROM amelia.brainstorm_messages AS m
-WHERE m.session_id = brainstorm_usage.session_id
-	AND (m.input_tokens IS NOT NULL OR m.output_tokens IS NOT NULL OR m.cost_usd IS NOT NULL)
-HAVING count(*) > 0
+#variable_conflict use_column
+DECLARE
+	given amelia.brainstorm_messages;
+BEGIN
+	given.session_id := brainstorm_usage.session_id;
+	RETURN QUERY
+	SELECT COALESCE(sum(m.input_tokens), 0), COALESCE(sum(m.output_tokens), 0),
+		COALESCE(sum(m.cost_usd), 0), count(*)
+	FROM amelia.brainstorm_messages AS m
+	WHERE m.session_id = given.session_id
+		AND (m.input_tokens IS NOT NULL OR m.output_tokens IS NOT NULL OR m.cost_usd IS NOT NULL)
+	HAVING count(*) > 0;
+END
 $$;
 COMMENT ON FUNCTION amelia.brainstorm_usage(text) IS
 'Tokens and US dollars of a session, and how many of its messages carry usage; no row when none does.';

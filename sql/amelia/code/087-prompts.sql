@@ -68,7 +68,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF NOT EXISTS (SELECT FROM amelia.prompt_versions AS v
-			WHERE v.id = version_id AND v.prompt_id = check_prompt_version.prompt_id) THEN
+			WHERE v.id::text = version_id AND v.prompt_id = check_prompt_version.prompt_id) THEN
 		RAISE EXCEPTION USING ERRCODE = 'P0002',
 			MESSAGE = format('prompt "%s" has no version "%s"', prompt_id, version_id);
 	END IF;

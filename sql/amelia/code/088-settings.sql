@@ -1,11 +1,12 @@
 -- What update_settings() calls.
 
 CREATE FUNCTION amelia_internal.check_settings(changes jsonb) RETURNS void
-LANGUAGE plpgsql IMMUTABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	change record;
+	known text[];
 	low CONSTANT jsonb := '{"log_retention_days": -1, "trace_retention_days": -1, "checkpoint_retention_days": -1, "max_concurrent": 1, "recovery_hours": 0, "orphan_thread_retention_days": -1, "checkpoint_grace_minutes": 0, "retention_max_workflows": 1, "feed_retention_hours": -1, "websocket_idle_timeout_seconds": null, "workflow_start_timeout_seconds": null}';
 BEGIN
 	PERFORM amelia_internal.check_given('changes', changes);
@@ -13,17 +14,23 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = '22023',
 			MESSAGE = format('changes must be a JSON object, not %s', jsonb_typeof(changes));
 	END IF;
+	-- The owner may have dropped some, and then they are none.
+	known := ARRAY(SELECT k.name
+		FROM (SELECT 'stream_tool_results', -2 UNION ALL SELECT 'record_unpriced_usage', -1
+			UNION ALL SELECT j.name, j.place FROM jsonb_object_keys(low) WITH ORDINALITY AS j (name, place)) AS k (name, place)
+		WHERE EXISTS (SELECT FROM pg_attribute AS a
+			WHERE a.attrelid = to_regclass('amelia.server_settings') AND a.attname = k.name AND NOT a.attisdropped)
+		ORDER BY k.place);
 	FOR change IN SELECT c.key, c.value, jsonb_typeof(c.value) AS type FROM jsonb_each(changes) AS c LOOP
-		IF change.key IN ('stream_tool_results', 'record_unpriced_usage') THEN
+		IF change.key <> ALL (known) THEN
+			RAISE EXCEPTION USING ERRCODE = '22023',
+				MESSAGE = format('"%s" is no setting', change.key),
+				HINT = format('Settings: %s.', array_to_string(known, ', '));
+		ELSIF change.key IN ('stream_tool_results', 'record_unpriced_usage') THEN
 			IF change.type <> 'boolean' THEN
 				RAISE EXCEPTION USING ERRCODE = '22023',
 					MESSAGE = format('setting "%s" must be true or false, not %s', change.key, change.value);
 			END IF;
-		ELSIF NOT low ? change.key THEN
-			RAISE EXCEPTION USING ERRCODE = '22023',
-				MESSAGE = format('"%s" is no setting', change.key),
-				HINT = format('Settings: stream_tool_results, record_unpriced_usage, %s.',
-					(SELECT string_agg(k, ', ') FROM jsonb_object_keys(low) AS k));
 		ELSIF change.type <> 'number' THEN
 			RAISE EXCEPTION USING ERRCODE = '22023',
 				MESSAGE = format('setting "%s" must be a number, not %s', change.key, change.value);

@@ -12,7 +12,8 @@ COMMENT ON COLUMN amelia.prompts.current_version_id IS
 'The version in force; NULL means the application''s built-in default.';
 
 CREATE TABLE amelia.prompt_versions (
-	id text PRIMARY KEY DEFAULT gen_random_uuid()::text,
+	-- without a cast of its own, so that the column can be made uuid
+	id text PRIMARY KEY DEFAULT gen_random_uuid(),
 	prompt_id text NOT NULL REFERENCES amelia.prompts (id),
 	version_number integer NOT NULL CHECK (version_number > 0),
 	content text NOT NULL,
@@ -35,7 +36,8 @@ CREATE TABLE amelia.workflow_prompt_versions (
 	prompt_id text REFERENCES amelia.prompts (id),
 	version_id text,
 	CONSTRAINT idx_workflow_prompts_workflow PRIMARY KEY (workflow_id, prompt_id),
-	FOREIGN KEY (prompt_id, version_id) REFERENCES amelia.prompt_versions (prompt_id, id)
+	CONSTRAINT workflow_prompt_versions_version_id_fkey
+		FOREIGN KEY (prompt_id, version_id) REFERENCES amelia.prompt_versions (prompt_id, id)
 );
 COMMENT ON TABLE amelia.workflow_prompt_versions IS
 'Which version of each prompt a workflow ran with; the version is one of that prompt, NULL the application''s built-in default.';
