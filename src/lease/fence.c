@@ -62,7 +62,9 @@ FenceWorkflow(const pg_uuid_t *workflow, bool locked)
 		case LEASE_NOT_NEEDED:
 			break;
 		case LEASE_NOT_SAID:
-			if (amelia_require_lease && HasLease(workflow))
+			/* One that is being deleted takes its rows along. */
+			if (amelia_require_lease && HasLease(workflow) &&
+				(locked || LockSequence(EVENT_SEQUENCE, UUIDPGetDatum(workflow))))
 				ereport(ERROR,
 						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						 errmsg("workflow %s is held by a worker", UuidText(workflow)),

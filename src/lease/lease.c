@@ -362,6 +362,11 @@ GiveLease(Leases *leases, const pg_uuid_t *workflow, const Lease *before, Lease 
 	bool		is_confirmed = TIMESTAMP_IS_NOBEGIN(lease->starts_until);
 	RowEdit		row = {0};
 
+	if (before != NULL && before->token == PG_INT64_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("no lease_token is left for workflow %s after " INT64_FORMAT,
+						UuidText(workflow), before->token)));
 	lease->token = before != NULL ? before->token + 1 : 1;
 	EditColumn(&row, "workflow_id", UUIDOID, UUIDPGetDatum(workflow), false);
 	EditColumn(&row, "worker", TEXTOID, CStringGetTextDatum(lease->worker), false);

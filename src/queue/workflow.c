@@ -16,6 +16,8 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -127,6 +129,14 @@ SetUnlessChanged(RowChanges *changes, TriggerData *data, const char *name, Oid t
 	changes->count++;
 }
 
+/* Whether a workflow with that status has ended. */
+static bool
+IsFinal(const char *status)
+{
+	return strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0 ||
+		strcmp(status, "cancelled") == 0;
+}
+
 /*
  * Turn down a change of the status that is no transition, and note the
  * timestamps that go with one that is.
@@ -166,8 +176,7 @@ ApplyTransition(RowChanges *changes, TriggerData *data, const pg_uuid_t *workflo
 		/* The attempt writes trace events that retention is to look for. */
 		SetUnlessChanged(changes, data, "traces_removed_to", INT4OID, (Datum) 0, true);
 	}
-	else if (strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0 ||
-			 strcmp(status, "cancelled") == 0)
+	else if (IsFinal(status))
 		SetUnlessChanged(changes, data, "completed_at", TIMESTAMPTZOID, now, false);
 }
 
@@ -198,6 +207,56 @@ CheckCounter(TriggerData *data, const char *name, Oid type, const pg_uuid_t *wor
 				 errmsg("cannot lower %s of workflow %s from " INT64_FORMAT " to " INT64_FORMAT,
 						name, UuidText(workflow), before, after),
 				 errhint("It only grows, so that no sequence is given twice.")));
+}
+
+/* How far from now somebody who may not delete a workflow can put its end. */
+#define END_NEAR_US USECS_PER_DAY
+
+/*
+ * Turn down a time, which retention counts from, that is far from now. Who sets
+ * it decides when the workflow is deleted, so that is for those who may
+ * delete it.
+ */
+static void
+CheckEnd(TriggerData *data, const char *name, const pg_uuid_t *workflow)
+{
+	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
+	AttrNumber	column = ColumnOfType(tupdesc, name, TIMESTAMPTZOID);
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz end;
+	bool		is_null;
+
+	if (SameValue(tupdesc, column, data->tg_trigtuple, data->tg_newtuple))
+		return;
+	end = DatumGetTimestampTz(heap_getattr(data->tg_newtuple, column, tupdesc, &is_null));
+	if (is_null || (end >= now - END_NEAR_US && end <= now + END_NEAR_US) ||
+		pg_class_aclcheck(RelationGetRelid(data->tg_relation), GetUserId(), ACL_DELETE) == ACLCHECK_OK)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s of workflow %s is more than a day from now: %s",
+					name, UuidText(workflow), timestamptz_to_str(end)),
+			 errhint("Retention counts from it: only who may delete workflows sets another time.")));
+}
+
+/*
+ * The same for the time that the age of a finished workflow counts from.
+ */
+static void
+CheckAge(TriggerData *data, const pg_uuid_t *workflow)
+{
+	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
+	bool		is_null;
+	Datum		status;
+
+	CheckEnd(data, "completed_at", workflow);
+	heap_getattr(data->tg_newtuple, ColumnOfType(tupdesc, "completed_at", TIMESTAMPTZOID), tupdesc, &is_null);
+	if (!is_null)
+		return;
+	/* Without it, the last update of one that has ended counts. */
+	status = heap_getattr(data->tg_newtuple, ColumnOfType(tupdesc, "status", TEXTOID), tupdesc, &is_null);
+	if (!is_null && IsFinal(TextDatumGetCString(status)))
+		CheckEnd(data, "updated_at", workflow);
 }
 
 /*
@@ -257,7 +316,10 @@ amelia_enforce_workflow_update(PG_FUNCTION_ARGS)
 	CheckCounter(data, "sequence_floor", INT4OID, workflow);
 	CheckCounter(data, "events_removed", INT8OID, workflow);
 	if (!IsHistory(data))
+	{
+		CheckAge(data, workflow);
 		ApplyTransition(&changes, data, workflow, now);
+	}
 	Unpark(&changes, data);
 	if (!IsHistory(data) && !OnlyCountersChanged(data))
 		SetUnlessChanged(&changes, data, "updated_at", TIMESTAMPTZOID, now, false);

@@ -34,17 +34,29 @@ CREATE OR REPLACE TRIGGER zzz_unpark_next_deleted
 	WHEN (OLD.status IN ('pending', 'in_progress', 'blocked'))
 	EXECUTE FUNCTION amelia_internal.unpark_next();
 CREATE OR REPLACE TRIGGER zzz_fence
-	BEFORE INSERT OR UPDATE ON amelia.token_usage
+	BEFORE INSERT OR UPDATE OR DELETE ON amelia.token_usage
 	FOR EACH ROW EXECUTE FUNCTION amelia_internal.fence_workflow();
 CREATE OR REPLACE TRIGGER zzz_fence
-	BEFORE INSERT OR UPDATE ON amelia.workflow_prompt_versions
+	BEFORE INSERT OR UPDATE OR DELETE ON amelia.workflow_prompt_versions
 	FOR EACH ROW EXECUTE FUNCTION amelia_internal.fence_workflow();
 CREATE OR REPLACE TRIGGER zzz_fence
-	BEFORE INSERT OR UPDATE ON amelia.workflow_threads
+	BEFORE INSERT OR UPDATE OR DELETE ON amelia.workflow_threads
 	FOR EACH ROW EXECUTE FUNCTION amelia_internal.fence_workflow();
 CREATE OR REPLACE TRIGGER zzz_fence
 	AFTER UPDATE ON amelia.workflow_log
 	FOR EACH ROW EXECUTE FUNCTION amelia_internal.fence_workflow();
+CREATE OR REPLACE TRIGGER zzz_fence_delete
+	BEFORE DELETE ON amelia.workflow_log
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.fence_workflow();
+-- Anybody may send a message; to take one, or to do away with it, is the worker's.
+CREATE OR REPLACE TRIGGER zzz_fence
+	BEFORE UPDATE OR DELETE ON amelia.workflow_inbox
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.fence_workflow();
+CREATE OR REPLACE TRIGGER zzz_fence_taken
+	BEFORE INSERT ON amelia.workflow_inbox
+	FOR EACH ROW
+	WHEN (NEW.taken_at IS NOT NULL OR NEW.lease_token IS NOT NULL)
+	EXECUTE FUNCTION amelia_internal.fence_workflow();
 CREATE OR REPLACE TRIGGER zzz_note_event
 	AFTER INSERT ON amelia.workflow_log
 	FOR EACH ROW EXECUTE FUNCTION amelia_internal.note_event();
