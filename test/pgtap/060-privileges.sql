@@ -146,12 +146,12 @@ FROM unnest(ARRAY['uuid_v7', 'create_workflow', 'set_workflow_status', 'set_plan
 	'link_thread', 'register_checkpoints', 'unregister_checkpoints']) AS f (name)
 UNION ALL
 SELECT f.name, 'admin'
-FROM unnest(ARRAY['seed_prompts', 'create_prompt_version', 'set_prompt_version', 'reset_prompt',
+FROM unnest(ARRAY['migrate', 'seed_prompts', 'create_prompt_version', 'set_prompt_version', 'reset_prompt',
 	'set_active_profile', 'update_settings', 'run_retention', 'delete_thread', 'unlink_thread',
 	'forget_workflow', 'close_days', 'load_prices', 'compact_budgets']) AS f (name)
 UNION ALL
 SELECT f.name, 'owner'
-FROM unnest(ARRAY['migrate', 'grant_reader', 'grant_worker', 'grant_admin']) AS f (name);
+FROM unnest(ARRAY['grant_reader', 'grant_worker', 'grant_admin']) AS f (name);
 SELECT is((SELECT r.kind FROM roles AS r WHERE has_function_privilege(r.role, f.oid, 'EXECUTE') ORDER BY r.rank LIMIT 1),
 	NULLIF(c.kind, 'owner'), format('%s() is for the %s', c.function_name, c.kind))
 FROM contract AS c LEFT JOIN functions AS f ON f.name = c.function_name;
