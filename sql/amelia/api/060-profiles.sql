@@ -57,6 +57,7 @@ SELECT COALESCE((SELECT s FROM amelia.server_settings AS s),
 		'retention_max_workflows', 10000,
 		'record_unpriced_usage', false,
 		'feed_retention_hours', 24,
+		'max_lease_hours', 24,
 		'created_at', now(),
 		'updated_at', now())))
 $$;
@@ -85,7 +86,8 @@ BEGIN
 		checkpoint_grace_minutes = n.checkpoint_grace_minutes,
 		retention_max_workflows = n.retention_max_workflows,
 		record_unpriced_usage = n.record_unpriced_usage,
-		feed_retention_hours = n.feed_retention_hours
+		feed_retention_hours = n.feed_retention_hours,
+		max_lease_hours = n.max_lease_hours
 	FROM (SELECT r.*
 		-- some write a whole number as 7.0
 		FROM (SELECT COALESCE(jsonb_object_agg(c.key, CASE jsonb_typeof(c.value)
