@@ -25,6 +25,7 @@
 #include "base/sequence.h"
 #include "usage/spent_budgets.h"
 #include "lease/lease.h"
+#include "lease/lease_time.h"
 
 PG_FUNCTION_INFO_V1(amelia_heartbeat);
 

@@ -160,24 +160,6 @@ LockLease(Leases *leases, const pg_uuid_t *workflow, bool wait, Lease *lease)
 }
 
 /*
- * The time at which a lease that is given or prolonged now ends.
- */
-TimestampTz
-LeaseEnd(TimestampTz from, const Interval *lease)
-{
-	TimestampTz end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-															  TimestampTzGetDatum(from),
-															  IntervalPGetDatum(lease)));
-
-	if (end <= from || TIMESTAMP_NOT_FINITE(end))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("lease must be longer than nothing, and end: %s",
-						DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(lease))))));
-	return end;
-}
-
-/*
  * Raise 55000 because a token gives no right any more.
  */
 void

@@ -55,7 +55,6 @@ extern void CheckLease(const pg_uuid_t *workflow, int64 token);
 extern void GiveLease(Leases *leases, const pg_uuid_t *workflow, const Lease *before, Lease *lease,
 					  TimestampTz now);
 extern bool HasLease(const pg_uuid_t *workflow);
-extern TimestampTz LeaseEnd(TimestampTz from, const Interval *lease);
 extern TimestampTz LeaseExpiry(const pg_uuid_t *workflow);
 
 #endif							/* AMELIA_LEASE_H */

@@ -29,6 +29,7 @@
 #include "base/uuid.h"
 #include "usage/spent_budgets.h"
 #include "lease/lease.h"
+#include "lease/lease_time.h"
 #include "lease/said_lease.h"
 #include "lease/slot.h"
 #include "log/event.h"
@@ -252,7 +253,7 @@ TakeWorkflow(Claim *claim, ClaimSearch *search, Leases *leases, const Candidate 
 	HeapTuple	row;
 	bool		lost = claim->was_held && !claim->before.given_back;
 	TimestampTz full = LeaseEnd(claim->now, &claim->lease_time);
-	TimestampTz start = LeaseEnd(claim->now, &claim->start_timeout);
+	TimestampTz start = TimeAfter(claim->now, &claim->start_timeout);
 
 	claim->lease.worker = unconstify(char *, claim->worker);
 	claim->lease.expires_at = Min(full, start);

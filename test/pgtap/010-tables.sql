@@ -133,6 +133,7 @@ INSERT INTO contract VALUES
 	('server_settings', 'stream_tool_results', 'boolean NOT NULL DEFAULT false'),
 	('server_settings', 'recovery_hours', 'integer NOT NULL DEFAULT 24'),
 	('server_settings', 'feed_retention_hours', 'integer NOT NULL DEFAULT 24'),
+	('server_settings', 'max_lease_hours', 'integer NOT NULL DEFAULT 24'),
 	('server_settings', 'orphan_thread_retention_days', 'integer NOT NULL DEFAULT ''-1''::integer'),
 	('server_settings', 'checkpoint_grace_minutes', 'integer NOT NULL DEFAULT 60'),
 	('server_settings', 'retention_max_workflows', 'integer NOT NULL DEFAULT 10000'),

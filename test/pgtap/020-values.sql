@@ -262,6 +262,7 @@ VALUES ('max_concurrent', '0'::jsonb, '23514'), ('max_concurrent', '-1', '23514'
 	('retention_max_workflows', '1', 'accepted'), ('retention_max_workflows', '2147483647', 'accepted'),
 	('recovery_hours', '-1', '23514'), ('recovery_hours', '0', 'accepted'), ('recovery_hours', '72', 'accepted'),
 	('stream_tool_results', 'true', 'accepted'), ('stream_tool_results', 'false', 'accepted'),
+	('max_lease_hours', '23', '23514'), ('max_lease_hours', '24', 'accepted'),
 	('feed_retention_hours', '-2', '23514'), ('feed_retention_hours', '-1', 'accepted'), ('feed_retention_hours', '0', 'accepted'),
 	('record_unpriced_usage', 'true', 'accepted'), ('record_unpriced_usage', 'false', 'accepted');
 SELECT is(pg_temp.outcome(pg_temp.insertion('server_settings', jsonb_build_object('id', 1, s.column_name, s.value))),

@@ -124,6 +124,7 @@ SELECT id = t.w(3) AS third, lease_token FROM amelia.claim_workflow(E'\u00fcber 
 SELECT (workers -> 0 ->> 'worker') IS NULL AS lost_already, expired_leases FROM amelia.queue_status();
 SELECT length(worker), left(worker, 16) AS worker FROM amelia.workflow_leases WHERE workflow_id = t.w(3);
 SELECT data ->> 'worker' = worker AS same FROM amelia.workflow_leases AS l JOIN amelia.workflow_log AS e USING (workflow_id) WHERE l.workflow_id = t.w(3);
+SELECT max_lease_hours FROM amelia.update_settings('{"max_lease_hours": 1000000}');
 -- A century is a lease too, and 'infinity' as a time to wait for is none that comes.
 SELECT id = t.w(3) AS third, lease_token, failures FROM amelia.claim_workflow('c', '100 years');
 SELECT expires_at - now() > interval '99 years' AS long FROM amelia.heartbeat(t.w(3), 2, '100 years');

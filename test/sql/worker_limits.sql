@@ -49,6 +49,13 @@ SELECT * FROM t.errors(
 RESET ROLE;
 UPDATE amelia.workflows SET completed_at = '2000-01-01' WHERE id = t.w(3) RETURNING completed_at;
 
+-- A lease lasts a day at most, unless the operator allows more.
+SELECT * FROM t.errors('SELECT amelia.heartbeat(t.w(2), 1, ''1000 years'')', 'SELECT amelia.claim_workflow(''a'', ''2 days'')',
+	'SELECT amelia.heartbeat(t.w(2), 1, ''1 day'')', 'SELECT amelia.update_settings(''{"max_lease_hours": 23}'')');
+SELECT max_lease_hours FROM amelia.update_settings('{"max_lease_hours": 48}');
+SELECT expires_at > now() + interval '47 hours' AS long FROM amelia.heartbeat(t.w(2), 1, '2 days');
+SELECT t.error('SELECT amelia.heartbeat(t.w(2), 1, ''3 days'')');
+
 -- The last token: refused and passed over, not begun again below nothing.
 UPDATE amelia.workflow_leases SET lease_token = 9223372036854775807, expires_at = now() WHERE workflow_id = t.w(2);
 SELECT id = t.w(4) AS fourth, lease_token FROM amelia.claim_workflow('a');

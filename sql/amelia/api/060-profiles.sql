@@ -57,6 +57,7 @@ SELECT COALESCE((SELECT s FROM amelia.server_settings AS s),
 		'retention_max_workflows', 10000,
 		'record_unpriced_usage', false,
 		'feed_retention_hours', 24,
+		'max_lease_hours', 24,
 		'created_at', now(),
 		'updated_at', now())))
 $$;

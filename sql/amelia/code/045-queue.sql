@@ -34,7 +34,7 @@ RETURNS TABLE (
 LANGUAGE c VOLATILE ROWS 1
 AS 'MODULE_PATHNAME', 'amelia_claim_workflow';
 COMMENT ON FUNCTION amelia.claim_workflow(text, interval, text, text[]) IS
-'Gives a worker a lease on the claimable workflow with the highest priority, then the earliest available_at, moves it to in_progress with its workflow_started event, and returns it with lease_token and expires_at; no row when there is none, or the limits of server_settings and profiles leave no room. At once: it waits for nobody. Until the worker is seen by a heartbeat or a write under the token, expires_at is no later than workflow_start_timeout_seconds allows. NULL for profile_id and workflow_types: any. Passes over the workflows of a profile, or those, whose block budget is spent. Errors: 53400 a block budget of everything, or of the profile that was asked for, is spent, 22023 no worker, a lease that is not longer than nothing, a NULL among the types.';
+'Gives a worker a lease on the claimable workflow with the highest priority, then the earliest available_at, moves it to in_progress with its workflow_started event, and returns it with lease_token and expires_at; no row when there is none, or the limits of server_settings and profiles leave no room. At once: it waits for nobody. Until the worker is seen by a heartbeat or a write under the token, expires_at is no later than workflow_start_timeout_seconds allows. NULL for profile_id and workflow_types: any. Passes over the workflows of a profile, or those, whose block budget is spent. Errors: 53400 a block budget of everything, or of the profile that was asked for, is spent, 22023 no worker, a lease that is not longer than nothing or longer than max_lease_hours, a NULL among the types.';
 
 CREATE FUNCTION amelia.heartbeat(
 	workflow_id uuid,
@@ -49,7 +49,7 @@ LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_heartbeat';
 COMMENT ON FUNCTION amelia.heartbeat(uuid, bigint, interval) IS
-'Prolongs a lease: from now on it lasts that long. Returns its new end, whether somebody asked for the workflow''s, and whether a block budget is spent under which the workflow comes, and which: the work may go on, it is the worker''s to end it. Waits for no append. Errors: 55000 the lease is lost, P0002 no such workflow, 22023 a NULL, a lease that is not longer than nothing.';
+'Prolongs a lease: from now on it lasts that long. Returns its new end, whether somebody asked for the workflow''s, and whether a block budget is spent under which the workflow comes, and which: the work may go on, it is the worker''s to end it. Waits for no append. Errors: 55000 the lease is lost, P0002 no such workflow, 22023 a NULL, a lease that is not longer than nothing or longer than max_lease_hours of server_settings.';
 
 CREATE FUNCTION amelia_internal.check_lease(workflow_id uuid, lease_token bigint) RETURNS void
 LANGUAGE c VOLATILE

@@ -7,7 +7,7 @@ AS $$
 DECLARE
 	change record;
 	known text[];
-	low CONSTANT jsonb := '{"log_retention_days": -1, "trace_retention_days": -1, "checkpoint_retention_days": -1, "max_concurrent": 1, "recovery_hours": 0, "orphan_thread_retention_days": -1, "checkpoint_grace_minutes": 0, "retention_max_workflows": 1, "feed_retention_hours": -1, "websocket_idle_timeout_seconds": null, "workflow_start_timeout_seconds": null}';
+	low CONSTANT jsonb := '{"log_retention_days": -1, "trace_retention_days": -1, "checkpoint_retention_days": -1, "max_concurrent": 1, "recovery_hours": 0, "orphan_thread_retention_days": -1, "checkpoint_grace_minutes": 0, "retention_max_workflows": 1, "feed_retention_hours": -1, "max_lease_hours": 24, "websocket_idle_timeout_seconds": null, "workflow_start_timeout_seconds": null}';
 BEGIN
 	PERFORM amelia_internal.check_given('changes', changes);
 	IF jsonb_typeof(changes) <> 'object' THEN

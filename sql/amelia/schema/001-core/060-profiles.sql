@@ -38,6 +38,7 @@ CREATE TABLE amelia.server_settings (
 	retention_max_workflows integer NOT NULL DEFAULT 10000 CHECK (retention_max_workflows >= 1),
 	record_unpriced_usage boolean NOT NULL DEFAULT false,
 	feed_retention_hours integer NOT NULL DEFAULT 24 CHECK (feed_retention_hours >= -1),
+	max_lease_hours integer NOT NULL DEFAULT 24 CHECK (max_lease_hours >= 24),
 	created_at timestamptz NOT NULL DEFAULT now(),
 	updated_at timestamptz NOT NULL DEFAULT now()
 );
@@ -61,5 +62,7 @@ COMMENT ON COLUMN amelia.server_settings.retention_max_workflows IS
 'How many workflows, and how many orphan threads, each rule touches in one round at most, so that a clock that jumps ahead is not the end of the history.';
 COMMENT ON COLUMN amelia.server_settings.feed_retention_hours IS
 'Hours that the feed keeps what happened, for readers who come back: a cursor is good for so long. -1 never deletes, 0 at once.';
+COMMENT ON COLUMN amelia.server_settings.max_lease_hours IS
+'How many hours a lease lasts at most, from the claim or the last heartbeat.';
 COMMENT ON COLUMN amelia.server_settings.record_unpriced_usage IS
 'What record_usage() does with a model that has no price: false: an error; true: it books cost 0, with a row in unpriced_usage.';
