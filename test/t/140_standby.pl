@@ -54,7 +54,7 @@ foreach my $read (
 	q{SELECT sequence FROM amelia.brainstorm_messages_after('s1')},
 	'SELECT id FROM amelia.list_brainstorm_sessions()',
 	q{SELECT * FROM amelia.brainstorm_usage('s1')},
-	'SELECT count(*), bool_and(intact) FROM amelia_internal.api_objects('amelia')',
+	q{SELECT count(*), bool_and(intact) FROM amelia_internal.api_objects('amelia')},
 	'SELECT rule, workflows, row_count, waits_for FROM amelia.retention_preview()',
 	'SELECT count(*) FROM amelia.checkpoint_stats()',
 	'SELECT schema_version, code_version FROM amelia.maintenance_status()',
