@@ -52,22 +52,22 @@
 typedef enum
 {
 	WORKFLOW = 'w',
-	SEQUENCE = 's', /* the number before the first row's */
+	SEQUENCE = 's',				/* the number before the first row's */
 	TYPE = 't',
 	MESSAGE = 'm',
 	LEVEL = 'l',
 	AGENT = 'a',
 	DATA = 'd',
-	EVENTS = 'e', /* the rows as a JSON array */
+	EVENTS = 'e',				/* the rows as a JSON array */
 } Param;
 
 typedef struct
 {
 	const char *name;
 	bool		is_batch;
-	const char *schema; /* of the tables that the rows go into */
-	bool		retries; /* a unique violation is sent again */
-	const char *params; /* what $1, $2, ... are, as letters */
+	const char *schema;			/* of the tables that the rows go into */
+	bool		retries;		/* a unique violation is sent again */
+	const char *params;			/* what $1, $2, ... are, as letters */
 	const char *sql;
 } Way;
 
@@ -87,49 +87,49 @@ typedef struct
 static const Way ways[] = {
 	{"known sequence", false, "twin", false, "wstmlad", KNOWN("twin")},
 	{"append_event", false, "amelia", false, "wtmad",
-	 "SELECT amelia.append_event($1::uuid, $2, $3, agent => $4, data => $5::jsonb)"},
+	"SELECT amelia.append_event($1::uuid, $2, $3, agent => $4, data => $5::jsonb)"},
 	{"append_events", false, "amelia", false, "we",
-	 "SELECT amelia.append_events($1::uuid, $2::jsonb)"},
+	"SELECT amelia.append_events($1::uuid, $2::jsonb)"},
 	{"plain INSERT", false, "amelia", false, "wtmlad",
-	 INSERT("amelia", "") "VALUES ($1::uuid, $2, $3, $4, $5, $6::jsonb)"},
+	INSERT("amelia", "") "VALUES ($1::uuid, $2, $3, $4, $5, $6::jsonb)"},
 	{"known, same table", false, "amelia", false, "wstmlad", KNOWN("amelia")},
 	{"max + 1, retry", false, "twin", true, "wtmlad",
-	 INSERT("twin", "sequence, ") "VALUES ($1::uuid, " LAST " + 1, $2, $3, $4, $5, $6::jsonb)"},
+	INSERT("twin", "sequence, ") "VALUES ($1::uuid, " LAST " + 1, $2, $3, $4, $5, $6::jsonb)"},
 
 	{"known sequence", true, "twin", false, "wstmlad", KNOWN_BATCH("twin")},
 	{"append_event", true, "amelia", false, "wtmad",
-	 "SELECT amelia.append_event($1::uuid, f.event_type, f.message, agent => f.agent, data => f.data)"
-	 " FROM unnest($2::text[], $3::text[], $4::text[], $5::jsonb[])"
-	 " AS f (event_type, message, agent, data)"},
+		"SELECT amelia.append_event($1::uuid, f.event_type, f.message, agent => f.agent, data => f.data)"
+		" FROM unnest($2::text[], $3::text[], $4::text[], $5::jsonb[])"
+	" AS f (event_type, message, agent, data)"},
 	{"append_events", true, "amelia", false, "we",
-	 "SELECT amelia.append_events($1::uuid, $2::jsonb)"},
+	"SELECT amelia.append_events($1::uuid, $2::jsonb)"},
 	{"plain INSERT", true, "amelia", false, "wtmlad",
-	 INSERT("amelia", "") "SELECT $1::uuid, " COLUMNS " FROM " ARRAYS("2", "3", "4", "5", "6")},
+	INSERT("amelia", "") "SELECT $1::uuid, " COLUMNS " FROM " ARRAYS("2", "3", "4", "5", "6")},
 	{"known, same table", true, "amelia", false, "wstmlad", KNOWN_BATCH("amelia")},
 	{"max + 1, retry", true, "twin", true, "wtmlad",
-	 INSERT("twin", "sequence, ") "SELECT $1::uuid, l.last + f.place, " COLUMNS
-	 " FROM " LAST " AS l (last), " ARRAYS("2", "3", "4", "5", "6")},
+		INSERT("twin", "sequence, ") "SELECT $1::uuid, l.last + f.place, " COLUMNS
+	" FROM " LAST " AS l (last), " ARRAYS("2", "3", "4", "5", "6")},
 };
 
 typedef struct
 {
 	PGconn	   *conn;
-	char		cpu_file[64]; /* where the system counts its backend's time */
+	char		cpu_file[64];	/* where the system counts its backend's time */
 	bool		is_prepared[LENGTH(ways)];
 	uint64_t	random;
 	char		sequence[12];
 	const char *params[MAX_PARAMS];
-	bool		has_failed; /* with a unique violation */
+	bool		has_failed;		/* with a unique violation */
 } Client;
 
 /* What a way did in a cell. */
 typedef struct
 {
-	long		committed; /* in the time that counts */
+	long		committed;		/* in the time that counts */
 	long		total;
 	long		retried;
 	double		seconds;
-	double		cpu; /* of the backends, for cpu_total transactions */
+	double		cpu;			/* of the backends, for cpu_total transactions */
 	long		cpu_total;
 	int			next_sequence[MAX_WORKFLOWS];
 	char		workflow_ids[MAX_WORKFLOWS][37];
@@ -441,7 +441,10 @@ take_turn(const Way *way, int count, int workflows, double seconds, bool counts)
 	for (int i = 0; i < count; i++)
 	{
 		prepare(&clients[i], way);
-		polls[i] = (struct pollfd) {.fd = PQsocket(clients[i].conn), .events = POLLIN};
+		polls[i] = (struct pollfd)
+		{
+			.fd = PQsocket(clients[i].conn),.events = POLLIN
+		};
 	}
 	start = now() + START_SECONDS;
 	end = start + seconds;

@@ -5,7 +5,8 @@
  *	  variables and password files by libpq, passwords asked for here.
  *
  *-------------------------------------------------------------------------
- */#include "common/connect.h"
+ */
+#include "common/connect.h"
 
 #include <libpq-fe.h>
 #include <stdlib.h>
@@ -78,18 +79,18 @@ connect_once(const Connection *connection, const char *password)
 
 /* What there is to do about a missing extension depends on who asks. */
 static const char extension_sql[] =
-	"SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_extension AS e"
-	" WHERE e.extname OPERATOR(pg_catalog.=) 'amelia') THEN NULL"
-	" WHEN v.name IS NULL THEN 'It is not installed on this server either: its files come with make install or a package.'"
-	" WHEN pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'"
-	" OR ((v.trusted OR NOT v.superuser)"
-	" AND pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'))"
-	" THEN 'Run CREATE EXTENSION amelia in it, or name another database with -d.'"
-	" WHEN v.trusted OR NOT v.superuser"
-	" THEN 'Let somebody with CREATE on the database run CREATE EXTENSION amelia in it, or name another one with -d.'"
-	" ELSE 'Let a superuser run CREATE EXTENSION amelia in it, or name another database with -d.' END"
-	" FROM (VALUES (1)) AS one (row) LEFT JOIN pg_catalog.pg_available_extension_versions AS v"
-	" ON v.name OPERATOR(pg_catalog.=) 'amelia' LIMIT 1";
+"SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_extension AS e"
+" WHERE e.extname OPERATOR(pg_catalog.=) 'amelia') THEN NULL"
+" WHEN v.name IS NULL THEN 'It is not installed on this server either: its files come with make install or a package.'"
+" WHEN pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on'"
+" OR ((v.trusted OR NOT v.superuser)"
+" AND pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'))"
+" THEN 'Run CREATE EXTENSION amelia in it, or name another database with -d.'"
+" WHEN v.trusted OR NOT v.superuser"
+" THEN 'Let somebody with CREATE on the database run CREATE EXTENSION amelia in it, or name another one with -d.'"
+" ELSE 'Let a superuser run CREATE EXTENSION amelia in it, or name another database with -d.' END"
+" FROM (VALUES (1)) AS one (row) LEFT JOIN pg_catalog.pg_available_extension_versions AS v"
+" ON v.name OPERATOR(pg_catalog.=) 'amelia' LIMIT 1";
 
 static bool
 check_extension(PGconn *conn)

@@ -23,6 +23,7 @@ typedef struct Connection
 } Connection;
 
 extern PGconn *connect_to_server(const Connection *connection);
+
 /* Exit status; docs/amelia-load.md promises these numbers. */
 #define EXIT_SOME_FAILED 1
 #define EXIT_NO_CONNECTION 2

@@ -22,7 +22,8 @@
  * rolls back. A second signal ends the program at once.
  *
  *-------------------------------------------------------------------------
- */#include "common/db.h"
+ */
+#include "common/db.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +58,7 @@ struct Db
 	Problem		problem;
 };
 
-volatile sig_atomic_t db_interrupted = 0;
+volatile	sig_atomic_t db_interrupted = 0;
 
 static int	wake_pipe[2] = {-1, -1};
 

@@ -8,7 +8,8 @@
  * rewound, a pipe, is copied to a temporary file that has no name any more.
  *
  *-------------------------------------------------------------------------
- */#include "common/input.h"
+ */
+#include "common/input.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -8,7 +8,8 @@
  * control characters are replaced before they reach a terminal.
  *
  *-------------------------------------------------------------------------
- */#include "common/progress.h"
+ */
+#include "common/progress.h"
 
 #include <errno.h>
 #include <libpq-fe.h>
@@ -121,7 +122,7 @@ show_progress(double at)
 	if (bytes_total > 0 && bytes_done > 0)
 	{
 		double		left = elapsed * ((double) bytes_total - (double) bytes_done) /
-			(double) bytes_done;
+		(double) bytes_done;
 
 		buffer_printf(&line, ", %d:%02d left", (int) (left / 60),
 					  (int) left % 60);
@@ -204,7 +205,7 @@ progress_end(void)
 static void
 print_line(FILE *out, const char *prefix, const char *fmt, va_list args)
 {
-	Buffer		text = {0};
+	Buffer text = {0};
 	Buffer		safe = {0};
 
 	buffer_vprintf(&text, fmt, args);
@@ -220,7 +221,7 @@ print_line(FILE *out, const char *prefix, const char *fmt, va_list args)
 
 /* A result; not with --quiet. */
 void
-tell(const char *fmt, ...)
+tell(const char *fmt,...)
 {
 	va_list		args;
 
@@ -233,7 +234,7 @@ tell(const char *fmt, ...)
 
 /* More about it; only with --verbose. */
 void
-tell_more(const char *fmt, ...)
+tell_more(const char *fmt,...)
 {
 	va_list		args;
 
@@ -245,7 +246,7 @@ tell_more(const char *fmt, ...)
 }
 
 void
-warn(const char *fmt, ...)
+warn(const char *fmt,...)
 {
 	va_list		args;
 
@@ -255,7 +256,7 @@ warn(const char *fmt, ...)
 }
 
 void
-complain(const char *fmt, ...)
+complain(const char *fmt,...)
 {
 	va_list		args;
 
@@ -264,8 +265,9 @@ complain(const char *fmt, ...)
 	va_end(args);
 }
 
-static void PRINTF_LIKE(2, 3)
-explain(const char *prefix, const char *fmt, ...)
+static void
+PRINTF_LIKE(2, 3)
+explain(const char *prefix, const char *fmt,...)
 {
 	va_list		args;
 

@@ -14,6 +14,7 @@
 
 /* Each program defines it where its main() is. */
 extern const char program_name[];
+
 /* for "%d event%s" */
 #define PLURAL(n) ((n) == 1 ? "" : "s")
 
@@ -24,10 +25,10 @@ extern void progress_file(int number, int count, const char *name,
 extern void progress_add(uint64_t bytes, uint64_t events);
 extern void progress_end(void);
 extern bool tell_finish(void);
-extern void tell(const char *fmt, ...) PRINTF_LIKE(1, 2);
-extern void tell_more(const char *fmt, ...) PRINTF_LIKE(1, 2);
-extern void warn(const char *fmt, ...) PRINTF_LIKE(1, 2);
-extern void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
+extern void tell(const char *fmt,...) PRINTF_LIKE(1, 2);
+extern void tell_more(const char *fmt,...) PRINTF_LIKE(1, 2);
+extern void warn(const char *fmt,...) PRINTF_LIKE(1, 2);
+extern void complain(const char *fmt,...) PRINTF_LIKE(1, 2);
 extern void complain_problem(const char *name, const Problem *problem);
 extern void server_notice(void *arg, const PGresult *result);
 

@@ -8,7 +8,8 @@
  * neither libpq nor jansson lends one.
  *
  *-------------------------------------------------------------------------
- */#include "common/sha256.h"
+ */
+#include "common/sha256.h"
 
 #include <string.h>
 
@@ -61,11 +62,11 @@ sha256_block(uint32_t state[8], const unsigned char *block)
 		uint32_t	choice = (s[4] & s[5]) ^ (~s[4] & s[6]);
 		uint32_t	majority = (s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]);
 		uint32_t	t1 = s[7] + choice + round_constants[i] + w[i] +
-			(rotate_right(s[4], 6) ^ rotate_right(s[4], 11) ^
-			 rotate_right(s[4], 25));
+		(rotate_right(s[4], 6) ^ rotate_right(s[4], 11) ^
+		 rotate_right(s[4], 25));
 		uint32_t	t2 = majority +
-			(rotate_right(s[0], 2) ^ rotate_right(s[0], 13) ^
-			 rotate_right(s[0], 22));
+		(rotate_right(s[0], 2) ^ rotate_right(s[0], 13) ^
+		 rotate_right(s[0], 22));
 
 		memmove(s + 1, s, 7 * sizeof(s[0]));
 		s[4] += t1;

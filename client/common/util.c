@@ -7,7 +7,8 @@
  * the server then rolls back what was open. So nothing here returns NULL.
  *
  *-------------------------------------------------------------------------
- */#include "common/util.h"
+ */
+#include "common/util.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -118,7 +119,7 @@ buffer_vprintf(Buffer *buf, const char *fmt, va_list args)
 }
 
 void
-buffer_printf(Buffer *buf, const char *fmt, ...)
+buffer_printf(Buffer *buf, const char *fmt,...)
 {
 	va_list		args;
 
@@ -132,9 +133,9 @@ buffer_printf(Buffer *buf, const char *fmt, ...)
  * `return problem_set(…)`. The first reason wins: what follows is its wake.
  */
 bool
-problem_set(Problem *problem, unsigned long line, const char *fmt, ...)
+problem_set(Problem *problem, unsigned long line, const char *fmt,...)
 {
-	Buffer		text = {0};
+	Buffer text = {0};
 	va_list		args;
 
 	if (problem->reason != NULL)
@@ -144,6 +145,7 @@ problem_set(Problem *problem, unsigned long line, const char *fmt, ...)
 	va_end(args);
 	problem->line = line;
 	problem->reason = text.data;
+
 	return false;
 }
 
@@ -159,7 +161,7 @@ void
 problem_hint_grant(Problem *problem, const char *sqlstate, const char *function,
 				   const char *user)
 {
-	Buffer		text = {0};
+	Buffer text = {0};
 
 	if (strcmp(sqlstate, "42501") != 0 || problem->hint != NULL)
 		return;
@@ -191,12 +193,13 @@ uuid_parse(const char *text, Uuid *uuid)
 	bool		braces = (*text == '{');
 
 	if (braces)
-		text++;
+		text	  ++;
+
 	for (int i = 0; i < 16; i++)
 	{
 		unsigned int byte = 0;
 
-		for (int digit = 0; digit < 2; digit++, text++)
+		for (int digit = 0; digit < 2; digit++, text ++)
 		{
 			unsigned char c = (unsigned char) *text;
 
@@ -207,9 +210,9 @@ uuid_parse(const char *text, Uuid *uuid)
 		}
 		uuid->bytes[i] = (unsigned char) byte;
 		if (i % 2 == 1 && i < 15 && *text == '-')
-			text++;
+			text	  ++;
 	}
-	if (braces && *text++ != '}')
+	if (braces && *text ++!= '}')
 		return false;
 	return *text == '\0';
 }

@@ -34,10 +34,10 @@ extern void buffer_reset(Buffer *buf);
 extern void buffer_free(Buffer *buf);
 extern void buffer_add(Buffer *buf, const char *data, size_t len);
 extern void buffer_puts(Buffer *buf, const char *s);
-extern void buffer_printf(Buffer *buf, const char *fmt, ...)
-	PRINTF_LIKE(2, 3);
+extern void buffer_printf(Buffer *buf, const char *fmt,...)
+			PRINTF_LIKE(2, 3);
 extern void buffer_vprintf(Buffer *buf, const char *fmt, va_list args)
-	PRINTF_LIKE(2, 0);
+			PRINTF_LIKE(2, 0);
 
 /* Why a file cannot be loaded, and where it says so; line 0 is unknown. */
 typedef struct Problem
@@ -50,7 +50,7 @@ typedef struct Problem
 } Problem;
 
 extern bool problem_set(Problem *problem, unsigned long line,
-						const char *fmt, ...) PRINTF_LIKE(3, 4);
+						const char *fmt,...) PRINTF_LIKE(3, 4);
 extern void problem_hint(Problem *problem, const char *hint);
 extern void problem_hint_grant(Problem *problem, const char *sqlstate,
 							   const char *function, const char *user);
@@ -75,8 +75,8 @@ typedef struct Map
 	size_t		used;
 } Map;
 
-extern uint32_t *map_find_or_add(Map *map, const unsigned char key[16],
-								 bool *found);
+extern uint32_t * map_find_or_add(Map *map, const unsigned char key[16],
+								  bool *found);
 extern void map_free(Map *map);
 
 #endif							/* CLIENT_UTIL_H */

@@ -70,11 +70,11 @@ add_field(Buffer *out, const char *text, size_t len)
 			default:
 				continue;
 		}
-		buffer_add(out, text + from, i - from);
+		buffer_add(out, text +from, i - from);
 		buffer_add(out, escape, 2);
 		from = i + 1;
 	}
-	buffer_add(out, text + from, len - from);
+	buffer_add(out, text +from, len - from);
 }
 
 /* entry: that of the ledger which the row replaces; 0: none. */
@@ -187,7 +187,7 @@ stage(Loader *connection, const Batch *batch)
 
 /* The last result that is an error, or NULL; all others are taken and cleared. */
 static PGresult *
-take_results(PGconn *conn, uint64_t *moved)
+take_results(PGconn *conn, uint64_t * moved)
 {
 	PGresult   *result;
 	PGresult   *error = NULL;
@@ -301,7 +301,7 @@ reject_line(const Batch *batch, int row, const PGresult *error)
 	Buffer		reason = {0};
 	Buffer		key = {0};
 	Buffer		value = {0};
-	Buffer		text = {0};
+	Buffer text = {0};
 	Uuid		hash;
 	bool		has_value = column >= 0 && line_field(batch, row, LINE_COLUMNS + column, &value);
 	RejectText	reject = {table, batch->rowids[row], NULL, NULL, NULL, NULL, PQresultErrorField(error, PG_DIAG_SQLSTATE)};
@@ -455,7 +455,7 @@ free_connection(void)
 bool
 batch_send(Batch *batch)
 {
-	Loader *connection;
+	Loader	   *connection;
 	Batch	   *sent;
 	PGresult   *error;
 

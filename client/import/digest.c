@@ -18,7 +18,7 @@
 struct Digest
 {
 	EVP_MD_CTX *context;
-	const EVP_MD *method;
+	const		EVP_MD *method;
 };
 
 /* e1072260-2305-592e-8f5b-c8856ad556e7 */
@@ -77,7 +77,7 @@ hash_format(const Hash *hash, char text[HASH_TEXT_SIZE])
 static unsigned __int128
 number_of(Sums *sums, const Hash *hash)
 {
-	unsigned __int128 number = 0;
+	unsigned	__int128 number = 0;
 
 	for (int i = 0; i < HASH_BYTES; i++)
 	{

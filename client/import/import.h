@@ -57,16 +57,18 @@ typedef enum Conversion
 } Conversion;
 
 #define IS_KEY 1				/* part of what a row is known by */
-#define IS_LATE 2				/* refers to rows that may come later: set when all are there */
+#define IS_LATE 2				/* refers to rows that may come later: set
+								 * when all are there */
 
 typedef struct ColumnMap
 {
 	const char *source;			/* NULL: made by expr alone */
 	const char *target;
-	Conversion conversion;
+	Conversion	conversion;
 	int			flags;
 	const char *refers;			/* the source's table whose id it holds */
-	const char *expr;			/* SQL for its value, where that is not the column */
+	const char *expr;			/* SQL for its value, where that is not the
+								 * column */
 	const char *why;			/* what is said where expr gives another value */
 } ColumnMap;
 
@@ -80,7 +82,8 @@ typedef struct LeftMap
 typedef struct TableMap
 {
 	const char *source;			/* the table that must be there */
-	const char *from;			/* the FROM clause, where it is more; the table is t */
+	const char *from;			/* the FROM clause, where it is more; the
+								 * table is t */
 	const char *target;			/* without its schema */
 	const ColumnMap *columns;	/* ends with a target of NULL */
 	const LeftMap *left;		/* columns; ends with NULL; may be NULL */
@@ -93,12 +96,15 @@ typedef struct SystemMap
 	const char *extension;
 	const char *schema;
 	const char *const *signs;	/* "table.column", all of them; ends with NULL */
-	const char *refuse;			/* "table.column" of a generation that is too old */
+	const char *refuse;			/* "table.column" of a generation that is too
+								 * old */
 	const char *refuse_hint;
 	const TableMap *tables;		/* parents first; ends with a source of NULL */
 	const LeftMap *left;		/* tables */
-	const char *const *prepare; /* SQL on the private copy; errors do not matter */
-	const char *hold;			/* keeps others from deleting what is being loaded */
+	const char *const *prepare; /* SQL on the private copy; errors do not
+								 * matter */
+	const char *hold;			/* keeps others from deleting what is being
+								 * loaded */
 	const char *const *proofs;	/* queries that return a line for each problem */
 	const char *const *notices; /* queries that return lines worth saying */
 } SystemMap;
@@ -139,7 +145,8 @@ typedef struct Import
 	long		jobs;
 	long		max_rejects;
 	long		run;			/* of --rollback; 0: the last one */
-	long		stop_after;		/* tests: as if interrupted after so many batches */
+	long		stop_after;		/* tests: as if interrupted after so many
+								 * batches */
 	ProgressKind progress;
 	bool		quiet;
 	bool		delta;
@@ -164,7 +171,7 @@ typedef struct Hash
 typedef struct Sums
 {
 	uint64_t	rows;
-	unsigned __int128 sum;
+	unsigned	__int128 sum;
 	unsigned char xor[HASH_BYTES];
 } Sums;
 
@@ -189,7 +196,7 @@ typedef struct Refusal
 	char		reason[256];
 } Refusal;
 
-extern bool refuse(Refusal *refusal, const char *sqlstate, const char *fmt, ...) PRINTF_LIKE(3, 4);
+extern bool refuse(Refusal *refusal, const char *sqlstate, const char *fmt,...) PRINTF_LIKE(3, 4);
 extern bool json_canonical(const char *text, size_t len, Buffer *out, Refusal *refusal);
 extern void quote_json(Buffer *out, const char *text, size_t len);
 
@@ -213,11 +220,11 @@ typedef enum Change
 extern const char *const change_names[CHANGES];
 
 extern bool utf8_valid(const char *text, size_t len);
-extern bool convert_time(sqlite3_value *value, Buffer *out, Change *change, Refusal *refusal);
-extern bool convert_boolean(sqlite3_value *value, Buffer *out, Refusal *refusal);
-extern bool convert_number(sqlite3_value *value, int digits, Buffer *out, Change *change, Refusal *refusal);
-extern bool convert_integer(sqlite3_value *value, bool big, Buffer *out, Refusal *refusal);
-extern bool convert_text(sqlite3_value *value, Buffer *out, Refusal *refusal);
+extern bool convert_time(sqlite3_value * value, Buffer *out, Change *change, Refusal *refusal);
+extern bool convert_boolean(sqlite3_value * value, Buffer *out, Refusal *refusal);
+extern bool convert_number(sqlite3_value * value, int digits, Buffer *out, Change *change, Refusal *refusal);
+extern bool convert_integer(sqlite3_value * value, bool big, Buffer *out, Refusal *refusal);
+extern bool convert_text(sqlite3_value * value, Buffer *out, Refusal *refusal);
 
 /* ---- source.c ---- */
 
@@ -234,8 +241,8 @@ typedef struct Source
 extern bool source_open(Source *source);
 extern void source_close(Source *source);
 extern bool source_has(Source *source, const char *table, const char *column);
-extern sqlite3_stmt *source_query(Source *source, const char *fmt, ...);
-extern int64_t source_number(Source *source, const char *fmt, ...);
+extern sqlite3_stmt * source_query(Source *source, const char *fmt,...);
+extern int64_t source_number(Source *source, const char *fmt,...);
 extern int	source_unmapped(Source *source, bool say);
 extern void source_left(Source *source);
 
@@ -269,7 +276,8 @@ extern bool target_lost(void);
 
 typedef struct Column
 {
-	const ColumnMap *map;		/* NULL: only another table of this target has it */
+	const ColumnMap *map;		/* NULL: only another table of this target has
+								 * it */
 	char	   *name;
 	char	   *type;			/* as format_type has it */
 	char	   *default_text;	/* what stands for NULL, or NULL */
@@ -277,7 +285,8 @@ typedef struct Column
 	bool		is_key;
 	bool		is_late;
 	int			value;			/* its place in the query's result; -1: none */
-	int			given;			/* of the column itself where expr makes the value */
+	int			given;			/* of the column itself where expr makes the
+								 * value */
 	int			orphan;			/* of the flag that its parent is missing */
 	uint64_t	changes[CHANGES];
 } Column;
@@ -287,7 +296,8 @@ typedef struct Table
 	const TableMap *map;
 	int			id;				/* in amelia_import.tables */
 	int			ncolumns;
-	Column	   *columns;		/* in the order of their names, as the hash takes them */
+	Column	   *columns;		/* in the order of their names, as the hash
+								 * takes them */
 	char	   *target;			/* quoted, with its schema */
 	char	   *select;			/* the query for its rows */
 	char	   *key_text;		/* SQL: the target's key of row r as text */
@@ -333,7 +343,7 @@ typedef struct Row
 {
 	int64_t		number;			/* its place in the query's result, from 0 */
 	int64_t		rowid;			/* 0: none */
-	Buffer		text;			/* what fields point into */
+	Buffer text;				/* what fields point into */
 	Field	   *fields;			/* a field for each column */
 	Buffer		source_key;
 	Buffer		target_key;
@@ -354,7 +364,8 @@ typedef struct Reader
 } Reader;
 
 extern bool reader_open(Reader *reader, Source *source, Table *table, bool count_changes);
-extern int	reader_next(Reader *reader);	/* 1 a row, 0 a refused one, -1 the end, -2 failed */
+extern int	reader_next(Reader *reader);	/* 1 a row, 0 a refused one, -1
+											 * the end, -2 failed */
 extern void reader_close(Reader *reader);
 extern int64_t money_value(const char *text, size_t len);
 extern __int128 money_of(const Table *table, const Row *row);
@@ -387,7 +398,8 @@ extern uint64_t rejects_of_run;
 
 extern int	run_id;
 extern int	source_id;
-extern int	last_done;		/* the last run of the source that was completed; 0: none */
+extern int	last_done;			/* the last run of the source that was
+								 * completed; 0: none */
 
 extern bool ledger_exists(void);
 extern bool ledger_create(void);
@@ -426,7 +438,8 @@ extern void batch_add(Batch *batch, const Table *table, const Row *row, int64_t 
 extern void batch_release(Batch *batch);
 extern bool batch_is_full(const Batch *batch);
 extern bool batch_send(Batch *batch);	/* takes its rows and leaves it empty */
-extern bool batches_wait(const Table *table);	/* those of tables that it refers to; NULL: all */
+extern bool batches_wait(const Table *table);	/* those of tables that it
+												 * refers to; NULL: all */
 
 /* Why no more batches are to be sent. */
 typedef enum Stop

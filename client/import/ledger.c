@@ -20,46 +20,46 @@ int			source_id = 0;
 int			last_done = 0;
 
 static const char schema_sql[] =
-	"BEGIN;"
-	"CREATE SCHEMA amelia_import;"
-	"COMMENT ON SCHEMA amelia_import IS 'What amelia-import brought: needed by its --delta, --verify and --rollback.';"
-	"CREATE TABLE amelia_import.sources (id integer PRIMARY KEY, system text NOT NULL, file text NOT NULL,"
-	" default_time timestamptz NOT NULL DEFAULT now());"
-	"COMMENT ON TABLE amelia_import.sources IS 'The SQLite databases that were loaded here.';"
-	"COMMENT ON COLUMN amelia_import.sources.default_time IS 'What stands for NULL where the target''s default is now().';"
-	"CREATE TABLE amelia_import.runs (id integer PRIMARY KEY, source_id integer NOT NULL REFERENCES amelia_import.sources,"
-	" mode text NOT NULL CHECK (mode IN ('load', 'delta')),"
-	" state text NOT NULL CHECK (state IN ('running', 'stopped', 'done', 'rolled back')),"
-	" started_at timestamptz NOT NULL DEFAULT now(), ended_at timestamptz, file text NOT NULL, sha256 text NOT NULL,"
-	" bytes bigint NOT NULL, user_version integer NOT NULL);"
-	"COMMENT ON TABLE amelia_import.runs IS 'A row for each time rows were loaded. running and not at work: it was killed.';"
-	"CREATE TABLE amelia_import.tables (id smallint PRIMARY KEY, source_id integer NOT NULL REFERENCES amelia_import.sources,"
-	" source_table text NOT NULL, target_schema text NOT NULL, target_table text NOT NULL, key_text text NOT NULL,"
-	" key_match text NOT NULL, columns text[] NOT NULL, forget text, UNIQUE (source_id, source_table, target_table));"
-	"COMMENT ON TABLE amelia_import.tables IS 'Which table of a source went where; ids in the order in which they are loaded.';"
-	"COMMENT ON COLUMN amelia_import.tables.columns IS 'The columns that were loaded, as table_checksum() takes them.';"
-	"CREATE TABLE amelia_import.ledger (entry bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000) PRIMARY KEY,"
-	" table_id smallint NOT NULL, run_id integer NOT NULL, action \"char\" NOT NULL CHECK (action IN ('i', 'u', 'd', 'p')),"
-	" is_current boolean NOT NULL DEFAULT true, hash uuid NOT NULL, source_key text NOT NULL, target_key text,"
-	" replaces bigint, before jsonb);"
-	"COMMENT ON TABLE amelia_import.ledger IS 'A row for each row of the source that is there: i inserted, p there before,"
-	" u updated, d deleted by a delta.';"
-	"COMMENT ON COLUMN amelia_import.ledger.hash IS 'Of the row as the source said it, by the same rule as amelia.row_checksums().';"
-	"COMMENT ON COLUMN amelia_import.ledger.target_key IS 'NULL: the same text as source_key.';"
-	"COMMENT ON COLUMN amelia_import.ledger.replaces IS 'The entry of the same row before; before is the row as it was.';"
-	"CREATE TABLE amelia_import.progress (run_id integer NOT NULL REFERENCES amelia_import.runs, table_id smallint NOT NULL,"
-	" slot smallint NOT NULL, rows bigint NOT NULL, PRIMARY KEY (run_id, table_id, slot));"
-	"COMMENT ON TABLE amelia_import.progress IS 'How many rows each connection of a run has brought.';"
-	"CREATE TABLE amelia_import.rejects (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
-	" source_id integer NOT NULL REFERENCES amelia_import.sources, run_id integer NOT NULL, source_table text NOT NULL,"
-	" target_table text NOT NULL, rowid bigint, source_key text, column_name text, value text, reason text NOT NULL,"
-	" sqlstate text NOT NULL);"
-	"COMMENT ON TABLE amelia_import.rejects IS 'The rows of a source that its last run refused, and why.';"
-	"CREATE TABLE amelia_import.mended (source_id integer NOT NULL REFERENCES amelia_import.sources, source_table text NOT NULL,"
-	" source_key text NOT NULL, column_name text NOT NULL, value json NOT NULL,"
-	" PRIMARY KEY (source_id, source_table, source_key, column_name));"
-	"COMMENT ON TABLE amelia_import.mended IS 'Values that --retry-rejects gave for those of the source.';"
-	"COMMIT";
+"BEGIN;"
+"CREATE SCHEMA amelia_import;"
+"COMMENT ON SCHEMA amelia_import IS 'What amelia-import brought: needed by its --delta, --verify and --rollback.';"
+"CREATE TABLE amelia_import.sources (id integer PRIMARY KEY, system text NOT NULL, file text NOT NULL,"
+" default_time timestamptz NOT NULL DEFAULT now());"
+"COMMENT ON TABLE amelia_import.sources IS 'The SQLite databases that were loaded here.';"
+"COMMENT ON COLUMN amelia_import.sources.default_time IS 'What stands for NULL where the target''s default is now().';"
+"CREATE TABLE amelia_import.runs (id integer PRIMARY KEY, source_id integer NOT NULL REFERENCES amelia_import.sources,"
+" mode text NOT NULL CHECK (mode IN ('load', 'delta')),"
+" state text NOT NULL CHECK (state IN ('running', 'stopped', 'done', 'rolled back')),"
+" started_at timestamptz NOT NULL DEFAULT now(), ended_at timestamptz, file text NOT NULL, sha256 text NOT NULL,"
+" bytes bigint NOT NULL, user_version integer NOT NULL);"
+"COMMENT ON TABLE amelia_import.runs IS 'A row for each time rows were loaded. running and not at work: it was killed.';"
+"CREATE TABLE amelia_import.tables (id smallint PRIMARY KEY, source_id integer NOT NULL REFERENCES amelia_import.sources,"
+" source_table text NOT NULL, target_schema text NOT NULL, target_table text NOT NULL, key_text text NOT NULL,"
+" key_match text NOT NULL, columns text[] NOT NULL, forget text, UNIQUE (source_id, source_table, target_table));"
+"COMMENT ON TABLE amelia_import.tables IS 'Which table of a source went where; ids in the order in which they are loaded.';"
+"COMMENT ON COLUMN amelia_import.tables.columns IS 'The columns that were loaded, as table_checksum() takes them.';"
+"CREATE TABLE amelia_import.ledger (entry bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000) PRIMARY KEY,"
+" table_id smallint NOT NULL, run_id integer NOT NULL, action \"char\" NOT NULL CHECK (action IN ('i', 'u', 'd', 'p')),"
+" is_current boolean NOT NULL DEFAULT true, hash uuid NOT NULL, source_key text NOT NULL, target_key text,"
+" replaces bigint, before jsonb);"
+"COMMENT ON TABLE amelia_import.ledger IS 'A row for each row of the source that is there: i inserted, p there before,"
+" u updated, d deleted by a delta.';"
+"COMMENT ON COLUMN amelia_import.ledger.hash IS 'Of the row as the source said it, by the same rule as amelia.row_checksums().';"
+"COMMENT ON COLUMN amelia_import.ledger.target_key IS 'NULL: the same text as source_key.';"
+"COMMENT ON COLUMN amelia_import.ledger.replaces IS 'The entry of the same row before; before is the row as it was.';"
+"CREATE TABLE amelia_import.progress (run_id integer NOT NULL REFERENCES amelia_import.runs, table_id smallint NOT NULL,"
+" slot smallint NOT NULL, rows bigint NOT NULL, PRIMARY KEY (run_id, table_id, slot));"
+"COMMENT ON TABLE amelia_import.progress IS 'How many rows each connection of a run has brought.';"
+"CREATE TABLE amelia_import.rejects (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+" source_id integer NOT NULL REFERENCES amelia_import.sources, run_id integer NOT NULL, source_table text NOT NULL,"
+" target_table text NOT NULL, rowid bigint, source_key text, column_name text, value text, reason text NOT NULL,"
+" sqlstate text NOT NULL);"
+"COMMENT ON TABLE amelia_import.rejects IS 'The rows of a source that its last run refused, and why.';"
+"CREATE TABLE amelia_import.mended (source_id integer NOT NULL REFERENCES amelia_import.sources, source_table text NOT NULL,"
+" source_key text NOT NULL, column_name text NOT NULL, value json NOT NULL,"
+" PRIMARY KEY (source_id, source_table, source_key, column_name));"
+"COMMENT ON TABLE amelia_import.mended IS 'Values that --retry-rejects gave for those of the source.';"
+"COMMIT";
 
 bool
 ledger_exists(void)
@@ -179,7 +179,7 @@ ledger_default_time(char **text)
 		*text = sql_value(db, "SELECT s.default_time::text FROM amelia_import.sources AS s WHERE s.id = $1", 1, params);
 	else
 		*text = sql_value(db, "SELECT pg_catalog.now()::text", 0, NULL);
-	return *text != NULL;
+	return *text !=NULL;
 }
 
 /* A row for each table, in the order of loading; sets their ids and how much the ledger has of them. */
@@ -195,7 +195,7 @@ ledger_tables(Source *source, bool create)
 		Table	   *table = &tables[i];
 		Buffer		columns = {0};
 		const char *params[] = {number, table->map->source, source->system->schema, table->map->target,
-			table->key_text, table->key_match, NULL, table->map->forget};
+		table->key_text, table->key_match, NULL, table->map->forget};
 		PGresult   *result;
 
 		buffer_puts(&columns, "{");
@@ -247,7 +247,11 @@ ledger_begin_run(Source *source, const char *mode)
 	snprintf(number, sizeof(number), "%d", source_id);
 	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long) source->bytes);
 	snprintf(version, sizeof(version), "%ld", source->user_version);
-	/* what ran before and ended without a word was killed; its rejects are met again */
+
+	/*
+	 * what ran before and ended without a word was killed; its rejects are
+	 * met again
+	 */
 	PQclear(sql_ask(db, "UPDATE amelia_import.runs SET state = 'stopped' WHERE state = 'running' AND source_id = $1", 1, params));
 	PQclear(sql_ask(db, "DELETE FROM amelia_import.rejects WHERE source_id = $1", 1, params));
 	id = sql_value(db, "SELECT pg_catalog.max(r.id) FROM amelia_import.runs AS r WHERE r.source_id = $1 AND r.state = 'done'", 1, params);
@@ -303,7 +307,7 @@ ledger_status(void)
 	if (result == NULL)
 		return STATUS_USAGE;
 	for (int i = 0; i < PQntuples(result); i++)
-		tell("run %s: %s of %s, %s, at %s UTC%s%s, %s (SHA-256 %sâ€¦), %s rows, %s rejects", PQgetvalue(result, i, 0),
+		tell("run %s: %s of %s, %s, at %s UTC%s%s, %s (SHA-256 %sâ63¦), %s rows, %s rejects", PQgetvalue(result, i, 0),
 			 PQgetvalue(result, i, 2), PQgetvalue(result, i, 1), PQgetvalue(result, i, 3), PQgetvalue(result, i, 4),
 			 PQgetvalue(result, i, 5)[0] != '\0' ? ", " : "", PQgetvalue(result, i, 5), PQgetvalue(result, i, 6),
 			 PQgetvalue(result, i, 7), PQgetvalue(result, i, 8), PQgetvalue(result, i, 9));

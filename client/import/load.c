@@ -139,11 +139,11 @@ static bool
 settle_duplicates(Table *table)
 {
 	static const char query[] =
-		"WITH l AS (SELECT e.entry, e.source_key, e.hash, COALESCE(e.target_key, e.source_key) AS key,"
-		" pg_catalog.row_number() OVER (PARTITION BY COALESCE(e.target_key, e.source_key) ORDER BY e.entry) AS nth"
-		" FROM amelia_import.ledger AS e WHERE e.table_id = $1 AND e.is_current AND e.action <> 'd')"
-		" DELETE FROM amelia_import.ledger AS d USING l WHERE l.nth > 1 AND d.entry = l.entry"
-		" RETURNING d.source_key, l.key";
+	"WITH l AS (SELECT e.entry, e.source_key, e.hash, COALESCE(e.target_key, e.source_key) AS key,"
+	" pg_catalog.row_number() OVER (PARTITION BY COALESCE(e.target_key, e.source_key) ORDER BY e.entry) AS nth"
+	" FROM amelia_import.ledger AS e WHERE e.table_id = $1 AND e.is_current AND e.action <> 'd')"
+	" DELETE FROM amelia_import.ledger AS d USING l WHERE l.nth > 1 AND d.entry = l.entry"
+	" RETURNING d.source_key, l.key";
 	char		number[16];
 	const char *params[] = {number};
 	PGresult   *result;

@@ -23,7 +23,7 @@ static const ColumnMap profiles[] = {
 	{"plan_output_dir", "plan_output_dir", AS_TEXT},
 	{"plan_path_pattern", "plan_path_pattern", AS_TEXT},
 	{"agents", "agents", AS_JSON},
-	{"is_active", "is_active", AS_BOOLEAN, .expr =
+	{"is_active", "is_active", AS_BOOLEAN,.expr =
 		"CASE WHEN " IS_ACTIVE("t") " AND t.rowid <> (SELECT p.rowid FROM profiles AS p WHERE " IS_ACTIVE("p")
 		" ORDER BY julianday(p.created_at) DESC, p.rowid DESC LIMIT 1) THEN 0 ELSE t.is_active END",
 	.why = "active profile is active no more, because a newer one is"},
@@ -47,13 +47,13 @@ static const ColumnMap workflows[] = {
 	{"completed_at", "completed_at", AS_TIME},
 	/* a claim takes what has waited longest */
 	{"created_at", "available_at", AS_TIME},
-	{NULL, "updated_at", AS_TIME, .expr = LAST_TOUCHED},
+	{NULL, "updated_at", AS_TIME,.expr = LAST_TOUCHED},
 	{0}
 };
 
 static const ColumnMap events[] = {
 	{"id", "id", AS_UUID, IS_KEY, "events"},
-	{"workflow_id", "workflow_id", AS_UUID, .refers = "workflows"},
+	{"workflow_id", "workflow_id", AS_UUID,.refers = "workflows"},
 	{"sequence", "sequence", AS_INTEGER},
 	{"timestamp", "timestamp", AS_TIME},
 	{"agent", "agent", AS_TEXT},
@@ -72,8 +72,8 @@ static const ColumnMap events[] = {
 
 static const ColumnMap workflow_log[] = {
 	{"id", "id", AS_UUID, IS_KEY, "workflow_log"},
-	{"workflow_id", "workflow_id", AS_UUID, .refers = "workflows"},
-	{"sequence", "sequence", AS_INTEGER, .expr =
+	{"workflow_id", "workflow_id", AS_UUID,.refers = "workflows"},
+	{"sequence", "sequence", AS_INTEGER,.expr =
 		"t.sequence + COALESCE((SELECT e.sequence FROM temp.last_events AS e WHERE e.workflow_id = t.workflow_id), 0)",
 	.why = "sequence follows those of the table events"},
 	{"timestamp", "timestamp", AS_TIME},
@@ -93,7 +93,7 @@ static const ColumnMap workflow_log[] = {
 
 static const ColumnMap token_usage[] = {
 	{"id", "id", AS_UUID, IS_KEY, "token_usage"},
-	{"workflow_id", "workflow_id", AS_UUID, .refers = "workflows"},
+	{"workflow_id", "workflow_id", AS_UUID,.refers = "workflows"},
 	{"agent", "agent", AS_TEXT},
 	{"model", "model", AS_TEXT},
 	{"input_tokens", "input_tokens", AS_INTEGER},
@@ -118,7 +118,7 @@ static const ColumnMap prompts[] = {
 
 static const ColumnMap prompt_versions[] = {
 	{"id", "id", AS_TEXT, IS_KEY, "prompt_versions"},
-	{"prompt_id", "prompt_id", AS_TEXT, .refers = "prompts"},
+	{"prompt_id", "prompt_id", AS_TEXT,.refers = "prompts"},
 	{"version_number", "version_number", AS_INTEGER},
 	{"content", "content", AS_TEXT},
 	{"change_note", "change_note", AS_TEXT},
@@ -129,13 +129,13 @@ static const ColumnMap prompt_versions[] = {
 static const ColumnMap workflow_prompt_versions[] = {
 	{"workflow_id", "workflow_id", AS_UUID, IS_KEY, "workflows"},
 	{"prompt_id", "prompt_id", AS_TEXT, IS_KEY, "prompts"},
-	{"version_id", "version_id", AS_TEXT, .refers = "prompt_versions"},
+	{"version_id", "version_id", AS_TEXT,.refers = "prompt_versions"},
 	{0}
 };
 
 static const ColumnMap brainstorm_sessions[] = {
 	{"id", "id", AS_TEXT, IS_KEY, "brainstorm_sessions"},
-	{"profile_id", "profile_id", AS_TEXT, .refers = "profiles"},
+	{"profile_id", "profile_id", AS_TEXT,.refers = "profiles"},
 	{"driver_session_id", "driver_session_id", AS_TEXT},
 	{"driver_type", "driver_type", AS_TEXT},
 	{"topic", "topic", AS_TEXT},
@@ -148,7 +148,7 @@ static const ColumnMap brainstorm_sessions[] = {
 
 static const ColumnMap brainstorm_messages[] = {
 	{"id", "id", AS_TEXT, IS_KEY, "brainstorm_messages"},
-	{"session_id", "session_id", AS_TEXT, .refers = "brainstorm_sessions"},
+	{"session_id", "session_id", AS_TEXT,.refers = "brainstorm_sessions"},
 	{"sequence", "sequence", AS_INTEGER},
 	{"role", "role", AS_TEXT},
 	{"content", "content", AS_TEXT},
@@ -163,7 +163,7 @@ static const ColumnMap brainstorm_messages[] = {
 
 static const ColumnMap brainstorm_artifacts[] = {
 	{"id", "id", AS_TEXT, IS_KEY, "brainstorm_artifacts"},
-	{"session_id", "session_id", AS_TEXT, .refers = "brainstorm_sessions"},
+	{"session_id", "session_id", AS_TEXT,.refers = "brainstorm_sessions"},
 	{"type", "type", AS_TEXT},
 	{"path", "path", AS_TEXT},
 	{"title", "title", AS_TEXT},
@@ -208,7 +208,7 @@ static const TableMap tables_of_amelia[] = {
 	{"server_settings", NULL, "server_settings", server_settings, old_settings},
 	{"prompts", NULL, "prompts", prompts},
 	{"prompt_versions", NULL, "prompt_versions", prompt_versions},
-	{"workflows", NULL, "workflows", workflows, .forget = FORGET_WORKFLOWS},
+	{"workflows", NULL, "workflows", workflows,.forget = FORGET_WORKFLOWS},
 	{"events", NULL, "workflow_log", events},
 	{"workflow_log", NULL, "workflow_log", workflow_log},
 	{"token_usage", NULL, "token_usage", token_usage},

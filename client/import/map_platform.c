@@ -24,7 +24,7 @@ static const ColumnMap agents[] = {
 
 static const ColumnMap capabilities[] = {
 	{"id", "agent_id", AS_UUID, IS_KEY, "agents"},
-	{NULL, "capability_name", AS_TEXT, IS_KEY, .expr = "t.capability_name"},
+	{NULL, "capability_name", AS_TEXT, IS_KEY,.expr = "t.capability_name"},
 	{0}
 };
 
@@ -34,7 +34,7 @@ static const ColumnMap tasks[] = {
 	{"description", "description", AS_TEXT},
 	{"status", "status", AS_TEXT},
 	{"priority", "priority", AS_TEXT},
-	{"assigned_agent_id", "assigned_agent_id", AS_UUID, .refers = "agents"},
+	{"assigned_agent_id", "assigned_agent_id", AS_UUID,.refers = "agents"},
 	{"created_at", "created_at", AS_TIME},
 	{"updated_at", "updated_at", AS_TIME},
 	{0}

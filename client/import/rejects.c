@@ -26,7 +26,7 @@ reject_store(PGconn *conn, const RejectText *reject)
 	char		run[16];
 	char		rowid[24];
 	const char *params[] = {source, run, reject->table->map->source, reject->table->map->target,
-		reject->rowid != 0 ? rowid : NULL, reject->key, reject->column, reject->value, reject->reason, reject->sqlstate};
+	reject->rowid != 0 ? rowid : NULL, reject->key, reject->column, reject->value, reject->reason, reject->sqlstate};
 	PGresult   *result;
 
 	rejects_of_run++;
@@ -49,7 +49,7 @@ reject_row(Reader *reader)
 {
 	Row		   *row = &reader->row;
 	const char *column = row->column == NULL ? NULL :
-		row->column->map->source != NULL ? row->column->map->source : row->column->name;
+	row->column->map->source != NULL ? row->column->map->source : row->column->name;
 	RejectText	reject = {
 		reader->table, row->rowid, row->source_key.data, column, row->value.data,
 		row->refusal.reason, row->refusal.sqlstate
@@ -121,7 +121,7 @@ read_mended(const char *line, int number)
 	json_t	   *other;
 	char	   *text;
 	bool		valid = table != NULL && key != NULL && (more == NULL || json_is_object(more)) &&
-		(column == NULL || value != NULL);
+	(column == NULL || value != NULL);
 
 	if (!valid)
 		complain("%s:%d: no reject: it must have table and key, and column with value or values", import.retry_path, number);
@@ -130,12 +130,14 @@ read_mended(const char *line, int number)
 		if (column != NULL)
 		{
 			text = json_dumps(value, JSON_ENCODE_ANY);
+
 			mend(table, key, column, text);
 			free(text);
 		}
 		json_object_foreach(more, name, other)
 		{
 			text = json_dumps(other, JSON_ENCODE_ANY);
+
 			mend(table, key, name, text);
 			free(text);
 		}

@@ -55,7 +55,7 @@ count_of(const char *sql, bool *done)
 
 /* Name the rows that are not as the run left them. */
 static bool
-find_changed(const Back *back, uint64_t *changed)
+find_changed(const Back *back, uint64_t * changed)
 {
 	const char *params[] = {back->target, back->keys, back->columns, back->id, run_text};
 	PGresult   *result = sql_ask(db, "SELECT r.key FROM amelia_import.ledger AS l"
@@ -75,7 +75,7 @@ find_changed(const Back *back, uint64_t *changed)
 
 /* Rows of others that refer to those that are about to go: what was loaded with them is gone already. */
 static bool
-find_referring(const Back *back, uint64_t *referring)
+find_referring(const Back *back, uint64_t * referring)
 {
 	const char *params[] = {back->target};
 	PGresult   *keys = sql_ask(db, "SELECT c.conrelid::regclass::text, pg_catalog.string_agg(pg_catalog.format("
@@ -170,7 +170,7 @@ undo_updates(const Back *back)
 }
 
 static bool
-take_back(const Back *back, bool force, uint64_t *stays, uint64_t *taken)
+take_back(const Back *back, bool force, uint64_t * stays, uint64_t * taken)
 {
 	Buffer		sql = {0};
 	bool		done;

@@ -84,7 +84,7 @@ mended_store(int source)
 static sqlite3_value *
 mended_value(Reader *reader, const Column *column)
 {
-	static sqlite3_stmt *stmt = NULL;
+	static sqlite3_stmt * stmt = NULL;
 	const char *name = column->map->source != NULL ? column->map->source : column->name;
 
 	for (int i = nmended - 1; i >= 0; i--)
@@ -117,11 +117,11 @@ mended_value(Reader *reader, const Column *column)
 
 /* An id: a UUID in lower case, or one made of its name. */
 static bool
-convert_id(Reader *reader, const Column *column, sqlite3_value *value, Change *change)
+convert_id(Reader *reader, const Column *column, sqlite3_value * value, Change *change)
 {
 	Row		   *row = &reader->row;
 	size_t		start = row->text.len;
-	char		text[UUID_TEXT_SIZE];
+	char text[	UUID_TEXT_SIZE];
 	Uuid		uuid;
 
 	if (!convert_text(value, &row->text, &row->refusal))
@@ -140,7 +140,7 @@ convert_id(Reader *reader, const Column *column, sqlite3_value *value, Change *c
 }
 
 static bool
-convert_json(Row *row, sqlite3_value *value, Buffer *canonical, Change *change)
+convert_json(Row *row, sqlite3_value * value, Buffer *canonical, Change *change)
 {
 	size_t		start = row->text.len;
 
@@ -160,7 +160,7 @@ convert_json(Row *row, sqlite3_value *value, Buffer *canonical, Change *change)
 }
 
 static bool
-convert_value(Reader *reader, const Column *column, sqlite3_value *value, Buffer *canonical, Change *change)
+convert_value(Reader *reader, const Column *column, sqlite3_value * value, Buffer *canonical, Change *change)
 {
 	Row		   *row = &reader->row;
 
@@ -223,7 +223,7 @@ set_default(Row *row, Field *field, const Column *column)
 }
 
 static bool
-same_value(sqlite3_value *a, sqlite3_value *b)
+same_value(sqlite3_value * a, sqlite3_value * b)
 {
 	int			type = sqlite3_value_type(a);
 
@@ -318,6 +318,7 @@ read_source_key(Reader *reader)
 			continue;
 		row->column = column;
 		text = (const char *) sqlite3_column_text(reader->stmt, column->value);
+
 		len = (size_t) sqlite3_column_bytes(reader->stmt, column->value);
 		if (text == NULL)
 			return refuse(&row->refusal, "23502", "NULL in the key");
@@ -503,8 +504,8 @@ money_of(const Table *table, const Row *row)
 char *
 money_text(__int128 millionths)
 {
-	Buffer		text = {0};
-	unsigned __int128 amount = (unsigned __int128) (millionths < 0 ? -millionths : millionths);
+	Buffer text = {0};
+	unsigned	__int128 amount = (unsigned __int128) (millionths < 0 ? -millionths : millionths);
 
 	buffer_printf(&text, "%s%llu.%06u", millionths < 0 ? "-" : "", (unsigned long long) (amount / 1000000),
 				  (unsigned int) (amount % 1000000));

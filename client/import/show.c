@@ -170,13 +170,13 @@ write_report(const Source *source, const char *outcome, double seconds)
 
 		sums_format(&table->source_sums, sum, xor);
 		json_array_append_new(list, json_pack(
-			"{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o}",
-			"source", table->map->source, "target", table->target, "rows", (json_int_t) table->rows,
-			"loaded", (json_int_t) table->loaded, "from_earlier_runs", (json_int_t) table->unchanged,
-			"there_before", (json_int_t) table->present, "updated", (json_int_t) table->updated,
-			"changed", (json_int_t) table->changed, "gone", (json_int_t) table->gone,
-			"deleted", (json_int_t) table->deleted, "rejected", (json_int_t) table->rejected,
-			"different", (json_int_t) table->different, "sum", sum, "xor", xor, "changes", changes_of(table)));
+											  "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o}",
+											  "source", table->map->source, "target", table->target, "rows", (json_int_t) table->rows,
+											  "loaded", (json_int_t) table->loaded, "from_earlier_runs", (json_int_t) table->unchanged,
+											  "there_before", (json_int_t) table->present, "updated", (json_int_t) table->updated,
+											  "changed", (json_int_t) table->changed, "gone", (json_int_t) table->gone,
+											  "deleted", (json_int_t) table->deleted, "rejected", (json_int_t) table->rejected,
+											  "different", (json_int_t) table->different, "sum", sum, "xor", xor, "changes", changes_of(table)));
 	}
 	report = json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:s, s:f, s:o}", "system", source->system->name,
 					   "file", source->path, "sha256", source->sha256, "bytes", (json_int_t) source->bytes,

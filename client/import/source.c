@@ -71,7 +71,7 @@ check_file(const char *path)
 }
 
 static const char *
-reason_of(int code, sqlite3 *db)
+reason_of(int code, sqlite3 * db)
 {
 	switch (code & 0xff)
 	{
@@ -94,7 +94,7 @@ reason_of(int code, sqlite3 *db)
 
 /* Page by page. How often SQLite began anew is seen by what is left to do. */
 static int
-copy_pages(sqlite3_backup *backup)
+copy_pages(sqlite3_backup * backup)
 {
 	int			restarts = 0;
 	int			left = 0;
@@ -156,7 +156,7 @@ private_file(void)
  * has none, and no name to have one beside.
  */
 static int
-leave_wal_mode(sqlite3 *db)
+leave_wal_mode(sqlite3 * db)
 {
 	sqlite3_file *file = NULL;
 	int			code = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
@@ -251,7 +251,7 @@ examine_copy(Source *source, const char *path)
 
 /* A statement on the copy; NULL, and nothing said, when it does not fit. */
 sqlite3_stmt *
-source_query(Source *source, const char *fmt, ...)
+source_query(Source *source, const char *fmt,...)
 {
 	va_list		args;
 	char	   *sql;
@@ -267,7 +267,7 @@ source_query(Source *source, const char *fmt, ...)
 }
 
 int64_t
-source_number(Source *source, const char *fmt, ...)
+source_number(Source *source, const char *fmt,...)
 {
 	va_list		args;
 	char	   *sql;

@@ -78,12 +78,12 @@ static bool
 open_columns(Source *source, Table *table, const char *default_time)
 {
 	static const char query[] =
-		"SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,"
-		" CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END"
-		" FROM pg_catalog.pg_attribute AS a"
-		" LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
-		" WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped"
-		" ORDER BY a.attname COLLATE \"C\"";
+	"SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,"
+	" CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END"
+	" FROM pg_catalog.pg_attribute AS a"
+	" LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+	" WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped"
+	" ORDER BY a.attname COLLATE \"C\"";
 	const char *params[] = {table->target};
 	PGresult   *result = sql_ask(db, query, 1, params);
 	bool		valid = result != NULL;
@@ -220,7 +220,7 @@ make_select(Source *source, Table *table)
 static void
 make_keys(Table *table)
 {
-	Buffer		text = {0};
+	Buffer text = {0};
 	Buffer		match = {0};
 	int			n = 0;
 
@@ -246,6 +246,7 @@ make_keys(Table *table)
 	if (table->nkeys > 1)
 		buffer_puts(&text, ")::text");
 	table->key_text = text.data;
+
 	table->key_match = match.data;
 }
 

@@ -17,7 +17,7 @@
 /* "amelia_import" */
 #define LOCK_KEY "7308332183957530000"
 
-Loader *connections = NULL;
+Loader	   *connections = NULL;
 PGconn	   *guard = NULL;
 PGconn	   *db = NULL;
 
@@ -30,10 +30,10 @@ static bool lost = false;
  * wait for the disk, because the ledger commits with the rows.
  */
 static const char settings[] =
-	"SET search_path = ''; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres';"
-	" SET extra_float_digits = 1; SET bytea_output = 'hex'; SET statement_timeout = 0; SET lock_timeout = 0;"
-	" SET idle_in_transaction_session_timeout = 0; SET default_transaction_isolation = 'read committed';"
-	" SET standard_conforming_strings = on; SET row_security = off; SET jit = off; SET work_mem = '64MB'";
+"SET search_path = ''; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres';"
+" SET extra_float_digits = 1; SET bytea_output = 'hex'; SET statement_timeout = 0; SET lock_timeout = 0;"
+" SET idle_in_transaction_session_timeout = 0; SET default_transaction_isolation = 'read committed';"
+" SET standard_conforming_strings = on; SET row_security = off; SET jit = off; SET work_mem = '64MB'";
 
 /* Errors of the server, in one line each; a lost connection is said once. */
 void
@@ -114,7 +114,7 @@ void
 add_literal(Buffer *buf, const char *text)
 {
 	buffer_add(buf, "'", 1);
-	for (; *text != '\0'; text++)
+	for (; *text !='\0'; text ++)
 		buffer_add(buf, *text == '\'' ? "''" : text, *text == '\'' ? 2 : 1);
 	buffer_add(buf, "'", 1);
 }

@@ -79,7 +79,7 @@ utf8_valid(const char *text, size_t len)
 
 /* The bytes of a text or of a number that stands where text should. */
 bool
-convert_text(sqlite3_value *value, Buffer *out, Refusal *refusal)
+convert_text(sqlite3_value * value, Buffer *out, Refusal *refusal)
 {
 	const char *text;
 	size_t		len;
@@ -93,6 +93,7 @@ convert_text(sqlite3_value *value, Buffer *out, Refusal *refusal)
 		return convert_number(value, -1, out, &ignored, refusal);
 	}
 	text = (const char *) sqlite3_value_text(value);
+
 	len = (size_t) sqlite3_value_bytes(value);
 	if (len > MAX_ROW_BYTES)
 		return refuse(refusal, "54000", "longer than PostgreSQL holds");
@@ -121,7 +122,7 @@ days_of(int64_t year, int month, int day)
 }
 
 static void
-date_of(int64_t days, int64_t *year, int *month, int *day)
+date_of(int64_t days, int64_t * year, int *month, int *day)
 {
 	int64_t		era;
 	int64_t		of_era;
@@ -197,7 +198,7 @@ parse_offset(const char *p, int *offset)
 }
 
 static bool
-parse_time(const char *p, int64_t *seconds, long *microseconds, bool *rounded)
+parse_time(const char *p, int64_t * seconds, long *microseconds, bool *rounded)
 {
 	static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	int			century;
@@ -254,7 +255,7 @@ parse_time(const char *p, int64_t *seconds, long *microseconds, bool *rounded)
 }
 
 bool
-convert_time(sqlite3_value *value, Buffer *out, Change *change, Refusal *refusal)
+convert_time(sqlite3_value * value, Buffer *out, Change *change, Refusal *refusal)
 {
 	int64_t		seconds;
 	long		microseconds;
@@ -277,7 +278,7 @@ convert_time(sqlite3_value *value, Buffer *out, Change *change, Refusal *refusal
 }
 
 bool
-convert_boolean(sqlite3_value *value, Buffer *out, Refusal *refusal)
+convert_boolean(sqlite3_value * value, Buffer *out, Refusal *refusal)
 {
 	if (sqlite3_value_type(value) == SQLITE_INTEGER)
 	{
@@ -305,7 +306,7 @@ convert_boolean(sqlite3_value *value, Buffer *out, Refusal *refusal)
 /* ---- numbers ---- */
 
 bool
-convert_integer(sqlite3_value *value, bool big, Buffer *out, Refusal *refusal)
+convert_integer(sqlite3_value * value, bool big, Buffer *out, Refusal *refusal)
 {
 	int64_t		number;
 
@@ -322,7 +323,7 @@ convert_integer(sqlite3_value *value, bool big, Buffer *out, Refusal *refusal)
 static void
 shortest(double number, char digits[32], int *exponent)
 {
-	char		text[40];
+	char text[	40];
 	int			n = 0;
 	char	   *e;
 
@@ -420,7 +421,7 @@ round_digits(char digits[32], int *exponent, int scale)
  * as it has.
  */
 bool
-convert_number(sqlite3_value *value, int scale, Buffer *out, Change *change, Refusal *refusal)
+convert_number(sqlite3_value * value, int scale, Buffer *out, Change *change, Refusal *refusal)
 {
 	char		digits[32];
 	int			exponent;

@@ -7,7 +7,8 @@
  * finds it and a bad line is found before anything is sent.
  *
  *-------------------------------------------------------------------------
- */#include "load/jsonl_line.h"
+ */
+#include "load/jsonl_line.h"
 
 #include <ctype.h>
 #include <jansson.h>
@@ -35,6 +36,7 @@ static const struct
 	FieldType	type;
 	bool		required;
 }			fields[APPEND_EVENT_PARAMS] =
+
 {
 	[PARAM_WORKFLOW_ID] = {"workflow_id", FIELD_UUID, true},
 	[PARAM_EVENT_TYPE] = {"event_type", FIELD_TEXT, true},

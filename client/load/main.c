@@ -8,7 +8,8 @@
  * signal ends the whole, and then it is said which files are missing.
  *
  *-------------------------------------------------------------------------
- */#include <libpq-fe.h>
+ */
+#include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,7 +28,7 @@
 
 #define MAX_ATTEMPTS 5
 
-const char program_name[] = "amelia-load";
+const char	program_name[] = "amelia-load";
 
 typedef struct Totals
 {
@@ -103,7 +104,7 @@ work_of(const char *path, const Options *options)
 {
 	struct stat st;
 	int			found = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &st) :
-		stat(path, &st);
+	stat(path, &st);
 
 	if (found != 0 || !S_ISREG(st.st_mode) || st.st_size < 0)
 		return 0;

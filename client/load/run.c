@@ -103,7 +103,7 @@ add_content(Buffer *buf, const json_t *content)
 		const char *text = json_string_value(json_object_get(part, "text"));
 
 		/* an image has none */
-		if (text != NULL)
+		if (text !=NULL)
 			buffer_puts(buf, text);
 	}
 }

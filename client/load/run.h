@@ -47,13 +47,14 @@ typedef struct Run
 	char	   *cost;			/* own; US dollars, as recorded */
 	Step	   *steps;
 	size_t		nsteps;
-	Buffer		attempts;		/* ids that its attempts would have alone, as an array; or empty */
+	Buffer		attempts;		/* ids that its attempts would have alone, as
+								 * an array; or empty */
 
 	/* while it is read */
 	const char *name;
 	const char *source;			/* the program that recorded it */
 	const char *issue_name;		/* NULL: as the file is named */
-	Buffer		text;
+	Buffer text;
 	json_t	   *document;
 	const json_t *part;			/* what is read of it: all, or one attempt */
 	char		prefix[40];		/* the path to that */

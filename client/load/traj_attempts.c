@@ -94,7 +94,7 @@ sum_attempts(Run *run, Problem *problem, const json_t *attempts)
 	long long	calls = 0;
 	double		cost = 0;
 	bool		any = false;
-	Buffer		text = {0};
+	Buffer text = {0};
 	json_t	   *sum;
 
 	for (size_t i = 0; i < json_array_size(attempts); i++)
@@ -129,6 +129,7 @@ sum_attempts(Run *run, Problem *problem, const json_t *attempts)
 	buffer_json(&text, sum);
 	json_decref(sum);
 	run->cost = text.data;
+
 	return true;
 }
 

@@ -5,7 +5,8 @@
  *	  who ran it, what it cost, how it ended.
  *
  *-------------------------------------------------------------------------
- */#include "load/traj_meta.h"
+ */
+#include "load/traj_meta.h"
 
 #include <jansson.h>
 #include <limits.h>
@@ -49,7 +50,7 @@ run_read_usage(Run *run, Problem *problem, const json_t *stats)
 	const char *key = "instance_cost";
 	const json_t *cost = json_object_get(stats, key);
 	char		path[60];
-	Buffer		text = {0};
+	Buffer text = {0};
 
 	if (absent(stats))
 		return true;
@@ -75,6 +76,7 @@ run_read_usage(Run *run, Problem *problem, const json_t *stats)
 	else
 		buffer_json(&text, cost);
 	run->cost = text.data;
+
 	run->has_usage = true;
 	return read_count(run, problem, stats, "tokens_sent", 0,
 					  &run->input_tokens) &&
@@ -95,7 +97,7 @@ run_read_end(Run *run, Problem *problem, const json_t *info)
 {
 	const json_t *status = json_object_get(info, "exit_status");
 	static const char submitted[] = "submitted";
-	Buffer		text = {0};
+	Buffer text = {0};
 
 	if (json_is_string(status))
 	{
@@ -119,6 +121,7 @@ run_read_end(Run *run, Problem *problem, const json_t *info)
 	else
 		buffer_puts(&text, "the recording ends without an exit status");
 	run->failure_reason = text.data;
+
 	return true;
 }
 
@@ -173,10 +176,10 @@ name_issue(Run *run, const json_t *file)
 {
 	const json_t *problem = json_object_get(run->replay, "problem_statement");
 	const char *id = run->issue_name != NULL ? run->issue_name :
-		json_string_value(json_object_get(problem, "id"));
+	json_string_value(json_object_get(problem, "id"));
 	const char *base = json_string_value(file);
 	char		uuid[UUID_TEXT_SIZE];
-	Buffer		text = {0};
+	Buffer text = {0};
 
 	uuid_format(&run->id, uuid);
 	if (!is_blank(id))
@@ -233,6 +236,7 @@ cache_issue(Run *run, const json_t *info, const json_t *history,
 		buffer_reset(&task);
 		add_content(&task, json_object_get(message, "content"));
 		text = json_string(task.data);
+
 		cache_member(&buf, "task", text);
 		json_decref(text);
 		buffer_free(&task);

@@ -145,7 +145,7 @@ read_messages(Run *run, const json_t *messages)
 	for (size_t i = 0; i < n; i++)
 	{
 		const json_t *message = json_array_get(messages, i);
-		Buffer		text = {0};
+		Buffer text = {0};
 
 		buffer_reset(&text);
 		add_message(&text, message);
@@ -232,7 +232,7 @@ read_end(Run *run, Problem *problem, const json_t *info)
 
 	if (!absent(status) && text == NULL)
 		return wrong_type(run, problem, "info.exit_status", status, "a string");
-	if (text != NULL && strcmp(text, "Submitted") == 0)
+	if (text !=NULL && strcmp(text, "Submitted") == 0)
 		return true;
 	run->failure_reason = copy_string(is_blank(text) ?
 									  "the recording ends without an exit status" : text);

@@ -10,7 +10,8 @@
  * name and line, because a guess would be stored as if it had been recorded.
  *
  *-------------------------------------------------------------------------
- */#include "load/traj_read.h"
+ */
+#include "load/traj_read.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -93,7 +94,7 @@ use_tool_call(Step *step, const json_t *message)
 	const json_t *arguments = json_object_get(function, "arguments");
 	const char *name = json_string_value(json_object_get(function, "name"));
 	json_t	   *parsed;
-	Buffer		text = {0};
+	Buffer text = {0};
 
 	if (is_blank(name))
 		return;

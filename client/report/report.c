@@ -8,7 +8,8 @@
  * user may not see, is left out.
  *
  *-------------------------------------------------------------------------
- */#include <errno.h>
+ */
+#include <errno.h>
 #include <getopt.h>
 #include <libpq-fe.h>
 #include <stdlib.h>
@@ -25,30 +26,30 @@
 #define MAX_DAYS 366
 #define LENGTH(array) ((int) (sizeof(array) / sizeof((array)[0])))
 
-const char program_name[] = "amelia-report";
+const char	program_name[] = "amelia-report";
 
 static const char help_text[] =
-	"amelia-report writes what agents cost as one HTML page.\n"
-	"\n"
-	"Usage:\n"
-	"  amelia-report [OPTION]... [DBNAME]\n"
-	"\n"
-	"  -o, --output=FILE        where the page goes (default: standard output)\n"
-	"      --days=NUMBER        days up to the last one, 1 to 366 (default: 30)\n"
-	"      --until=DATE         the last day, in UTC (default: today)\n"
-	"  -V, --version            show the version, then exit\n"
-	"  -?, --help               show this help, then exit\n"
-	"\n"
-	"Connection:\n"
-	"  -d, --dbname=DBNAME      database, connection string or URI; DBNAME without -d\n"
-	"                           is the same\n"
-	"  -h, --host=HOSTNAME      server's host or socket directory\n"
-	"  -p, --port=PORT          server's port\n"
-	"  -U, --username=NAME      user to connect as\n"
-	"  -w, --no-password        never ask for a password\n"
-	"  -W, --password           ask for a password before connecting\n"
-	"\n"
-	"Exit status: 0 the page is written, 1 it is not, 2 no connection, 3 wrong usage.\n";
+"amelia-report writes what agents cost as one HTML page.\n"
+"\n"
+"Usage:\n"
+"  amelia-report [OPTION]... [DBNAME]\n"
+"\n"
+"  -o, --output=FILE        where the page goes (default: standard output)\n"
+"      --days=NUMBER        days up to the last one, 1 to 366 (default: 30)\n"
+"      --until=DATE         the last day, in UTC (default: today)\n"
+"  -V, --version            show the version, then exit\n"
+"  -?, --help               show this help, then exit\n"
+"\n"
+"Connection:\n"
+"  -d, --dbname=DBNAME      database, connection string or URI; DBNAME without -d\n"
+"                           is the same\n"
+"  -h, --host=HOSTNAME      server's host or socket directory\n"
+"  -p, --port=PORT          server's port\n"
+"  -U, --username=NAME      user to connect as\n"
+"  -w, --no-password        never ask for a password\n"
+"  -W, --password           ask for a password before connecting\n"
+"\n"
+"Exit status: 0 the page is written, 1 it is not, 2 no connection, 3 wrong usage.\n";
 
 typedef struct Report
 {
@@ -68,14 +69,14 @@ typedef struct Report
 #define RATE(value) "to_char(100 * " value ", 'FM990.0') || ' %'"
 
 static const char summary_sql[] = RANGE
-	"SELECT " MONEY("s.total_cost_usd") ", CASE WHEN s.previous_period_cost_usd > 0 THEN"
-	" to_char(100 * (s.total_cost_usd / s.previous_period_cost_usd - 1), 'FMSG999,990.0') || ' % against '"
-	" ELSE 'before: ' END || '$' || " MONEY("s.previous_period_cost_usd") ","
-	" " COUNT("s.total_workflows") ", " COUNT("s.total_tokens") ","
-	" " COUNT("s.total_duration_ms / 3600000") ", " RATE("s.success_rate") ","
-	" " COUNT("s.successful_workflows") " || ' of ' || " COUNT("s.finished_workflows") ","
-	" r.first, r.last, current_database(), to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')"
-	" FROM r, amelia.usage_summary(r.first, r.last) AS s";
+"SELECT " MONEY("s.total_cost_usd") ", CASE WHEN s.previous_period_cost_usd > 0 THEN"
+" to_char(100 * (s.total_cost_usd / s.previous_period_cost_usd - 1), 'FMSG999,990.0') || ' % against '"
+" ELSE 'before: ' END || '$' || " MONEY("s.previous_period_cost_usd") ","
+" " COUNT("s.total_workflows") ", " COUNT("s.total_tokens") ","
+" " COUNT("s.total_duration_ms / 3600000") ", " RATE("s.success_rate") ","
+" " COUNT("s.successful_workflows") " || ' of ' || " COUNT("s.finished_workflows") ","
+" r.first, r.last, current_database(), to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')"
+" FROM r, amelia.usage_summary(r.first, r.last) AS s";
 
 #define TEXT_OF(number) #number
 #define AS_TEXT(number) TEXT_OF(number)
@@ -88,13 +89,13 @@ static const char summary_sql[] = RANGE
 	" FROM r, amelia.usage_by_model(r.first, r.last) WITH ORDINALITY AS o) AS m) "
 
 static const char models_sql[] = PLACES
-	"SELECT p.name FROM p GROUP BY p.place, p.name ORDER BY p.place";
+"SELECT p.name FROM p GROUP BY p.place, p.name ORDER BY p.place";
 
 static const char days_sql[] = PLACES
-	"SELECT t.date, t.date - r.first, r.last - r.first + 1, p.name, sum(m.value::numeric), t.cost_usd,"
-	" r.first, r.last, p.place - 1"
-	" FROM r, amelia.usage_trend(r.first, r.last) AS t, jsonb_each_text(t.by_model) AS m"
-	" JOIN p ON p.model = m.key GROUP BY 1, 2, 3, p.name, t.cost_usd, 7, 8, p.place ORDER BY t.date, p.place";
+"SELECT t.date, t.date - r.first, r.last - r.first + 1, p.name, sum(m.value::numeric), t.cost_usd,"
+" r.first, r.last, p.place - 1"
+" FROM r, amelia.usage_trend(r.first, r.last) AS t, jsonb_each_text(t.by_model) AS m"
+" JOIN p ON p.model = m.key GROUP BY 1, 2, 3, p.name, t.cost_usd, 7, 8, p.place ORDER BY t.date, p.place";
 
 #define BY(column, function) RANGE \
 	"SELECT COALESCE(u." column ", '(none)'), " MONEY("u.cost_usd") ", " COUNT("u.tokens") "," \
@@ -103,39 +104,39 @@ static const char days_sql[] = PLACES
 
 /* Deleted workflows have no issue any more. */
 static const char dearest_sql[] = RANGE
-	", c AS MATERIALIZED (SELECT d.day FROM r, amelia.usage_days AS d WHERE d.state = 'closed'"
-	" AND d.day BETWEEN r.first AND r.last"
-	" AND NOT EXISTS (SELECT FROM amelia.usage_dirty_days AS m WHERE m.day = d.day))"
-	" SELECT COALESCE(w.issue_id, '(deleted)'), p.workflow_id, COALESCE(w.status, h.status),"
-	" COALESCE(w.profile_id, h.profile_id, ''), " MONEY("p.cost") ", " COUNT("p.tokens")
-	" FROM (SELECT x.workflow_id, sum(x.cost_usd) AS cost, sum(x.tokens) AS tokens FROM ("
-	"SELECT s.workflow_id, s.cost_usd, s.input_tokens + s.output_tokens AS tokens"
-	" FROM c JOIN amelia.usage_workflow_days AS s ON s.day = c.day"
-	" UNION ALL SELECT u.workflow_id, u.cost_usd, u.input_tokens::bigint + u.output_tokens"
-	" FROM r JOIN amelia.token_usage AS u ON u.\"timestamp\" >= r.first::timestamp AT TIME ZONE 'UTC'"
-	" AND u.\"timestamp\" < (r.last + 1)::timestamp AT TIME ZONE 'UTC'"
-	" WHERE (u.\"timestamp\" AT TIME ZONE 'UTC')::date NOT IN (SELECT c.day FROM c)"
-	" UNION ALL SELECT u.workflow_id, u.cost_usd, u.input_tokens + u.output_tokens"
-	" FROM r JOIN amelia.kept_usage AS u ON u.day BETWEEN r.first AND r.last"
-	" WHERE u.day NOT IN (SELECT c.day FROM c)) AS x"
-	" GROUP BY x.workflow_id ORDER BY cost DESC, x.workflow_id LIMIT 10) AS p"
-	" LEFT JOIN amelia.workflows AS w ON w.id = p.workflow_id"
-	" LEFT JOIN amelia.workflow_history AS h ON h.workflow_id = p.workflow_id"
-	" ORDER BY p.cost DESC, p.workflow_id";
+", c AS MATERIALIZED (SELECT d.day FROM r, amelia.usage_days AS d WHERE d.state = 'closed'"
+" AND d.day BETWEEN r.first AND r.last"
+" AND NOT EXISTS (SELECT FROM amelia.usage_dirty_days AS m WHERE m.day = d.day))"
+" SELECT COALESCE(w.issue_id, '(deleted)'), p.workflow_id, COALESCE(w.status, h.status),"
+" COALESCE(w.profile_id, h.profile_id, ''), " MONEY("p.cost") ", " COUNT("p.tokens")
+" FROM (SELECT x.workflow_id, sum(x.cost_usd) AS cost, sum(x.tokens) AS tokens FROM ("
+"SELECT s.workflow_id, s.cost_usd, s.input_tokens + s.output_tokens AS tokens"
+" FROM c JOIN amelia.usage_workflow_days AS s ON s.day = c.day"
+" UNION ALL SELECT u.workflow_id, u.cost_usd, u.input_tokens::bigint + u.output_tokens"
+" FROM r JOIN amelia.token_usage AS u ON u.\"timestamp\" >= r.first::timestamp AT TIME ZONE 'UTC'"
+" AND u.\"timestamp\" < (r.last + 1)::timestamp AT TIME ZONE 'UTC'"
+" WHERE (u.\"timestamp\" AT TIME ZONE 'UTC')::date NOT IN (SELECT c.day FROM c)"
+" UNION ALL SELECT u.workflow_id, u.cost_usd, u.input_tokens + u.output_tokens"
+" FROM r JOIN amelia.kept_usage AS u ON u.day BETWEEN r.first AND r.last"
+" WHERE u.day NOT IN (SELECT c.day FROM c)) AS x"
+" GROUP BY x.workflow_id ORDER BY cost DESC, x.workflow_id LIMIT 10) AS p"
+" LEFT JOIN amelia.workflows AS w ON w.id = p.workflow_id"
+" LEFT JOIN amelia.workflow_history AS h ON h.workflow_id = p.workflow_id"
+" ORDER BY p.cost DESC, p.workflow_id";
 
 static const char budgets_sql[] =
-	"SELECT concat_ws(' ', b.scope, b.target), b.period, b.action, " MONEY("b.limit_usd") ","
-	" " MONEY("b.spent_usd") ", CASE WHEN b.is_spent THEN 'spent' ELSE " MONEY("b.left_usd") " END"
-	" FROM amelia.budget_status() AS b";
+"SELECT concat_ws(' ', b.scope, b.target), b.period, b.action, " MONEY("b.limit_usd") ","
+" " MONEY("b.spent_usd") ", CASE WHEN b.is_spent THEN 'spent' ELSE " MONEY("b.left_usd") " END"
+" FROM amelia.budget_status() AS b";
 
 static const char retention_sql[] =
-	"SELECT to_char(x.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), x.outcome, x.workflows,"
-	" x.events + x.trace_events, x.checkpoint_rows, x.batches_failed"
-	" FROM amelia.retention_runs AS x ORDER BY x.id DESC LIMIT 5";
+"SELECT to_char(x.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), x.outcome, x.workflows,"
+" x.events + x.trace_events, x.checkpoint_rows, x.batches_failed"
+" FROM amelia.retention_runs AS x ORDER BY x.id DESC LIMIT 5";
 
 static const char checkpoints_sql[] =
-	"SELECT s.schema_name, " COUNT("s.threads") ", " COUNT("s.checkpoints") ", pg_size_pretty(s.bytes),"
-	" COALESCE(s.problem, '') FROM amelia.checkpoint_stats() AS s";
+"SELECT s.schema_name, " COUNT("s.threads") ", " COUNT("s.checkpoints") ", pg_size_pretty(s.bytes),"
+" COALESCE(s.problem, '') FROM amelia.checkpoint_stats() AS s";
 
 static void
 usage_error(void)
@@ -306,7 +307,7 @@ add_usage(Buffer *page, PGconn *conn, const Report *report)
 	PGresult   *summary = ask(conn, report, summary_sql, true);
 	PGresult   *models = ask(conn, report, models_sql, true);
 	PGresult   *days = ask(conn, report, days_sql, true);
-	Buffer		text = {0};
+	Buffer text = {0};
 
 	buffer_printf(&text, "%s to %s (UTC days), database %s, as of %s UTC",
 				  PQgetvalue(summary, 0, 7), PQgetvalue(summary, 0, 8),
@@ -383,7 +384,7 @@ make_page(Buffer *page, PGconn *conn, const Report *report)
 static FILE *
 open_beside(const char *path, const struct stat *old, char **name)
 {
-	Buffer		text = {0};
+	Buffer text = {0};
 	mode_t		mask = umask(0);
 	int			fd;
 	FILE	   *file = NULL;
@@ -391,6 +392,7 @@ open_beside(const char *path, const struct stat *old, char **name)
 	umask(mask);
 	buffer_printf(&text, "%s.XXXXXX", path);
 	*name = text.data;
+
 	fd = mkstemp(*name);
 	if (fd >= 0 && fchmod(fd, old != NULL ? old->st_mode & 0777 : 0666 & ~mask) == 0)
 		file = fdopen(fd, "w");
@@ -407,14 +409,15 @@ write_page(const Buffer *page, const char *output)
 	struct stat old;
 	bool		exists = output != NULL && stat(output, &old) == 0;
 	bool		beside = output != NULL && (!exists || S_ISREG(old.st_mode));
+
 	/* A symbolic link stays one. */
 	char	   *path = exists ? realpath(output, NULL) : NULL;
 	const char *target = path != NULL ? path : output;
 	char	   *name = NULL;
 	FILE	   *file = output == NULL ? stdout :
-		beside ? open_beside(target, exists ? &old : NULL, &name) : fopen(output, "w");
+	beside ? open_beside(target, exists ? &old : NULL, &name) : fopen(output, "w");
 	bool		done = file != NULL && fwrite(page->data, 1, page->len, file) == page->len &&
-		fflush(file) == 0 && (!beside || fsync(fileno(file)) == 0);
+	fflush(file) == 0 && (!beside || fsync(fileno(file)) == 0);
 
 	if (file != NULL && file != stdout)
 		done = fclose(file) == 0 && done;

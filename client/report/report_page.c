@@ -7,7 +7,8 @@
  * All text that comes from the database goes through page_text().
  *
  *-------------------------------------------------------------------------
- */#include "report/report_page.h"
+ */
+#include "report/report_page.h"
 
 #include <libpq-fe.h>
 #include <stdlib.h>
@@ -22,36 +23,36 @@
 #define CHART_BOTTOM 24.0
 
 static const char style[] =
-	":root{color-scheme:light dark;--bg:#fff;--fg:#1c2024;--dim:#60646c;--line:#d9dde3;--card:#f6f7f9;"
-	"--c0:#3b6fd4;--c1:#d9822b;--c2:#3c9a5f;--c3:#b04fb5;--c4:#c94f4f;--c5:#2f9aa8;--c6:#8a7a2f;--c7:#7a7f87}\n"
-	"@media(prefers-color-scheme:dark){:root{--bg:#15181c;--fg:#e6e8eb;--dim:#9ba1a9;--line:#333940;--card:#1e2328;"
-	"--c0:#7aa5f5;--c1:#f0aa60;--c2:#6cc48d;--c3:#d58ad9;--c4:#ec8787;--c5:#6cc9d6;--c6:#c9b963;--c7:#a5abb4}}\n"
-	"*{box-sizing:border-box}body{margin:0 auto;max-width:1000px;padding:24px 16px;background:var(--bg);color:var(--fg);"
-	"font:15px/1.5 system-ui,sans-serif}h1{font-size:1.6em;margin:0}h2{font-size:1.15em;margin:2em 0 .5em}"
-	"p{color:var(--dim);margin:.2em 0}.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:20px 0}"
-	".tile{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px;min-width:0;overflow-wrap:anywhere}"
-	".tile strong{display:block;font-size:1.45em;font-variant-numeric:tabular-nums}.tile span{color:var(--dim);font-size:.87em}\n"
-	"table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th{text-align:left;color:var(--dim);font-weight:600}"
-	"th,td{border-bottom:1px solid var(--line);padding:5px 8px 5px 0;overflow-wrap:anywhere;vertical-align:top}"
-	".n{text-align:right;overflow-wrap:normal}.t{display:inline-block;min-width:24em;font-size:.62em;line-height:1.4;overflow-wrap:anywhere}svg{display:block;width:100%;height:auto}"
-	"svg text{fill:var(--dim);font:11px system-ui,sans-serif}.axis{stroke:var(--line)}"
-	".legend{display:flex;flex-wrap:wrap;gap:4px 16px;padding:0;margin:8px 0;list-style:none}.legend li{min-width:0;overflow-wrap:anywhere}"
-	".legend i{display:inline-block;width:.75em;height:.75em;border-radius:2px;margin-right:.4em}\n"
-	".c0{fill:var(--c0);background:var(--c0)}.c1{fill:var(--c1);background:var(--c1)}.c2{fill:var(--c2);background:var(--c2)}"
-	".c3{fill:var(--c3);background:var(--c3)}.c4{fill:var(--c4);background:var(--c4)}.c5{fill:var(--c5);background:var(--c5)}"
-	".c6{fill:var(--c6);background:var(--c6)}.c7{fill:var(--c7);background:var(--c7)}\n"
-	"@media(max-width:600px){body{padding:16px 10px;font-size:14px}"
-	"table,thead,tbody,tr,td{display:block}thead{display:none}tr{border-bottom:1px solid var(--line);padding:6px 0}"
-	"td{border:0;padding:1px 0;display:flex;justify-content:space-between;gap:12px}td::before{content:attr(data-head);color:var(--dim);flex:none}"
-	"svg text{font-size:22px}svg{overflow:visible;margin:14px 0}.tile strong{font-size:1.2em}}\n"
-	"@media print{body{max-width:none;padding:0}.tile,tr,svg{break-inside:avoid}"
-	"*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
+":root{color-scheme:light dark;--bg:#fff;--fg:#1c2024;--dim:#60646c;--line:#d9dde3;--card:#f6f7f9;"
+"--c0:#3b6fd4;--c1:#d9822b;--c2:#3c9a5f;--c3:#b04fb5;--c4:#c94f4f;--c5:#2f9aa8;--c6:#8a7a2f;--c7:#7a7f87}\n"
+"@media(prefers-color-scheme:dark){:root{--bg:#15181c;--fg:#e6e8eb;--dim:#9ba1a9;--line:#333940;--card:#1e2328;"
+"--c0:#7aa5f5;--c1:#f0aa60;--c2:#6cc48d;--c3:#d58ad9;--c4:#ec8787;--c5:#6cc9d6;--c6:#c9b963;--c7:#a5abb4}}\n"
+"*{box-sizing:border-box}body{margin:0 auto;max-width:1000px;padding:24px 16px;background:var(--bg);color:var(--fg);"
+"font:15px/1.5 system-ui,sans-serif}h1{font-size:1.6em;margin:0}h2{font-size:1.15em;margin:2em 0 .5em}"
+"p{color:var(--dim);margin:.2em 0}.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:20px 0}"
+".tile{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px;min-width:0;overflow-wrap:anywhere}"
+".tile strong{display:block;font-size:1.45em;font-variant-numeric:tabular-nums}.tile span{color:var(--dim);font-size:.87em}\n"
+"table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th{text-align:left;color:var(--dim);font-weight:600}"
+"th,td{border-bottom:1px solid var(--line);padding:5px 8px 5px 0;overflow-wrap:anywhere;vertical-align:top}"
+".n{text-align:right;overflow-wrap:normal}.t{display:inline-block;min-width:24em;font-size:.62em;line-height:1.4;overflow-wrap:anywhere}svg{display:block;width:100%;height:auto}"
+"svg text{fill:var(--dim);font:11px system-ui,sans-serif}.axis{stroke:var(--line)}"
+".legend{display:flex;flex-wrap:wrap;gap:4px 16px;padding:0;margin:8px 0;list-style:none}.legend li{min-width:0;overflow-wrap:anywhere}"
+".legend i{display:inline-block;width:.75em;height:.75em;border-radius:2px;margin-right:.4em}\n"
+".c0{fill:var(--c0);background:var(--c0)}.c1{fill:var(--c1);background:var(--c1)}.c2{fill:var(--c2);background:var(--c2)}"
+".c3{fill:var(--c3);background:var(--c3)}.c4{fill:var(--c4);background:var(--c4)}.c5{fill:var(--c5);background:var(--c5)}"
+".c6{fill:var(--c6);background:var(--c6)}.c7{fill:var(--c7);background:var(--c7)}\n"
+"@media(max-width:600px){body{padding:16px 10px;font-size:14px}"
+"table,thead,tbody,tr,td{display:block}thead{display:none}tr{border-bottom:1px solid var(--line);padding:6px 0}"
+"td{border:0;padding:1px 0;display:flex;justify-content:space-between;gap:12px}td::before{content:attr(data-head);color:var(--dim);flex:none}"
+"svg text{font-size:22px}svg{overflow:visible;margin:14px 0}.tile strong{font-size:1.2em}}\n"
+"@media print{body{max-width:none;padding:0}.tile,tr,svg{break-inside:avoid}"
+"*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
 
 /* Text that stays text, in an element and in an attribute. */
 void
 page_text(Buffer *page, const char *text)
 {
-	for (; *text != '\0'; text++)
+	for (; *text !='\0'; text ++)
 	{
 		switch (*text)
 		{

@@ -12,11 +12,14 @@
 
 typedef enum ExtensionState
 {
-	EXTENSION_READY,			/* there, and locked until the transaction's end */
+	EXTENSION_READY,			/* there, and locked until the transaction's
+								 * end */
 	EXTENSION_MISSING,			/* not in this database */
 	EXTENSION_CHANGING,			/* somebody creates, updates or drops it */
-	EXTENSION_OTHER_VERSION,	/* it is not the version that the library is for */
-	DATABASE_WANTED				/* somebody drops, renames or copies the database */
+	EXTENSION_OTHER_VERSION,	/* it is not the version that the library is
+								 * for */
+	DATABASE_WANTED				/* somebody drops, renames or copies the
+								 * database */
 } ExtensionState;
 
 extern bool TryLockDatabase(void);

@@ -74,6 +74,7 @@ static void
 PutText(Datum *values, bool *nulls, int column, const char *text)
 {
 	nulls[column] = text == NULL || text[0] == '\0';
+
 	if (!nulls[column])
 		values[column] = CStringGetTextDatum(text);
 }

@@ -280,10 +280,10 @@ amelia_row_checksums(PG_FUNCTION_ARGS)
 static Datum
 HexText(const uint8 bytes[MD5_DIGEST_LENGTH])
 {
-	char		text[MD5_DIGEST_LENGTH * 2 + 1];
+	char text[	MD5_DIGEST_LENGTH * 2 + 1];
 
 	for (int i = 0; i < MD5_DIGEST_LENGTH; i++)
-		snprintf(text + i * 2, 3, "%02x", bytes[i]);
+		snprintf(text +i * 2, 3, "%02x", bytes[i]);
 	return CStringGetTextDatum(text);
 }
 

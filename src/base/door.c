@@ -280,9 +280,9 @@ IsPlainIndex(Oid relation)
 	Relation	index = index_open(relation, AccessShareLock);
 	bool		is_null;
 	oidvector  *classes = (oidvector *)
-		DatumGetPointer(SysCacheGetAttr(INDEXRELID, index->rd_indextuple, Anum_pg_index_indclass, &is_null));
+	DatumGetPointer(SysCacheGetAttr(INDEXRELID, index->rd_indextuple, Anum_pg_index_indclass, &is_null));
 	bool		is_plain = index->rd_rel->relam < FirstNormalObjectId &&
-		!index->rd_index->indisexclusion && index->rd_index->indimmediate;
+	!index->rd_index->indisexclusion && index->rd_index->indimmediate;
 
 	for (int i = 0; i < classes->dim1 && is_plain; i++)
 		is_plain = classes->values[i] < FirstNormalObjectId;

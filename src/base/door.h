@@ -59,7 +59,8 @@ typedef struct DoorUse
 	 */
 	bool		for_caller;
 	DoorKey		held_keys[DOOR_KEYS];
-	const char *key;			/* column that identifies a row; not for the caller */
+	const char *key;			/* column that identifies a row; not for the
+								 * caller */
 	DoorColumn	columns[DOOR_COLUMNS];	/* up to one without a name */
 	DoorTrigger triggers[DOOR_TRIGGERS];	/* likewise */
 
@@ -80,7 +81,8 @@ typedef struct DoorWrite
 	EState	   *estate;
 	ResultRelInfo *relation;
 	bool		has_events;		/* foreign keys may have to be looked at */
-	bool		is_query;		/* what they have to look at is being collected */
+	bool		is_query;		/* what they have to look at is being
+								 * collected */
 } DoorWrite;
 
 extern void InitDoor(void);

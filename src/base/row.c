@@ -44,6 +44,7 @@ static const struct
 	const char *name;
 	Oid			types[MAX_KEYS];
 }			our_indexes[] =
+
 {
 	{"workflows_pkey", {UUIDOID}},
 	{"workflow_log_pkey", {UUIDOID}},
@@ -358,7 +359,11 @@ SendRow(const DoorUse *use, Relation table, const char *query, const RowEdit *ed
 	plan = SPI_prepare(query, edit->count, types);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	/* What is there now: the row is locked, whatever the caller's snapshot shows. */
+
+	/*
+	 * What is there now: the row is locked, whatever the caller's snapshot
+	 * shows.
+	 */
 	latest = RegisterSnapshot(GetLatestSnapshot());
 	result = SPI_execute_snapshot(plan, values, nulls, latest,
 								  InvalidSnapshot, false, true, 0);

@@ -90,9 +90,9 @@ typedef struct Allocator
 } Allocator;
 
 static Allocator allocators[] = {
-	[EVENT_SEQUENCE] = {.child_name = "workflow_log", .child_key_name = "workflow_id",
+	[EVENT_SEQUENCE] = {.child_name = "workflow_log",.child_key_name = "workflow_id",
 	.parent_name = "workflows"},
-	[MESSAGE_SEQUENCE] = {.child_name = "brainstorm_messages", .child_key_name = "session_id",
+	[MESSAGE_SEQUENCE] = {.child_name = "brainstorm_messages",.child_key_name = "session_id",
 	.parent_name = "brainstorm_sessions"},
 };
 
@@ -285,14 +285,15 @@ IsOurRow(TupleTableSlot *slot)
 	bool		is_null;
 
 	return TransactionIdIsCurrentTransactionId(
-		DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null)));
+											   DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null)));
 }
 
 /* A parent's row, which is locked. */
 typedef struct LockedParent
 {
 	int32		floor;			/* its sequence_floor */
-	CommandId	since;			/* our command that wrote it; 0: nobody of ours */
+	CommandId	since;			/* our command that wrote it; 0: nobody of
+								 * ours */
 } LockedParent;
 
 /*
@@ -362,7 +363,11 @@ TakesNumber(TupleTableSlot *slot, CommandId since, TransactionId *writer)
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	takes = HeapTupleSatisfiesVisibility(row, &dirty, buffer);
 	*writer = takes ? dirty.xmin : InvalidTransactionId;
-	/* If we deleted it, and the parent is no newer, its floor may not know yet. */
+
+	/*
+	 * If we deleted it, and the parent is no newer, its floor may not know
+	 * yet.
+	 */
 	if (!takes && !(row->t_data->t_infomask & HEAP_XMAX_INVALID) &&
 		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(row->t_data)))
 		takes = HeapTupleHeaderGetCmax(row->t_data) >= since;

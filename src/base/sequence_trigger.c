@@ -67,7 +67,7 @@ amelia_allocate_sequence(PG_FUNCTION_ARGS)
 	Relation	child = data->tg_relation;
 	TupleDesc	tupdesc = RelationGetDescr(child);
 	SequenceKind kind = strcmp(RelationGetRelationName(child), "workflow_log") == 0 ?
-		EVENT_SEQUENCE : MESSAGE_SEQUENCE;
+	EVENT_SEQUENCE : MESSAGE_SEQUENCE;
 	const char *child_name;
 	const char *key_name;
 	const char *parent_name;

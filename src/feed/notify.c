@@ -82,7 +82,7 @@ RequestNotifyState(void)
 static void
 StartNotifyState(void)
 {
-	HASHCTL		info = {.keysize = sizeof(MarkKey), .entrysize = sizeof(MarkEntry)};
+	HASHCTL		info = {.keysize = sizeof(MarkKey),.entrysize = sizeof(MarkEntry)};
 	bool		found;
 
 	if (next_shmem_startup_hook != NULL)

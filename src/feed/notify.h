@@ -30,7 +30,8 @@ typedef struct NotifyMark
 /* What a notifier has taken and not told yet. */
 typedef struct NotifyMarks
 {
-	bool		everything;		/* there was no room: anything may have happened */
+	bool		everything;		/* there was no room: anything may have
+								 * happened */
 	int			count;
 	NotifyMark	marks[MAX_MARKS];
 } NotifyMarks;

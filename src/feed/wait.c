@@ -237,7 +237,8 @@ WaitForEvent(Datum workflow, Datum after, double timeout)
 
 	/*
 	 * The snapshot that the call came with is older than our place among the
-	 * waiters: what was committed in between would neither be seen nor wake us.
+	 * waiters: what was committed in between would neither be seen nor wake
+	 * us.
 	 */
 	INSTR_TIME_SET_CURRENT(start);
 	SPI_commit();

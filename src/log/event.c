@@ -71,17 +71,17 @@ PG_FUNCTION_INFO_V1(amelia_append_events);
 
 /* Those of a batch that are there already, in its order. */
 static const char *const repeat_batch_query =
-	"SELECT e.sequence, e.workflow_id = $14 AND " SAME_EVENT("e", "f.f") ", e.id"
-	" FROM " EVENT_ARRAYS
-	" JOIN amelia.workflow_log AS e ON e.id = f.f8"
-	" ORDER BY f.place";
+"SELECT e.sequence, e.workflow_id = $14 AND " SAME_EVENT("e", "f.f") ", e.id"
+" FROM " EVENT_ARRAYS
+" JOIN amelia.workflow_log AS e ON e.id = f.f8"
+" ORDER BY f.place";
 
 /* A parent that is neither stored nor in the batch itself. */
 static const char *const parent_query =
-	"SELECT g.parent FROM pg_catalog.unnest($1) AS g (parent)"
-	" WHERE g.parent IS NOT NULL AND g.parent <> ALL ($2)"
-	" AND NOT EXISTS (SELECT FROM amelia.workflow_log AS p WHERE p.id = g.parent)"
-	" LIMIT 1";
+"SELECT g.parent FROM pg_catalog.unnest($1) AS g (parent)"
+" WHERE g.parent IS NOT NULL AND g.parent <> ALL ($2)"
+" AND NOT EXISTS (SELECT FROM amelia.workflow_log AS p WHERE p.id = g.parent)"
+" LIMIT 1";
 
 /*
  * Raise 23505 because the id stands for another event.
@@ -140,8 +140,8 @@ RefuseNoParent(const pg_uuid_t *parent)
 static Datum
 SequenceRange(int32 first, int32 last)
 {
-	RangeBound	lower = {.val = Int32GetDatum(first), .inclusive = true, .lower = true};
-	RangeBound	upper = {.val = Int32GetDatum(last), .inclusive = true};
+	RangeBound	lower = {.val = Int32GetDatum(first),.inclusive = true,.lower = true};
+	RangeBound	upper = {.val = Int32GetDatum(last),.inclusive = true};
 	TypeCacheEntry *type = lookup_type_cache(INT4RANGEOID, TYPECACHE_RANGE_INFO);
 
 	if (first > last)

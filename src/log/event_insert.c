@@ -143,7 +143,11 @@ BeginInsert(Relation log, const Event *events, int count)
 
 	for (int i = 0; i < count; i++)
 		has_parents = has_parents || !events[i].nulls[EVENT_PARENT_ID];
-	/* We hold the workflow's row; without parents there is nothing to look for. */
+
+	/*
+	 * We hold the workflow's row; without parents there is nothing to look
+	 * for.
+	 */
 	return BeginDoorWrite(&use, log, has_parents ? 1 : 2);
 }
 

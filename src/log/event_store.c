@@ -37,11 +37,11 @@
  * ours notes which ones it allocated.
  */
 static const char *const append_batch_query =
-	"INSERT INTO amelia.workflow_log (" EVENT_COLUMNS ", sequence, sequence_allocated)"
-	" SELECT f.f1, f.f2, f.f3, f.f4, f.f5, f.f6, f.f7, f.f8, f.f9, f.f10, f.f11, f.f12, f.f13,"
-	" $14, $15 + f.place::integer, $15 IS NOT NULL"
-	" FROM " EVENT_ARRAYS
-	" RETURNING sequence";
+"INSERT INTO amelia.workflow_log (" EVENT_COLUMNS ", sequence, sequence_allocated)"
+" SELECT f.f1, f.f2, f.f3, f.f4, f.f5, f.f6, f.f7, f.f8, f.f9, f.f10, f.f11, f.f12, f.f13,"
+" $14, $15 + f.place::integer, $15 IS NOT NULL"
+" FROM " EVENT_ARRAYS
+" RETURNING sequence";
 
 /*
  * Whether no trigger but ours sees an event before it is inserted. Any other
@@ -138,7 +138,7 @@ TryToStore(Relation log, bool directly, const Event *events, int count, Datum wo
  */
 void
 StoreContestedEvents(Relation log, bool directly, const Event *events, int count, Datum workflow,
-			   int32 *first, int32 *last)
+					 int32 *first, int32 *last)
 {
 	while (!TryToStore(log, directly, events, count, workflow, first, last))
 		CHECK_FOR_INTERRUPTS();

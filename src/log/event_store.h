@@ -16,7 +16,7 @@
 #include "log/event_record.h"
 
 extern void StoreContestedEvents(Relation log, bool directly, const Event *events, int count, Datum workflow,
-			   int32 *first, int32 *last);
+								 int32 *first, int32 *last);
 extern void StoreEvents(DoorWrite *insert, const Event *events, int count, Datum workflow, int32 first);
 
 #endif							/* AMELIA_EVENT_STORE_H */

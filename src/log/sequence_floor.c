@@ -91,7 +91,7 @@ amelia_keep_sequence(PG_FUNCTION_ARGS)
 	static const char *const kept[] = {"id", "session_id", "sequence"};
 	Relation	table = data->tg_relation;
 	bool		is_kept = RelationGetRelid(table) ==
-		get_relname_relid(floor_queries[MESSAGE_SEQUENCE].child, get_namespace_oid(AMELIA_SCHEMA, true));
+	get_relname_relid(floor_queries[MESSAGE_SEQUENCE].child, get_namespace_oid(AMELIA_SCHEMA, true));
 
 	for (size_t i = 0; is_kept && i < lengthof(kept); i++)
 	{
@@ -132,7 +132,7 @@ amelia_raise_sequence_floor(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	bool		is_truncate = CALLED_AS_TRIGGER(fcinfo) &&
-		TRIGGER_FIRED_BY_TRUNCATE(data->tg_event);
+	TRIGGER_FIRED_BY_TRUNCATE(data->tg_event);
 	FloorQueries *queries = NULL;
 	OwnerContext before;
 	SPIPlanPtr	plan;

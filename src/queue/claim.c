@@ -250,11 +250,11 @@ BeginSearch(ClaimSearch *search)
 		Oid			type;
 	}			columns[CLAIM_COLUMNS] =
 	{
-		[COLUMN_ID] = {"id", UUIDOID}, [COLUMN_STATUS] = {"status", TEXTOID},
-		[COLUMN_TYPE] = {"workflow_type", TEXTOID}, [COLUMN_PROFILE] = {"profile_id", TEXTOID},
-		[COLUMN_WORKTREE] = {"worktree_path", TEXTOID}, [COLUMN_PRIORITY] = {"priority", INT2OID},
+		[COLUMN_ID] = {"id", UUIDOID},[COLUMN_STATUS] = {"status", TEXTOID},
+		[COLUMN_TYPE] = {"workflow_type", TEXTOID},[COLUMN_PROFILE] = {"profile_id", TEXTOID},
+		[COLUMN_WORKTREE] = {"worktree_path", TEXTOID},[COLUMN_PRIORITY] = {"priority", INT2OID},
 		[COLUMN_AVAILABLE_AT] = {"available_at", TIMESTAMPTZOID},
-		[COLUMN_RETRY_AT] = {"retry_at", TIMESTAMPTZOID}, [COLUMN_FAILURES] = {"failures", INT4OID},
+		[COLUMN_RETRY_AT] = {"retry_at", TIMESTAMPTZOID},[COLUMN_FAILURES] = {"failures", INT4OID},
 		[COLUMN_MAX_FAILURES] = {"max_failures", INT4OID},
 		[COLUMN_CANCEL_REQUESTED] = {"cancel_requested", BOOLOID},
 	};

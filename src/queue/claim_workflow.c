@@ -48,14 +48,14 @@ PG_FUNCTION_INFO_V1(amelia_claim_workflow);
 #define MAX_REFUSED 100
 
 static const char *const claim_query =
-	"UPDATE amelia.workflows AS w"
-	" SET status = 'in_progress', failures = $2, retry_at = NULL"
-	" WHERE w.id = $1 RETURNING w.*";
+"UPDATE amelia.workflows AS w"
+" SET status = 'in_progress', failures = $2, retry_at = NULL"
+" WHERE w.id = $1 RETURNING w.*";
 
 static const char *const rest_query =
-	"UPDATE amelia.workflows AS w"
-	" SET status = $2, failures = $3, failure_reason = $4, retry_at = NULL"
-	" WHERE w.id = $1";
+"UPDATE amelia.workflows AS w"
+" SET status = $2, failures = $3, failure_reason = $4, retry_at = NULL"
+" WHERE w.id = $1";
 
 /* What is done with the candidate's lease. */
 typedef struct Claim
@@ -282,7 +282,7 @@ PutClaimed(ReturnSetInfo *result, const Claim *claim, HeapTuple row, TupleDesc t
 	int			columns = wanted->natts - 2;
 
 	for (int i = 0; i < columns; i++)
-		{
+	{
 		Form_pg_attribute attribute = TupleDescAttr(wanted, i);
 
 		values[i] = heap_getattr(row, ColumnOfType(tupdesc, NameStr(attribute->attname), attribute->atttypid),

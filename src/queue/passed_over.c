@@ -35,19 +35,19 @@
 
 /* Whoever else keeps it in mind at the moment is not waited for. */
 static const char *const keep_query =
-	"INSERT INTO amelia.claim_faults AS f (workflow_id, failed_at, times, retry_at, sqlstate, reason)"
-	" SELECT w.id, clock_timestamp(), 1,"
-	"  clock_timestamp() + amelia_internal.retry_delay(1), $2, $3"
-	" FROM amelia.workflows AS w WHERE w.id = $1 FOR NO KEY UPDATE SKIP LOCKED"
-	" ON CONFLICT (workflow_id) DO UPDATE"
-	" SET failed_at = excluded.failed_at,"
-	"  times = CASE WHEN f.times < 1000 THEN f.times + 1 ELSE f.times END,"
-	"  retry_at = clock_timestamp() +"
-	"   amelia_internal.retry_delay(f.times + 1),"
-	"  sqlstate = excluded.sqlstate, reason = excluded.reason";
+"INSERT INTO amelia.claim_faults AS f (workflow_id, failed_at, times, retry_at, sqlstate, reason)"
+" SELECT w.id, clock_timestamp(), 1,"
+"  clock_timestamp() + amelia_internal.retry_delay(1), $2, $3"
+" FROM amelia.workflows AS w WHERE w.id = $1 FOR NO KEY UPDATE SKIP LOCKED"
+" ON CONFLICT (workflow_id) DO UPDATE"
+" SET failed_at = excluded.failed_at,"
+"  times = CASE WHEN f.times < 1000 THEN f.times + 1 ELSE f.times END,"
+"  retry_at = clock_timestamp() +"
+"   amelia_internal.retry_delay(f.times + 1),"
+"  sqlstate = excluded.sqlstate, reason = excluded.reason";
 
 static const char *const forget_query =
-	"DELETE FROM amelia.claim_faults AS f WHERE f.workflow_id = $1";
+"DELETE FROM amelia.claim_faults AS f WHERE f.workflow_id = $1";
 
 /*
  * Whether what was raised may be the row's own fault. It is not when it is the
@@ -62,8 +62,10 @@ MayBeRowsFault(const ErrorData *fault)
 	switch (ERRCODE_TO_CATEGORY(fault->sqlerrcode))
 	{
 		case MAKE_SQLSTATE('0', '8', '0', '0', '0'):	/* connection */
-		case MAKE_SQLSTATE('2', '5', '0', '0', '0'):	/* state of the transaction */
-		case MAKE_SQLSTATE('4', '0', '0', '0', '0'):	/* serialization, deadlock */
+		case MAKE_SQLSTATE('2', '5', '0', '0', '0'):	/* state of the
+														 * transaction */
+		case MAKE_SQLSTATE('4', '0', '0', '0', '0'):	/* serialization,
+														 * deadlock */
 		case MAKE_SQLSTATE('5', '3', '0', '0', '0'):	/* disk, memory, limits */
 		case MAKE_SQLSTATE('5', '7', '0', '0', '0'):	/* cancel, shutdown */
 		case MAKE_SQLSTATE('5', '8', '0', '0', '0'):	/* files */

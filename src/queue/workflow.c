@@ -171,7 +171,11 @@ ApplyTransition(RowChanges *changes, TriggerData *data, const pg_uuid_t *workflo
 			SetUnlessChanged(changes, data, "started_at", TIMESTAMPTZOID, now, false);
 		SetUnlessChanged(changes, data, "completed_at", TIMESTAMPTZOID, (Datum) 0, true);
 		SetUnlessChanged(changes, data, "failure_reason", TEXTOID, (Datum) 0, true);
-		/* This is the attempt that was due; if it fails, whoever says so says when the next is. */
+
+		/*
+		 * This is the attempt that was due; if it fails, whoever says so says
+		 * when the next is.
+		 */
 		SetUnlessChanged(changes, data, "retry_at", TIMESTAMPTZOID, (Datum) 0, true);
 		/* The attempt writes trace events that retention is to look for. */
 		SetUnlessChanged(changes, data, "traces_removed_to", INT4OID, (Datum) 0, true);

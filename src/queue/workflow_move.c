@@ -44,7 +44,8 @@ typedef enum OurTrigger
 	CHECK_BUDGETS,				/* called in a move to in_progress */
 	WORKFLOW_UPDATE,			/* called always */
 	NOTE_STATUS,				/* done here */
-	END_LEASE,					/* done by the caller, when it leaves in_progress, */
+	END_LEASE,					/* done by the caller, when it leaves
+								 * in_progress, */
 	UNPARK_NEXT					/* and when it leaves a worktree */
 } OurTrigger;
 

@@ -49,14 +49,15 @@
 #define EVENTS_DUE DUE("$1", "$2")
 
 static const char *const look_for_traces =
-	LOOK_AT(TRACES_DUE " AND w.traces_removed_to IS NULL");
+LOOK_AT(TRACES_DUE " AND w.traces_removed_to IS NULL");
 static const char *const look_for_late_traces =
-	LOOK_AT(TRACES_DUE " AND (w.traces_removed_to IS NULL OR EXISTS"
-			" (SELECT FROM amelia.workflow_log AS e"
-			" WHERE e.workflow_id = w.id AND e.sequence > w.traces_removed_to))");
+LOOK_AT(TRACES_DUE " AND (w.traces_removed_to IS NULL OR EXISTS"
+		" (SELECT FROM amelia.workflow_log AS e"
+		" WHERE e.workflow_id = w.id AND e.sequence > w.traces_removed_to))");
+
 /* $3 is used to have the same parameters */
 static const char *const look_for_events =
-	LOOK_AT(EVENTS_DUE " AND $3::timestamptz IS NOT NULL");
+LOOK_AT(EVENTS_DUE " AND $3::timestamptz IS NOT NULL");
 
 /* A workflow that was looked at. */
 typedef struct Candidate
@@ -202,7 +203,7 @@ ChooseWorkflows(RetentionRound *round, const char *look, TimestampTz horizon,
 		round->next_place.undated = true;
 	}
 	else if (choice->count == 0 && seen < count)
-		choice->is_last = true;	/* the round may touch no more */
+		choice->is_last = true; /* the round may touch no more */
 	round->peek = seen == count ?
 		Min(round->peek * 2, MAX_PEEK) : Max((int) seen + 2, FIRST_PEEK);
 }
@@ -227,7 +228,7 @@ LockWorkflows(Datum ids, TimestampTz horizon, const Horizons *horizons, bool for
 	" WHERE w.id = ANY ($3) AND " DUE("$1", "$2") \
 	" ORDER BY w.id " strength " SKIP LOCKED) AS l"
 
-	KeptPlan(&plans[for_delete], for_delete ? LOCK("FOR UPDATE") : LOCK("FOR NO KEY UPDATE"),
+	KeptPlan(&plans[for_delete], for_delete ? LOCK ("FOR UPDATE") : LOCK ("FOR NO KEY UPDATE"),
 			 lengthof(types), types);
 	if (SPI_execute_plan(plans[for_delete], values, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not lock workflows");

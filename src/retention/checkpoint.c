@@ -479,7 +479,7 @@ CheckpointBatch(RetentionRound *round, const Horizons *horizons)
 	bool		orphans = round->phase == PHASE_ORPHANS;
 	TimestampTz begin = GetCurrentTimestamp();
 	int			limit = round->singles > 0 ? 1 :
-		Min(round->thread_limit, horizons->max_workflows - round->touched);
+	Min(round->thread_limit, horizons->max_workflows - round->touched);
 	List	   *sources;
 	CheckpointSource *source;
 	ThreadPage	page;

@@ -57,14 +57,16 @@ typedef struct CheckpointSource
 	char	   *schema;
 	Oid			owner;
 	char	   *problem;		/* why they are left alone, or NULL */
-	char	   *tables[3];		/* qualified and quoted: checkpoints, blobs, writes */
+	char	   *tables[3];		/* qualified and quoted: checkpoints, blobs,
+								 * writes */
 } CheckpointSource;
 
 typedef struct ThreadPage
 {
 	int			count;			/* threads looked at */
 	Datum		threads;		/* text[], in order; only if count > 0 */
-	char	   *last;			/* the last of them, or of those that were taken */
+	char	   *last;			/* the last of them, or of those that were
+								 * taken */
 } ThreadPage;
 
 extern List *FindCheckpointSources(void);

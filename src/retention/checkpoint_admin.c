@@ -170,11 +170,12 @@ amelia_delete_thread(PG_FUNCTION_ARGS)
 	EnterRestricted(TableOwner("checkpoint_schemas"), &before);
 	foreach(cell, FindCheckpointSources())
 		deferred |= ((CheckpointSource *) lfirst(cell))->problem == NULL &&
-			HasDeferredTriggers(lfirst(cell));
+		HasDeferredTriggers(lfirst(cell));
 	LeaveRestricted(&before);
+
 	/*
-	 * As the caller, because it fires the caller's own triggers; and only then,
-	 * because it lasts to the end of the caller's transaction.
+	 * As the caller, because it fires the caller's own triggers; and only
+	 * then, because it lasts to the end of the caller's transaction.
 	 */
 	if (deferred)
 		RunSql("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, false);

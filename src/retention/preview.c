@@ -46,19 +46,19 @@ PG_FUNCTION_INFO_V1(amelia_retention_preview);
 	"(SELECT count(*) FROM amelia." relation " AS c WHERE c.workflow_id = w.id)"
 
 static const char *const count_traces =
-	COUNT_EVENTS(DUE("$1", "$2") " AND NOT " ENDED_BEFORE("$3"), " AND e.level = 'trace'");
+COUNT_EVENTS(DUE("$1", "$2") " AND NOT " ENDED_BEFORE("$3"), " AND e.level = 'trace'");
 static const char *const count_events =
-	COUNT_EVENTS(DUE("$1", "$2") " AND $3::timestamptz IS NOT NULL", "");
+COUNT_EVENTS(DUE("$1", "$2") " AND $3::timestamptz IS NOT NULL", "");
 static const char *const count_workflows =
-	"SELECT count(*), NULL::bigint, COALESCE(sum(d.number), 0)::bigint,"
-	" COALESCE(sum(d.size) * " WITH_INDEXES("'amelia.workflows'") ", 0)::bigint"
-	" FROM (SELECT 1 + u.number AS number, u.number * 200 + 300"
-	" + COALESCE(pg_column_size(w.plan_cache), 0) + COALESCE(pg_column_size(w.issue_cache), 0) AS size"
-	" FROM amelia.workflows AS w"
-	" CROSS JOIN LATERAL (SELECT " COUNT_OF("token_usage") " + " COUNT_OF("workflow_prompt_versions")
-	" + " COUNT_OF("workflow_threads") " + " COUNT_OF("workflow_leases") " AS number) AS u"
-	" WHERE " DUE("$1", "$2") " AND $3::timestamptz IS NOT NULL AND w.id <> ALL ($5)"
-	" ORDER BY w.completed_at, w.id LIMIT $4) AS d";
+"SELECT count(*), NULL::bigint, COALESCE(sum(d.number), 0)::bigint,"
+" COALESCE(sum(d.size) * " WITH_INDEXES("'amelia.workflows'") ", 0)::bigint"
+" FROM (SELECT 1 + u.number AS number, u.number * 200 + 300"
+" + COALESCE(pg_column_size(w.plan_cache), 0) + COALESCE(pg_column_size(w.issue_cache), 0) AS size"
+" FROM amelia.workflows AS w"
+" CROSS JOIN LATERAL (SELECT " COUNT_OF("token_usage") " + " COUNT_OF("workflow_prompt_versions")
+" + " COUNT_OF("workflow_threads") " + " COUNT_OF("workflow_leases") " AS number) AS u"
+" WHERE " DUE("$1", "$2") " AND $3::timestamptz IS NOT NULL AND w.id <> ALL ($5)"
+" ORDER BY w.completed_at, w.id LIMIT $4) AS d";
 
 /* What the preview finds out about threads. */
 typedef struct ThreadCounts

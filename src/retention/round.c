@@ -82,9 +82,10 @@ SetRoundLock(LOCKTAG *lock)
 
 	if (!OidIsValid(table))
 		RefuseOlderSchema("retention_runs");
+
 	/*
-	 * An advisory lock, of a kind that no SQL function takes: the session keeps
-	 * such a one when a batch fails and its transaction is rolled back.
+	 * An advisory lock, of a kind that no SQL function takes: the session
+	 * keeps such a one when a batch fails and its transaction is rolled back.
 	 */
 	SET_LOCKTAG_ADVISORY(*lock, MyDatabaseId, table, 0, ROUND_LOCK_KIND);
 }
@@ -226,7 +227,10 @@ RunBatch(RetentionRound *round)
 
 	EnterRestricted(TableOwner("workflows"), &before);
 
-	/* A deferred trigger could not fire in here, and at the end not as its owner. */
+	/*
+	 * A deferred trigger could not fire in here, and at the end not as its
+	 * owner.
+	 */
 	RunSql("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, false);
 	GetHorizons(&horizons);
 	switch (round->phase)

@@ -15,9 +15,11 @@
 /* how a round ended, as retention_runs.outcome has it */
 typedef enum RetentionOutcome
 {
-	RETENTION_COMPLETED,		/* every phase came to its end, maybe with failed batches */
+	RETENTION_COMPLETED,		/* every phase came to its end, maybe with
+								 * failed batches */
 	RETENTION_FAILED,			/* an error ended it */
-	RETENTION_STOPPED			/* it made way: cancel, shutdown, DROP DATABASE */
+	RETENTION_STOPPED			/* it made way: cancel, shutdown, DROP
+								 * DATABASE */
 } RetentionOutcome;
 
 /*
@@ -55,6 +57,7 @@ extern void RetentionRoundEnd(RetentionRound *round, RetentionOutcome outcome,
  * error, too. A round that was not ended shows as crashed later.
  */
 extern void RetentionRoundFree(RetentionRound *round);
+
 /* How many batches of the round failed so far. */
 extern int64 RetentionBatchesFailed(const RetentionRound *round);
 

@@ -44,7 +44,8 @@ typedef struct RetentionRound
 	int64		batches_failed;
 
 	RetentionPhase phase;
-	int64		touched;		/* workflows or orphan threads that the phase changed */
+	int64		touched;		/* workflows or orphan threads that the phase
+								 * changed */
 	int			failures_in_row;	/* batches that could not be made smaller */
 
 	/* what the batch at hand has taken, in case that it fails */
@@ -53,11 +54,14 @@ typedef struct RetentionRound
 	WorkflowPlace next_place;
 	char	   *thread;
 	char	   *next_thread;
-	int			singles;		/* so many are to be taken one by one, to find the bad one */
+	int			singles;		/* so many are to be taken one by one, to find
+								 * the bad one */
 	bool		in_rule_4;		/* the batch is deleting workflows */
 	bool		spare_workflows;	/* rule 4 has given up */
-	bool		is_changed;		/* something of those that are being taken was deleted */
-	int32		sequence;		/* a workflow with many events has been deleted up to here */
+	bool		is_changed;		/* something of those that are being taken was
+								 * deleted */
+	int32		sequence;		/* a workflow with many events has been
+								 * deleted up to here */
 
 	int			peek;			/* workflows to look at for one batch */
 	int			thread_limit;	/* threads to delete in one batch */

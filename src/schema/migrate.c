@@ -73,7 +73,7 @@ ScriptErrorContext(void *arg)
 static void
 RunScript(const Script *script)
 {
-	ScriptPlace place = {.name = script->name, .line = 1};
+	ScriptPlace place = {.name = script->name,.line = 1};
 	ErrorContextCallback callback = {
 		.previous = error_context_stack,
 		.callback = ScriptErrorContext,
@@ -86,7 +86,7 @@ RunScript(const Script *script)
 	foreach(cell, pg_parse_query(script->text))
 	{
 		RawStmt    *statement = lfirst_node(RawStmt, cell);
-		const char *start = script->text + statement->stmt_location;
+		const char *start = script->text +statement->stmt_location;
 		char	   *text;
 		int			result;
 
@@ -95,7 +95,8 @@ RunScript(const Script *script)
 		if (script->is_api && IndexIsThere(statement->stmt))
 			continue;
 		text = statement->stmt_len > 0 ?
-			pnstrdup(start, statement->stmt_len) : pstrdup(start);
+		pnstrdup(start, statement->stmt_len) : pstrdup(start);
+
 		for (; counted < start; counted++)
 			place.line += *counted == '\n';
 		result = SPI_execute(text, false, 0);
@@ -365,7 +366,10 @@ amelia_migrate(PG_FUNCTION_ARGS)
 	Oid			owner = TablesOwner(schema);
 	StringInfoData done;
 
-	/* Before SPI_connect(): what is allocated after it goes with SPI_finish(). */
+	/*
+	 * Before SPI_connect(): what is allocated after it goes with
+	 * SPI_finish().
+	 */
 	initStringInfo(&done);
 	SPI_connect();
 	if (creating_extension && IsRestoring())

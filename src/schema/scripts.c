@@ -125,7 +125,7 @@ TriggerIsIntact(Oid table, CreateTrigStmt *statement)
 {
 	const char *function = strVal(llast(statement->funcname));
 	int16		type = statement->timing | statement->events |
-		(statement->row ? TRIGGER_TYPE_ROW : 0);
+	(statement->row ? TRIGGER_TYPE_ROW : 0);
 	Relation	relation;
 	TriggerDesc *triggers;
 	bool		intact = false;

@@ -56,68 +56,68 @@ PG_FUNCTION_INFO_V1(amelia_check_workflow_budgets);
 
 /* What comes back with a workflow was spent before. */
 static const char *const spend_query =
-	"INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
-	" SELECT b.id, " PERIOD_START("b.period", "u.\"timestamp\"") ", sum(u.cost_usd),"
-	" max(u.workflow_id::text)::uuid"
-	" FROM booked AS u JOIN amelia.workflows AS w ON w.id = u.workflow_id"
-	" JOIN amelia.budgets AS b ON " BUDGET_OF("w.id", "w.profile_id")
-	" WHERE u.cost_usd > 0 AND NOT EXISTS (SELECT FROM amelia.workflow_history AS k"
-	" WHERE k.workflow_id = u.workflow_id AND u.\"timestamp\" <= k.usage_until) GROUP BY 1, 2";
+"INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
+" SELECT b.id, " PERIOD_START("b.period", "u.\"timestamp\"") ", sum(u.cost_usd),"
+" max(u.workflow_id::text)::uuid"
+" FROM booked AS u JOIN amelia.workflows AS w ON w.id = u.workflow_id"
+" JOIN amelia.budgets AS b ON " BUDGET_OF("w.id", "w.profile_id")
+" WHERE u.cost_usd > 0 AND NOT EXISTS (SELECT FROM amelia.workflow_history AS k"
+" WHERE k.workflow_id = u.workflow_id AND u.\"timestamp\" <= k.usage_until) GROUP BY 1, 2";
 
 const char *const budget_trigger =
-	"CREATE OR REPLACE TRIGGER " BUDGET_TRIGGER " AFTER INSERT ON amelia.token_usage"
-	" REFERENCING NEW TABLE AS booked"
-	" FOR EACH STATEMENT EXECUTE FUNCTION amelia_internal.spend_budgets()";
+"CREATE OR REPLACE TRIGGER " BUDGET_TRIGGER " AFTER INSERT ON amelia.token_usage"
+" REFERENCING NEW TABLE AS booked"
+" FOR EACH STATEMENT EXECUTE FUNCTION amelia_internal.spend_budgets()";
 
 /*
  * Whether it stands. Where it does there is nothing to be made: a budget is
  * an INSERT like any other then, also where DDL is watched or forbidden.
  */
 static const char *const trigger_query =
-	"SELECT FROM pg_catalog.pg_trigger AS t"
-	" WHERE t.tgrelid = 'amelia.token_usage'::regclass AND t.tgname = '" BUDGET_TRIGGER "'"
-	" AND t.tgfoid = 'amelia_internal.spend_budgets()'::regprocedure AND t.tgenabled IN ('O', 'A')";
+"SELECT FROM pg_catalog.pg_trigger AS t"
+" WHERE t.tgrelid = 'amelia.token_usage'::regclass AND t.tgname = '" BUDGET_TRIGGER "'"
+" AND t.tgfoid = 'amelia_internal.spend_budgets()'::regprocedure AND t.tgenabled IN ('O', 'A')";
 
 /*
  * Only the period that runs now; what is past can be neither blocked nor warned
  * of. With one without an end ($4) goes all usage, whatever its time.
  */
 static const char *const period_query =
-	"SELECT GREATEST(p.start, '4713-01-01 BC'), CASE b.period WHEN 'day' THEN p.start"
-	" WHEN 'month' THEN (p.start + interval '1 month' - interval '1 day')::date ELSE '294276-12-30' END,"
-	" b.period = 'total'"
-	" FROM amelia.budgets AS b, LATERAL (SELECT amelia_internal.budget_period(b.period, now())) AS p (start)"
-	" WHERE b.id = $1";
+"SELECT GREATEST(p.start, '4713-01-01 BC'), CASE b.period WHEN 'day' THEN p.start"
+" WHEN 'month' THEN (p.start + interval '1 month' - interval '1 day')::date ELSE '294276-12-30' END,"
+" b.period = 'total'"
+" FROM amelia.budgets AS b, LATERAL (SELECT amelia_internal.budget_period(b.period, now())) AS p (start)"
+" WHERE b.id = $1";
 
 static const char *const begin_query =
-	USAGE
-	" INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
-	" SELECT b.id, amelia_internal.budget_period(b.period, now()), sum(v.cost_usd), max(v.workflow_id::text)::uuid"
-	" FROM amelia.budgets AS b,"
-	" (SELECT p.workflow_id, sum(p.cost_usd) FROM (SELECT p.workflow_id, p.cost_usd FROM " WORKFLOW_SUMS
-	" UNION ALL SELECT t.workflow_id, t.cost_usd FROM amelia.token_usage AS t WHERE $4"
-	" AND (t.\"timestamp\" < " START_OF("$1") " OR t.\"timestamp\" >= " START_OF("$2 + 1") ")"
-	" UNION ALL SELECT h.workflow_id, h.cost_usd FROM amelia.kept_usage AS h WHERE $4"
-	" AND h.day NOT BETWEEN $1 AND $2) AS p GROUP BY 1) AS v (workflow_id, cost_usd)"
-	" LEFT JOIN " WORKFLOWS " ON k.id = v.workflow_id"
-	" WHERE b.id = $3 AND " BUDGET_OF("v.workflow_id", "k.profile_id")
-	" GROUP BY b.id, b.period";
+USAGE
+" INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
+" SELECT b.id, amelia_internal.budget_period(b.period, now()), sum(v.cost_usd), max(v.workflow_id::text)::uuid"
+" FROM amelia.budgets AS b,"
+" (SELECT p.workflow_id, sum(p.cost_usd) FROM (SELECT p.workflow_id, p.cost_usd FROM " WORKFLOW_SUMS
+" UNION ALL SELECT t.workflow_id, t.cost_usd FROM amelia.token_usage AS t WHERE $4"
+" AND (t.\"timestamp\" < " START_OF("$1") " OR t.\"timestamp\" >= " START_OF("$2 + 1") ")"
+" UNION ALL SELECT h.workflow_id, h.cost_usd FROM amelia.kept_usage AS h WHERE $4"
+" AND h.day NOT BETWEEN $1 AND $2) AS p GROUP BY 1) AS v (workflow_id, cost_usd)"
+" LEFT JOIN " WORKFLOWS " ON k.id = v.workflow_id"
+" WHERE b.id = $3 AND " BUDGET_OF("v.workflow_id", "k.profile_id")
+" GROUP BY b.id, b.period";
 
 static const char *const compact_query =
-	"WITH gone AS (DELETE FROM amelia.budget_spending AS s"
-	" USING (SELECT p.budget_id, p.period_start FROM amelia.budget_spending AS p"
-	" WHERE p.budget_id = $1 GROUP BY 1, 2 HAVING count(*) > 1) AS g"
-	" WHERE s.budget_id = g.budget_id AND s.period_start = g.period_start RETURNING s.*)"
-	" INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
-	" SELECT g.budget_id, g.period_start, sum(g.amount_usd), max(g.workflow_id::text)::uuid"
-	" FROM gone AS g GROUP BY 1, 2";
+"WITH gone AS (DELETE FROM amelia.budget_spending AS s"
+" USING (SELECT p.budget_id, p.period_start FROM amelia.budget_spending AS p"
+" WHERE p.budget_id = $1 GROUP BY 1, 2 HAVING count(*) > 1) AS g"
+" WHERE s.budget_id = g.budget_id AND s.period_start = g.period_start RETURNING s.*)"
+" INSERT INTO amelia.budget_spending (budget_id, period_start, amount_usd, workflow_id)"
+" SELECT g.budget_id, g.period_start, sum(g.amount_usd), max(g.workflow_id::text)::uuid"
+" FROM gone AS g GROUP BY 1, 2";
 
 /* Periods that are over by a year, and all of a budget that is gone. */
 static const char *const forget_query =
-	"DELETE FROM amelia.budget_spending AS s"
-	" WHERE s.budget_id = $1"
-	" AND ((isfinite(s.period_start) AND s.period_start < (now() AT TIME ZONE 'UTC')::date - 366)"
-	" OR NOT EXISTS (SELECT FROM amelia.budgets AS b WHERE b.id = s.budget_id))";
+"DELETE FROM amelia.budget_spending AS s"
+" WHERE s.budget_id = $1"
+" AND ((isfinite(s.period_start) AND s.period_start < (now() AT TIME ZONE 'UTC')::date - 366)"
+" OR NOT EXISTS (SELECT FROM amelia.budgets AS b WHERE b.id = s.budget_id))";
 
 /*
  * The event goes to the newest workflow that spent, or if that is gone to the
@@ -126,27 +126,27 @@ static const char *const forget_query =
  * lowered since, or usage was booked late.
  */
 static const char *const warn_query =
-	"WITH due AS MATERIALIZED (SELECT b.*, s.period_start, s.amount, COALESCE("
-	"(SELECT w.id FROM amelia.budget_spending AS q JOIN amelia.workflows AS w ON w.id = q.workflow_id"
-	" WHERE q.budget_id = b.id AND q.period_start = s.period_start ORDER BY w.created_at DESC LIMIT 1),"
-	" (SELECT w.id FROM amelia.workflows AS w WHERE " BUDGET_OF("w.id", "w.profile_id")
-	" ORDER BY w.created_at DESC LIMIT 1)) AS workflow_id"
-	" FROM amelia.budgets AS b JOIN (SELECT p.budget_id, p.period_start, sum(p.amount_usd) AS amount"
-	" FROM amelia.budget_spending AS p WHERE p.budget_id = $1 GROUP BY 1, 2) AS s ON s.budget_id = b.id"
-	" WHERE b.action = 'warn' AND s.amount >= b.limit_usd"
-	" AND s.period_start >= amelia_internal.budget_period(b.period, now() - interval '1 day')"
-	" AND NOT EXISTS (SELECT FROM amelia.budget_warnings AS n"
-	" WHERE n.budget_id = b.id AND n.period_start = s.period_start)),"
-	" warned AS (INSERT INTO amelia.budget_warnings (budget_id, period_start)"
-	" SELECT d.id, d.period_start FROM due AS d WHERE d.workflow_id IS NOT NULL"
-	" ON CONFLICT DO NOTHING RETURNING budget_id, period_start)"
-	" SELECT amelia.append_event(d.workflow_id, 'system_warning',"
-	" format('the budget of %s US dollars for %s is spent: %s', d.limit_usd,"
-	" concat_ws(' ', d.scope, d.target), d.amount),"
-	" data => jsonb_build_object('budget_id', d.id, 'period', d.period,"
-	" 'period_start', NULLIF(d.period_start, '-infinity'),"
-	" 'limit_usd', d.limit_usd, 'spent_usd', d.amount))"
-	" FROM warned AS n JOIN due AS d ON d.id = n.budget_id AND d.period_start = n.period_start";
+"WITH due AS MATERIALIZED (SELECT b.*, s.period_start, s.amount, COALESCE("
+"(SELECT w.id FROM amelia.budget_spending AS q JOIN amelia.workflows AS w ON w.id = q.workflow_id"
+" WHERE q.budget_id = b.id AND q.period_start = s.period_start ORDER BY w.created_at DESC LIMIT 1),"
+" (SELECT w.id FROM amelia.workflows AS w WHERE " BUDGET_OF("w.id", "w.profile_id")
+" ORDER BY w.created_at DESC LIMIT 1)) AS workflow_id"
+" FROM amelia.budgets AS b JOIN (SELECT p.budget_id, p.period_start, sum(p.amount_usd) AS amount"
+" FROM amelia.budget_spending AS p WHERE p.budget_id = $1 GROUP BY 1, 2) AS s ON s.budget_id = b.id"
+" WHERE b.action = 'warn' AND s.amount >= b.limit_usd"
+" AND s.period_start >= amelia_internal.budget_period(b.period, now() - interval '1 day')"
+" AND NOT EXISTS (SELECT FROM amelia.budget_warnings AS n"
+" WHERE n.budget_id = b.id AND n.period_start = s.period_start)),"
+" warned AS (INSERT INTO amelia.budget_warnings (budget_id, period_start)"
+" SELECT d.id, d.period_start FROM due AS d WHERE d.workflow_id IS NOT NULL"
+" ON CONFLICT DO NOTHING RETURNING budget_id, period_start)"
+" SELECT amelia.append_event(d.workflow_id, 'system_warning',"
+" format('the budget of %s US dollars for %s is spent: %s', d.limit_usd,"
+" concat_ws(' ', d.scope, d.target), d.amount),"
+" data => jsonb_build_object('budget_id', d.id, 'period', d.period,"
+" 'period_start', NULLIF(d.period_start, '-infinity'),"
+" 'limit_usd', d.limit_usd, 'spent_usd', d.amount))"
+" FROM warned AS n JOIN due AS d ON d.id = n.budget_id AND d.period_start = n.period_start";
 
 /*
  * spend_budgets() returns trigger

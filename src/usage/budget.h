@@ -14,6 +14,7 @@
 extern const char *const budget_trigger;
 
 extern bool MayHaveBudgets(Oid *owner);
+
 /* Whether there are budgets; false also where there is no table for them. SPI is connected. */
 extern bool HaveBudgets(void);
 
@@ -22,10 +23,13 @@ extern bool HaveBudgets(void);
  * left. The array, of the ids, is in the given context. Returns how many.
  */
 extern int	ListBudgets(MemoryContext context, Datum **budgets);
+
 /* Write the event of a warn budget that is spent. Returns how many: 0 or more. */
 extern int32 WarnOfBudget(Datum budget);
+
 /* Take the trigger off token_usage if there is no budget, and nobody is at that table. */
 extern void RetireBudgets(void);
+
 /* Put together what was spent under a budget, and forget what is old. */
 extern void CompactBudget(Datum budget);
 

@@ -80,6 +80,7 @@ static const struct
 	const char *name;
 	Oid			type;
 }			kept_columns[] =
+
 {
 	{"id", UUIDOID}, {"profile_id", TEXTOID}, {"workflow_type", TEXTOID}, {"status", TEXTOID},
 	{"started_at", TIMESTAMPTZOID}, {"completed_at", TIMESTAMPTZOID}
@@ -125,7 +126,11 @@ KeepDeleted(TupleDesc tupdesc, HeapTuple row)
 								 tupdesc, &is_null);
 		nulls[i] = is_null ? 'n' : ' ';
 	}
-	/* Whoever changes usage of it at this time is waited for: it is kept as it goes. */
+
+	/*
+	 * Whoever changes usage of it at this time is waited for: it is kept as
+	 * it goes.
+	 */
 	KeptPlan(&lock_plan, "SELECT FROM amelia.token_usage AS u WHERE u.workflow_id = $1 FOR UPDATE", 1, types);
 	if (SPI_execute_plan(lock_plan, values, nulls, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not lock usage");
@@ -153,7 +158,7 @@ amelia_keep_history(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
 	bool		is_truncate = CALLED_AS_TRIGGER(fcinfo) &&
-		TRIGGER_FIRED_BY_TRUNCATE(data->tg_event);
+	TRIGGER_FIRED_BY_TRUNCATE(data->tg_event);
 	OwnerContext before;
 
 	data = is_truncate ?

@@ -19,6 +19,7 @@ extern Upkeep *UpkeepBegin(void);
  * but to lock. Returns whether there are more. Raises what goes wrong.
  */
 extern bool UpkeepStep(Upkeep *upkeep);
+
 /* After a step failed: whether to go on with the next. */
 extern bool UpkeepFailed(Upkeep *upkeep);
 extern void UpkeepFree(Upkeep *upkeep);

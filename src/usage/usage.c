@@ -113,19 +113,19 @@ typedef struct UsageParams
 static const UsageQuery summary_queries[] = {
 	{SUMMARY(SUMS, OF_ALL),
 		USAGE " SELECT NULL::text, d.workflow_ids FROM closed AS c JOIN amelia.usage_days AS d ON d.day = c.day"
-		" WHERE c.day >= $3 UNION ALL SELECT NULL, array_agg(l.workflow_id) FROM live AS l WHERE l.day >= $3"},
+	" WHERE c.day >= $3 UNION ALL SELECT NULL, array_agg(l.workflow_id) FROM live AS l WHERE l.day >= $3"},
 	{SUMMARY(PROFILE_SUMS, OF_PROFILE),
-		USAGE " SELECT NULL::text, array_agg(p.workflow_id) FROM " PROFILE_SUMS " WHERE p.day >= $3"}
+	USAGE " SELECT NULL::text, array_agg(p.workflow_id) FROM " PROFILE_SUMS " WHERE p.day >= $3"}
 };
 
 /* A day's workflows are counted when it is closed. */
 static const char *const trend_query =
-	USAGE
-	" SELECT t.day, sum(t.cost), n.workflows, jsonb_object_agg(t.model, t.cost)"
-	" FROM (SELECT p.day, p.model, sum(p.cost_usd) AS cost FROM " SUMS " GROUP BY p.day, p.model) AS t"
-	" JOIN (SELECT c.day, c.workflows FROM closed AS c UNION ALL"
-	" SELECT l.day, count(DISTINCT l.workflow_id) FROM live AS l GROUP BY l.day) AS n ON n.day = t.day"
-	" GROUP BY t.day, n.workflows ORDER BY t.day";
+USAGE
+" SELECT t.day, sum(t.cost), n.workflows, jsonb_object_agg(t.model, t.cost)"
+" FROM (SELECT p.day, p.model, sum(p.cost_usd) AS cost FROM " SUMS " GROUP BY p.day, p.model) AS t"
+" JOIN (SELECT c.day, c.workflows FROM closed AS c UNION ALL"
+" SELECT l.day, count(DISTINCT l.workflow_id) FROM live AS l GROUP BY l.day) AS n ON n.day = t.day"
+" GROUP BY t.day, n.workflows ORDER BY t.day";
 
 #define BUCKET_TREND(sums) \
 	USAGE ", part AS (SELECT " BEGIN_DAY("$5", "p.day::timestamp") " AS day, p.workflow_id, p.model," \
@@ -382,7 +382,7 @@ CountByKey(SPITupleTable *rows, int count, UsagePlan *plan, const UsageQuery *qu
 
 		if (key != NULL)
 			AddToCount(result, key->row, RowValue(i, 2, &is_null));
-		if (wanted.text != NULL)
+		if (wanted.text !=NULL)
 			pfree(wanted.text);
 	}
 	SPI_freetuptable(SPI_tuptable);

@@ -70,80 +70,80 @@ struct UsageClose
  * next is found by the indexes.
  */
 static const char *const announce_query =
-	"WITH RECURSIVE used (day) AS ("
-	" SELECT LEAST((SELECT (min(u.\"timestamp\") AT TIME ZONE 'UTC')::date FROM amelia.token_usage AS u"
-	" WHERE u.\"timestamp\" > '-infinity'),"
-	" (SELECT min(h.day) FROM amelia.usage_history AS h WHERE h.day > '-infinity'))"
-	" UNION ALL"
-	" SELECT LEAST((SELECT (min(u.\"timestamp\") AT TIME ZONE 'UTC')::date FROM amelia.token_usage AS u"
-	" WHERE u.\"timestamp\" >= (p.day + 1)::timestamp AT TIME ZONE 'UTC'),"
-	" (SELECT min(h.day) FROM amelia.usage_history AS h WHERE h.day > p.day))"
-	" FROM used AS p WHERE p.day < $1),"
-	" due AS (SELECT p.day FROM used AS p WHERE p.day < $1"
-	" AND NOT EXISTS (SELECT FROM amelia.usage_days AS d WHERE d.day = p.day) LIMIT $2)"
-	" INSERT INTO amelia.usage_days (day)"
-	" SELECT p.day FROM due AS p"
-	" UNION SELECT m.day FROM amelia.usage_dirty_days AS m WHERE m.day < $1"
-	" AND NOT EXISTS (SELECT FROM amelia.usage_days AS d WHERE d.day = m.day)"
-	" ON CONFLICT (day) DO NOTHING";
+"WITH RECURSIVE used (day) AS ("
+" SELECT LEAST((SELECT (min(u.\"timestamp\") AT TIME ZONE 'UTC')::date FROM amelia.token_usage AS u"
+" WHERE u.\"timestamp\" > '-infinity'),"
+" (SELECT min(h.day) FROM amelia.usage_history AS h WHERE h.day > '-infinity'))"
+" UNION ALL"
+" SELECT LEAST((SELECT (min(u.\"timestamp\") AT TIME ZONE 'UTC')::date FROM amelia.token_usage AS u"
+" WHERE u.\"timestamp\" >= (p.day + 1)::timestamp AT TIME ZONE 'UTC'),"
+" (SELECT min(h.day) FROM amelia.usage_history AS h WHERE h.day > p.day))"
+" FROM used AS p WHERE p.day < $1),"
+" due AS (SELECT p.day FROM used AS p WHERE p.day < $1"
+" AND NOT EXISTS (SELECT FROM amelia.usage_days AS d WHERE d.day = p.day) LIMIT $2)"
+" INSERT INTO amelia.usage_days (day)"
+" SELECT p.day FROM due AS p"
+" UNION SELECT m.day FROM amelia.usage_dirty_days AS m WHERE m.day < $1"
+" AND NOT EXISTS (SELECT FROM amelia.usage_days AS d WHERE d.day = m.day)"
+" ON CONFLICT (day) DO NOTHING";
 
 static const char *const horizon_query =
-	"SELECT ((now() - interval '1 hour') AT TIME ZONE 'UTC')::date";
+"SELECT ((now() - interval '1 hour') AT TIME ZONE 'UTC')::date";
 
 static const char *const next_query =
-	"SELECT min(n.day) FROM ("
-	"SELECT c.day FROM unnest($2) AS c (day) WHERE c.day > $1"
-	" UNION ALL"
-	" SELECT d.day FROM (SELECT DISTINCT m.day FROM amelia.usage_dirty_days AS m WHERE m.day > $1) AS m"
-	" JOIN amelia.usage_days AS d ON d.day = m.day AND d.state = 'closed') AS n";
+"SELECT min(n.day) FROM ("
+"SELECT c.day FROM unnest($2) AS c (day) WHERE c.day > $1"
+" UNION ALL"
+" SELECT d.day FROM (SELECT DISTINCT m.day FROM amelia.usage_dirty_days AS m WHERE m.day > $1) AS m"
+" JOIN amelia.usage_days AS d ON d.day = m.day AND d.state = 'closed') AS n";
 
 /* What a day is made of: rows that are there, and what deleted workflows left. */
 static const char *const workflow_days_query =
-	"INSERT INTO amelia.usage_workflow_days (day, workflow_id, agent, model,"
-	" input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens,"
-	" cost_usd, duration_ms, num_turns)"
-	" SELECT $1, r.workflow_id, r.agent, r.model, sum(r.input_tokens), sum(r.output_tokens),"
-	" sum(r.cache_read_tokens), sum(r.cache_creation_tokens), sum(r.cost_usd),"
-	" sum(r.duration_ms), sum(r.num_turns)"
-	" FROM (SELECT u.workflow_id, u.agent, u.model, u.input_tokens::bigint, u.output_tokens::bigint,"
-	" COALESCE(u.cache_read_tokens, 0)::bigint, COALESCE(u.cache_creation_tokens, 0)::bigint,"
-	" u.cost_usd, u.duration_ms::bigint, u.num_turns::bigint"
-	" FROM amelia.token_usage AS u"
-	" WHERE u.\"timestamp\" >= $1::timestamp AT TIME ZONE 'UTC'"
-	" AND u.\"timestamp\" < ($1 + 1)::timestamp AT TIME ZONE 'UTC'"
-	" UNION ALL"
-	" SELECT h.workflow_id, h.agent, h.model, h.input_tokens, h.output_tokens,"
-	" h.cache_read_tokens, h.cache_creation_tokens, h.cost_usd, h.duration_ms, h.num_turns"
-	" FROM amelia.kept_usage AS h WHERE h.day = $1)"
-	" AS r (workflow_id, agent, model, input_tokens, output_tokens, cache_read_tokens,"
-	" cache_creation_tokens, cost_usd, duration_ms, num_turns)"
-	" GROUP BY r.workflow_id, r.agent, r.model";
+"INSERT INTO amelia.usage_workflow_days (day, workflow_id, agent, model,"
+" input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens,"
+" cost_usd, duration_ms, num_turns)"
+" SELECT $1, r.workflow_id, r.agent, r.model, sum(r.input_tokens), sum(r.output_tokens),"
+" sum(r.cache_read_tokens), sum(r.cache_creation_tokens), sum(r.cost_usd),"
+" sum(r.duration_ms), sum(r.num_turns)"
+" FROM (SELECT u.workflow_id, u.agent, u.model, u.input_tokens::bigint, u.output_tokens::bigint,"
+" COALESCE(u.cache_read_tokens, 0)::bigint, COALESCE(u.cache_creation_tokens, 0)::bigint,"
+" u.cost_usd, u.duration_ms::bigint, u.num_turns::bigint"
+" FROM amelia.token_usage AS u"
+" WHERE u.\"timestamp\" >= $1::timestamp AT TIME ZONE 'UTC'"
+" AND u.\"timestamp\" < ($1 + 1)::timestamp AT TIME ZONE 'UTC'"
+" UNION ALL"
+" SELECT h.workflow_id, h.agent, h.model, h.input_tokens, h.output_tokens,"
+" h.cache_read_tokens, h.cache_creation_tokens, h.cost_usd, h.duration_ms, h.num_turns"
+" FROM amelia.kept_usage AS h WHERE h.day = $1)"
+" AS r (workflow_id, agent, model, input_tokens, output_tokens, cache_read_tokens,"
+" cache_creation_tokens, cost_usd, duration_ms, num_turns)"
+" GROUP BY r.workflow_id, r.agent, r.model";
 
 static const char *const day_sums_query =
-	"INSERT INTO amelia.usage_day_sums (day, agent, model,"
-	" input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens,"
-	" cost_usd, duration_ms, num_turns)"
-	" SELECT $1, w.agent, w.model, sum(w.input_tokens), sum(w.output_tokens),"
-	" sum(w.cache_read_tokens), sum(w.cache_creation_tokens), sum(w.cost_usd),"
-	" sum(w.duration_ms), sum(w.num_turns)"
-	" FROM amelia.usage_workflow_days AS w WHERE w.day = $1"
-	" GROUP BY w.agent, w.model";
+"INSERT INTO amelia.usage_day_sums (day, agent, model,"
+" input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens,"
+" cost_usd, duration_ms, num_turns)"
+" SELECT $1, w.agent, w.model, sum(w.input_tokens), sum(w.output_tokens),"
+" sum(w.cache_read_tokens), sum(w.cache_creation_tokens), sum(w.cost_usd),"
+" sum(w.duration_ms), sum(w.num_turns)"
+" FROM amelia.usage_workflow_days AS w WHERE w.day = $1"
+" GROUP BY w.agent, w.model";
 
 static const char *const closed_query =
-	"UPDATE amelia.usage_days AS d SET state = 'closed', closed_at = clock_timestamp(),"
-	" workflows = cardinality(n.ids), workflow_ids = n.ids, workflow_costs = n.costs, workflow_tokens = n.tokens"
-	" FROM (SELECT COALESCE(array_agg(w.workflow_id), '{}') AS ids, COALESCE(array_agg(w.cost), '{}') AS costs,"
-	" COALESCE(array_agg(w.tokens), '{}') AS tokens FROM (SELECT s.workflow_id, sum(s.cost_usd) AS cost,"
-	" sum(s.input_tokens + s.output_tokens)::bigint AS tokens FROM amelia.usage_workflow_days AS s"
-	" WHERE s.day = $1 GROUP BY s.workflow_id) AS w) AS n"
-	" WHERE d.day = $1";
+"UPDATE amelia.usage_days AS d SET state = 'closed', closed_at = clock_timestamp(),"
+" workflows = cardinality(n.ids), workflow_ids = n.ids, workflow_costs = n.costs, workflow_tokens = n.tokens"
+" FROM (SELECT COALESCE(array_agg(w.workflow_id), '{}') AS ids, COALESCE(array_agg(w.cost), '{}') AS costs,"
+" COALESCE(array_agg(w.tokens), '{}') AS tokens FROM (SELECT s.workflow_id, sum(s.cost_usd) AS cost,"
+" sum(s.input_tokens + s.output_tokens)::bigint AS tokens FROM amelia.usage_workflow_days AS s"
+" WHERE s.day = $1 GROUP BY s.workflow_id) AS w) AS n"
+" WHERE d.day = $1";
 
 static const char *const day_workflows_query =
-	"INSERT INTO amelia.usage_day_workflows (day, kind, name, workflow_ids)"
-	" SELECT $1, 'agent', w.agent, array_agg(DISTINCT w.workflow_id)"
-	" FROM amelia.usage_workflow_days AS w WHERE w.day = $1 GROUP BY w.agent"
-	" UNION ALL SELECT $1, 'model', w.model, array_agg(DISTINCT w.workflow_id)"
-	" FROM amelia.usage_workflow_days AS w WHERE w.day = $1 GROUP BY w.model";
+"INSERT INTO amelia.usage_day_workflows (day, kind, name, workflow_ids)"
+" SELECT $1, 'agent', w.agent, array_agg(DISTINCT w.workflow_id)"
+" FROM amelia.usage_workflow_days AS w WHERE w.day = $1 GROUP BY w.agent"
+" UNION ALL SELECT $1, 'model', w.model, array_agg(DISTINCT w.workflow_id)"
+" FROM amelia.usage_workflow_days AS w WHERE w.day = $1 GROUP BY w.model";
 
 /*
  * Begin work as the tables' owner. The snapshots of this transaction must be
@@ -215,7 +215,7 @@ bool
 UsageCloseWait(UsageClose *close, int timeout)
 {
 	TimestampTz until = timeout < 0 ? 0 :
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
+	TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
 	VirtualTransactionId *writers;
 	LOCKTAG		tag;
 

@@ -33,8 +33,10 @@ extern bool UsageCloseWait(UsageClose *close, int timeout);
  * Compute the sums of the next day. Returns whether there was one.
  */
 extern bool UsageCloseDay(UsageClose *close);
+
 /* Whether as many days were announced as may be at once, so that more wait. */
 extern bool UsageCloseIsFull(const UsageClose *close);
+
 /* Whether there are days for which writers are to be waited for. */
 extern bool UsageCloseWaits(const UsageClose *close);
 extern void UsageCloseFree(UsageClose *close);

@@ -28,7 +28,7 @@ extern PGresult *rows;
 extern char sqlstate[6];
 
 /* Runs a statement with text parameters, the last of which is followed by NULL. */
-extern Outcome ask(const char *statement, ...);
+extern Outcome ask(const char *statement,...);
 extern const char *cell(int row, int column);
 
 /* Why the last statement was refused. */
@@ -38,7 +38,7 @@ extern const char *complaint(void);
 extern void note(const char *format,...) __attribute__((format(printf, 1, 2)));
 
 extern int64_t now_us(void);
-extern int any_below(int limit);
+extern int	any_below(int limit);
 extern void nap_ms(int ms);
 
 /* A new uuid, in one of a few buffers that take turns. */
