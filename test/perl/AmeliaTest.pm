@@ -129,12 +129,14 @@ UPDATE profiles SET max_concurrent = 3 WHERE id = 'work';
 SELECT id, lease_token FROM claim_workflow('host-7');
 SELECT release_workflow('00000000-0000-4000-8000-000000000040', 1);
 SELECT id, lease_token FROM claim_workflow('host-8');
-SELECT heartbeat('00000000-0000-4000-8000-000000000040', 2, '1 year');
+SELECT heartbeat('00000000-0000-4000-8000-000000000040', 2, '1 day');
 SELECT send_to_workflow('00000000-0000-4000-8000-000000000040', 'pause', '{"until": "noon"}');
 SELECT kind FROM take_inbox('00000000-0000-4000-8000-000000000040', 2);
 SELECT send_to_workflow('00000000-0000-4000-8000-000000000040', 'message', '{"text": "é\\"}');
 INSERT INTO workflow_leases (workflow_id, worker, lease_token, expires_at)
 SELECT id, 'host-1', 42, '2031-01-01' FROM workflows WHERE status = 'in_progress' AND issue_id <> 'HELD';
+INSERT INTO claim_faults (workflow_id, times, retry_at, sqlstate, reason)
+SELECT id, 3, '2031-01-01', '23514', 'a CHECK that é refuses' FROM workflows WHERE status = 'pending' ORDER BY id LIMIT 1;
 SELECT prune_feed('0', 5);
 -- one that is gone, with its history
 SELECT create_workflow('GONE', '/tree/gone', profile_id => 'work', id => '00000000-0000-4000-8000-000000000099');

@@ -202,7 +202,7 @@ $node->safe_psql('runs', 'ALTER TABLE amelia.workflow_log DISABLE TRIGGER USER')
 verify_is(
 	$node, 'runs',
 	join("\n", map { "$trigger|zzz_$_ on workflow_log" }
-		  qw(allocate_sequence fence keep_sequence note_event raise_sequence_floor raise_sequence_floor_truncate)),
+		  qw(allocate_sequence fence fence_delete keep_sequence note_event raise_sequence_floor raise_sequence_floor_truncate)),
 	'DISABLE TRIGGER USER: verify() names each of ours');
 migrate_is('runs', $anew, 'DISABLE TRIGGER USER: migrate() acts');
 verify_is($node, 'runs', '', 'DISABLE TRIGGER USER: ours are mended');
