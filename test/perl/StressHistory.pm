@@ -222,8 +222,12 @@ sub stored_as_told
 	}
 	my %decided = map { $_->[0] => $_->[1] } table_rows($node, q{SELECT e.workflow_id, count(*) FROM amelia.workflow_log AS e
 		WHERE e.event_type IN ('approval_granted', 'approval_rejected') GROUP BY 1});
-	my %told;
-	$told{ $_->[0] }++ for told('decided');
+	# The same answer to the same question again is acknowledged, and no decision more.
+	my (%told, %answered);
+	for (told('decided'))
+	{
+		$told{ $_->[0] }++ if !$answered{ $_->[0], $_->[2] // '' }++;
+	}
 	push @wrong, map { "$_: " . ($decided{$_} // 0) . " decisions of $told{$_}" } grep { ($decided{$_} // 0) < $told{$_} } sort keys %told;
 	return join("\n", @wrong);
 }

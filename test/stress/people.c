@@ -5,7 +5,7 @@
  *
  *	created WORKFLOW		is there
  *	ask note ID WORKFLOW, ok, no	an event, as a worker does
- *	decided WORKFLOW APPROVED
+ *	decided WORKFLOW APPROVED QUESTION
  *	sent MESSAGE WORKFLOW
  *	cancel WORKFLOW			is about to be asked for
  *	broken WHAT				what the observer saw and must not be
@@ -65,13 +65,13 @@ decide(void)
 
 	if (any_workflow("blocked", id))
 	{
-		Outcome		outcome = ask("SELECT amelia.decide($1, max(e.sequence), $2) FROM amelia.workflow_log AS e"
+		Outcome		outcome = ask("SELECT max(e.sequence), amelia.decide($1, max(e.sequence), $2) FROM amelia.workflow_log AS e"
 								  " WHERE e.workflow_id = $1 AND e.event_type = 'approval_required'",
 								  id, approved ? "t" : "f", NULL);
 
 		expect("decide", outcome, "55000");
 		if (outcome == DONE)
-			note("decided\t%s\t%s", id, approved ? "granted" : "rejected");
+			note("decided\t%s\t%s\t%s", id, approved ? "granted" : "rejected", cell(0, 0));
 	}
 }
 
