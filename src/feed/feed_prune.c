@@ -28,7 +28,7 @@ PruneFeed(void)
 
 	SPI_connect();
 	EnterRestricted(TableOwner("workflow_feed"), &before);
-	RunSql("SELECT amelia.prune_feed(row_limit => $1)", lengthof(types), types, values, false);
+	RunSql("SELECT amelia_internal.trim_feed(NULL, $1)", lengthof(types), types, values, false);
 	pruned = DatumGetInt64(RowValue(0, 1, &is_null));
 	LeaveRestricted(&before);
 	SPI_finish();

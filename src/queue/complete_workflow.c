@@ -37,7 +37,7 @@
 PG_FUNCTION_INFO_V1(amelia_complete_workflow);
 
 static const char *const complete_query =
-"SELECT amelia.set_workflow_status($1, 'completed', lease_token => $2)";
+"SELECT amelia_internal.move_workflow($1, 'completed', NULL, $2)";
 
 /*
  * Have set_workflow_status() complete it, and return the row.

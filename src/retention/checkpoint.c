@@ -93,7 +93,7 @@ FindCheckpointSources(void)
 	static SPIPlanPtr plan = NULL;
 	List	   *sources = NIL;
 
-	KeptPlan(&plan, "SELECT s.schema_name, s.owner, s.problem FROM amelia.checkpoint_sources() AS s",
+	KeptPlan(&plan, "SELECT s.schema_name, s.owner, s.problem FROM amelia_internal.checkpoint_places() AS s",
 			 0, NULL);
 	if (SPI_execute_plan(plan, NULL, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for checkpoint tables");
@@ -492,6 +492,7 @@ CheckpointBatch(RetentionRound *round, const Horizons *horizons)
 	if (round->source >= list_length(sources))
 		return false;
 	source = list_nth(sources, round->source);
+	round->in_source = true;
 	if (source->problem == NULL)
 		ReadThreadPage(source, round->thread, round->singles > 0 ? SMALL_PAGE : PAGE_THREADS, &page);
 	if (source->problem != NULL || page.count == 0)

@@ -261,7 +261,7 @@ RetentionBatch(RetentionRound *round)
 	if (round->phase == PHASE_DONE)
 		return false;
 	round->taken = 0;
-	round->in_rule_4 = false;
+	round->in_source = round->in_rule_4 = false;
 	round->trace_events = round->checkpoint_threads = round->checkpoint_rows = 0;
 	round->events = round->workflows = round->orphan_threads = 0;
 
@@ -314,7 +314,6 @@ EndsRound(const ErrorData *error)
 static void
 PassBy(RetentionRound *round, bool lock_failure)
 {
-	bool		of_threads = round->phase == PHASE_CHECKPOINTS || round->phase == PHASE_ORPHANS;
 	bool		give_up = round->taken == 0;
 
 	if (round->taken > 1)
@@ -335,7 +334,7 @@ PassBy(RetentionRound *round, bool lock_failure)
 		round->spare_workflows = true;
 		round->failures_in_row = 0;
 	}
-	else if (give_up && of_threads)
+	else if (give_up && round->in_source)
 		NextSource(round);
 	else if (give_up)
 		NextPhase(round);

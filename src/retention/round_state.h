@@ -56,6 +56,7 @@ typedef struct RetentionRound
 	char	   *next_thread;
 	int			singles;		/* so many are to be taken one by one, to find
 								 * the bad one */
+	bool		in_source;		/* the batch is at a checkpoint source */
 	bool		in_rule_4;		/* the batch is deleting workflows */
 	bool		spare_workflows;	/* rule 4 has given up */
 	bool		is_changed;		/* something of those that are being taken was

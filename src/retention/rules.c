@@ -19,10 +19,11 @@
  * and not a time that nothing is older than. In hours, because a day is 23 or
  * 25 of them twice a year.
  */
+#define SETTING(name) "(s.value ->> '" name "')::integer"
 #define AGO(hours) "now() - make_interval(hours => LEAST(" hours ", 57600000)::integer)"
 #define DAYS_AGO(setting) \
-	"CASE WHEN s." setting " < 0 THEN '-infinity'" \
-	" ELSE " AGO("s." setting "::bigint * 24") " END"
+	"CASE WHEN " SETTING(setting) " < 0 THEN '-infinity'" \
+	" ELSE " AGO(SETTING(setting) "::bigint * 24") " END"
 
 /*
  * Read the settings. They count from the transaction's start.
@@ -42,10 +43,10 @@ GetHorizons(Horizons *horizons)
 			 DAYS_AGO("checkpoint_retention_days") ", "
 			 DAYS_AGO("log_retention_days") ", "
 			 DAYS_AGO("orphan_thread_retention_days") ", "
-			 AGO("s.recovery_hours") ", "
-			 "now() - make_interval(mins => LEAST(s.checkpoint_grace_minutes, 2000000000)), "
-			 "s.retention_max_workflows "
-			 "FROM amelia.settings() AS s", 0, NULL);
+			 AGO(SETTING("recovery_hours")) ", "
+			 "now() - make_interval(mins => LEAST(" SETTING("checkpoint_grace_minutes") ", 2000000000)), "
+			 SETTING("retention_max_workflows")
+			 " FROM amelia_internal.current_settings() AS s (value)", 0, NULL);
 	if (SPI_execute_plan(plan, NULL, NULL, true, 0) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not read the settings");
 	for (size_t i = 0; i < lengthof(times); i++)

@@ -86,6 +86,8 @@ RunBatches(RetentionRound *round)
 		SPI_commit();
 		if (!more)
 			ReThrowError(error);
+		if (last_error != NULL)
+			FreeErrorData(last_error);
 		last_error = error;
 	}
 	RetentionRoundEnd(round, RETENTION_COMPLETED, NULL);
@@ -110,7 +112,7 @@ ShowPreview(void)
 	SPI_connect();
 	RunSql("SELECT p.rule, COALESCE(p.workflows || ' workflows', p.threads || ' threads'),"
 		   " p.row_count, p.bytes, p.waits_for"
-		   " FROM amelia.retention_preview() AS p", 0, NULL, NULL, true);
+		   " FROM amelia_internal.preview_retention() AS p", 0, NULL, NULL, true);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];

@@ -20,8 +20,8 @@
  *	  session, to off or to on; an ordinary session does not touch it, and
  *	  what a role or a database has set for its sessions does not count.
  *
- *	  Each extension of ours has a migrate() in a schema of its own name, and
- *	  all are this one.
+ *	  Each extension of ours has a migrate() for the schema of its own name,
+ *	  and all are this one.
  *
  *	  The scripts run with the rights of the tables' owner, whoever calls,
  *	  under a lock on the extension that two sessions cannot both hold.
@@ -30,7 +30,10 @@
  */
 #include "base/amelia.h"
 
+#include "access/xact.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
@@ -40,6 +43,7 @@
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -67,11 +71,60 @@ ScriptErrorContext(void *arg)
 }
 
 /*
+ * Turn down a function or view that a statement has just replaced and that
+ * somebody else owns, who could make it anything afterwards. Only a superuser
+ * gets so far: anybody else may not replace it.
+ */
+static void
+CheckOwnerOfMade(Node *statement, Oid schema)
+{
+	Oid			owner = GetUserId();
+	const char *name;
+
+	if (IsA(statement, CreateFunctionStmt))
+	{
+		CatCList   *candidates;
+
+		name = strVal(llast(((CreateFunctionStmt *) statement)->funcname));
+		candidates = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+		for (int i = 0; i < candidates->n_members; i++)
+		{
+			HeapTuple	tuple = &candidates->members[i]->tuple;
+			Form_pg_proc function = (Form_pg_proc) GETSTRUCT(tuple);
+
+			if (function->pronamespace == schema &&
+				TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)))
+				owner = function->proowner == GetUserId() ? owner : function->proowner;
+		}
+		ReleaseSysCacheList(candidates);
+	}
+	else if (IsA(statement, ViewStmt))
+	{
+		HeapTuple	tuple;
+
+		name = ((ViewStmt *) statement)->view->relname;
+		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(get_relname_relid(name, schema)));
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "cache lookup failed for view \"%s\"", name);
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	else
+		return;
+	if (owner != GetUserId())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" owns what stands in the place of \"%s\"",
+						GetUserNameFromId(owner, false), name),
+				 errhint("Drop it, then run migrate() again.")));
+}
+
+/*
  * Run the statements of a script one by one, so that an error shows the one
  * that failed.
  */
 static void
-RunScript(const Script *script)
+RunScript(const Script *script, Oid schema)
 {
 	ScriptPlace place = {.name = script->name,.line = 1};
 	ErrorContextCallback callback = {
@@ -102,6 +155,7 @@ RunScript(const Script *script)
 		result = SPI_execute(text, false, 0);
 		if (result < 0)
 			elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
+		CheckOwnerOfMade(statement->stmt, schema);
 		pfree(text);
 	}
 	error_context_stack = callback.previous;
@@ -184,7 +238,7 @@ RunScripts(const char *extension, List *scripts, Oid schema, bool anew, StringIn
 		if (script->version != version && version != before)
 			NoteVersion(extension, version);
 		version = script->version;
-		RunScript(script);
+		RunScript(script, schema);
 	}
 	if (version != before)
 	{
@@ -202,7 +256,7 @@ RunScripts(const char *extension, List *scripts, Oid schema, bool anew, StringIn
 		Script	   *script = lfirst(cell);
 
 		if (script->is_api)
-			RunScript(script);
+			RunScript(script, schema);
 	}
 	if (has_budgets && HaveBudgets())
 		RunSql(budget_trigger, 0, NULL, NULL, false);
@@ -353,6 +407,23 @@ Migrate(const char *extension, Oid schema, Oid owner, Oid code_owner, StringInfo
 }
 
 /*
+ * The name of the extension that a function is a member of, which is that of
+ * its tables' schema too.
+ */
+static const char *
+ExtensionOf(Oid function)
+{
+	const char *extension = get_extension_name(getExtensionOfObject(ProcedureRelationId, function));
+
+	if (extension == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migrate() does not belong to an extension"),
+				 errhint("Drop it, then create the extension again.")));
+	return extension;
+}
+
+/*
  * migrate() returns text
  *
  * Whoever may execute it may have it done: what it runs is the extension's,
@@ -361,8 +432,8 @@ Migrate(const char *extension, Oid schema, Oid owner, Oid code_owner, StringInfo
 Datum
 amelia_migrate(PG_FUNCTION_ARGS)
 {
-	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
-	const char *extension = get_namespace_name(schema);
+	const char *extension = ExtensionOf(fcinfo->flinfo->fn_oid);
+	Oid			schema = get_namespace_oid(extension, false);
 	Oid			owner = TablesOwner(schema);
 	StringInfoData done;
 

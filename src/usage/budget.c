@@ -140,7 +140,7 @@ static const char *const warn_query =
 " warned AS (INSERT INTO amelia.budget_warnings (budget_id, period_start)"
 " SELECT d.id, d.period_start FROM due AS d WHERE d.workflow_id IS NOT NULL"
 " ON CONFLICT DO NOTHING RETURNING budget_id, period_start)"
-" SELECT amelia.append_event(d.workflow_id, 'system_warning',"
+" SELECT amelia_internal.write_event(d.workflow_id, 'system_warning',"
 " format('the budget of %s US dollars for %s is spent: %s', d.limit_usd,"
 " concat_ws(' ', d.scope, d.target), d.amount),"
 " data => jsonb_build_object('budget_id', d.id, 'period', d.period,"

@@ -70,7 +70,7 @@ FindSpentBudgets(const text *profile)
 		return NIL;
 	nest_level = EnterSafePath();
 	SPI_connect();
-	KeptPlan(&find_plan, "SELECT s.scope, s.target FROM amelia.budget_status() AS s"
+	KeptPlan(&find_plan, "SELECT s.scope, s.target FROM amelia_internal.budgets_now() AS s"
 			 " WHERE s.is_spent AND s.action = 'block'", 0, NULL);
 	QuerySpent(find_plan, NULL, NULL, owner);
 	if (SPI_processed > 0)

@@ -371,7 +371,7 @@ MarkClosedDays(void)
 
 	EnterUsage(&before);
 	RunSql("INSERT INTO amelia.usage_dirty_days (id, day)"
-		   " SELECT amelia.uuid_v7(), d.day FROM amelia.usage_days AS d", 0, NULL, NULL, false);
+		   " SELECT amelia_internal.new_uuid(), d.day FROM amelia.usage_days AS d", 0, NULL, NULL, false);
 	LeaveUsage(&before);
 }
 

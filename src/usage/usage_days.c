@@ -161,7 +161,7 @@ MarkDay(DateADT day, Oid owner)
 	SPI_connect();
 	BecomeOwner(owner, &caller);
 	KeptPlan(&plan, "INSERT INTO amelia.usage_dirty_days (id, day)"
-			 " VALUES (amelia.uuid_v7(), $1)", lengthof(types), types);
+			 " VALUES (amelia_internal.new_uuid(), $1)", lengthof(types), types);
 	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not mark a day");
 	BecomeSelf(&caller);
@@ -184,7 +184,7 @@ MarkAllDays(Oid owner)
 	SPI_connect();
 	BecomeOwner(owner, &caller);
 	KeptPlan(&plan, "INSERT INTO amelia.usage_dirty_days (id, day)"
-			 " SELECT amelia.uuid_v7(), d.day FROM amelia.usage_days AS d", 0, NULL);
+			 " SELECT amelia_internal.new_uuid(), d.day FROM amelia.usage_days AS d", 0, NULL);
 	if (SPI_execute_snapshot(plan, NULL, NULL, GetLatestSnapshot(), InvalidSnapshot,
 							 false, true, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not mark the days");

@@ -55,3 +55,11 @@ FROM (VALUES (1, 'ALTER TABLE amelia.server_settings ALTER workflow_start_timeou
 	(16, 'ALTER TABLE amelia.workflow_leases DROP CONSTRAINT workflow_leases_pkey; CREATE INDEX workflow_leases_pkey ON amelia.workflow_leases (worker)')
 ) AS c (number, change), t.after(c.change) AS a (outcome)
 ORDER BY c.number, a.outcome;
+
+-- Retention with settings that cannot be read, or are not there: each phase is
+-- given up, and the run ends.
+ALTER TABLE amelia.server_settings DROP COLUMN recovery_hours;
+CALL amelia.run_retention(false);
+ALTER TABLE amelia.server_settings DROP COLUMN orphan_thread_retention_days, ADD orphan_thread_retention_days text DEFAULT 'soon';
+CALL amelia.run_retention(false);
+SELECT outcome, batches_failed, sqlstate FROM amelia.retention_runs ORDER BY id;

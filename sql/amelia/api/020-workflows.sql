@@ -20,14 +20,14 @@ BEGIN
 	PERFORM amelia_internal.check_container('issue_cache', create_workflow.issue_cache);
 
 	INSERT INTO amelia.workflows (id, issue_id, worktree_path, workflow_type, profile_id, issue_cache)
-	VALUES (COALESCE(create_workflow.id, amelia.uuid_v7()), create_workflow.issue_id,
+	VALUES (COALESCE(create_workflow.id, amelia_internal.new_uuid()), create_workflow.issue_id,
 		create_workflow.worktree_path, create_workflow.workflow_type,
 		create_workflow.profile_id, create_workflow.issue_cache)
 	ON CONFLICT (id) DO NOTHING
 	RETURNING * INTO created;
 	IF FOUND THEN
 		PERFORM amelia_internal.check_budgets(created.id, created.profile_id);
-		PERFORM amelia.append_event(created.id, 'workflow_created',
+		PERFORM amelia_internal.write_event(created.id, 'workflow_created',
 			format('workflow created for issue %s', created.issue_id));
 		RETURN created;
 	END IF;
@@ -61,37 +61,8 @@ RETURNS amelia.workflows
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
-DECLARE
-	old_status text;
-	moved amelia.workflows;
 BEGIN
-	PERFORM amelia_internal.check_given('id', set_workflow_status.id);
-	PERFORM amelia_internal.check_given('status', set_workflow_status.status);
-	PERFORM amelia_internal.check_choice('status', set_workflow_status.status);
-	IF set_workflow_status.failure_reason IS NOT NULL
-		AND set_workflow_status.status NOT IN ('failed', 'cancelled') THEN
-		RAISE EXCEPTION USING ERRCODE = '22023',
-			MESSAGE = format('a failure_reason does not go with status "%s"', set_workflow_status.status),
-			HINT = 'Give it with failed or cancelled.';
-	END IF;
-
-	old_status := amelia_internal.lock_workflow(set_workflow_status.id);
-	IF lease_token IS NOT NULL THEN
-		PERFORM amelia_internal.check_lease(set_workflow_status.id, lease_token);
-	END IF;
-	PERFORM amelia_internal.check_transition(set_workflow_status.id, old_status, set_workflow_status.status);
-
-	UPDATE amelia.workflows AS w
-	SET status = set_workflow_status.status,
-		failure_reason = COALESCE(set_workflow_status.failure_reason, w.failure_reason)
-	WHERE w.id = set_workflow_status.id
-	RETURNING w.* INTO moved;
-	PERFORM amelia.append_event(moved.id, amelia_internal.transition_event(old_status, moved.status),
-		COALESCE(set_workflow_status.failure_reason,
-			format('workflow moved from %s to %s', old_status, moved.status)),
-		data => jsonb_build_object('from', old_status, 'to', moved.status));
-	RETURN moved;
+	RETURN amelia_internal.move_workflow(id, status, failure_reason, lease_token);
 END
 $$;
 COMMENT ON FUNCTION amelia.set_workflow_status(uuid, text, text, bigint) IS

@@ -43,7 +43,7 @@ BEGIN
 		RETURN released;
 	END IF;
 	IF release_workflow.status <> 'failed' THEN
-		RETURN amelia.set_workflow_status(release_workflow.workflow_id, release_workflow.status,
+		RETURN amelia_internal.move_workflow(release_workflow.workflow_id, release_workflow.status,
 			release_workflow.failure_reason, release_workflow.lease_token);
 	END IF;
 
@@ -59,7 +59,7 @@ BEGIN
 			FROM amelia.workflows AS o WHERE o.id = release_workflow.workflow_id) AS r (due)
 	WHERE w.id = release_workflow.workflow_id
 	RETURNING w.* INTO released;
-	PERFORM amelia.append_event(released.id, 'workflow_failed',
+	PERFORM amelia_internal.write_event(released.id, 'workflow_failed',
 		COALESCE(release_workflow.failure_reason, 'the attempt failed'),
 		data => jsonb_build_object('from', 'in_progress', 'to', 'failed',
 			'failures', released.failures, 'retry_at', released.retry_at));
@@ -90,7 +90,7 @@ BEGIN
 	RETURNING w.* INTO changed;
 	-- Nobody works on it: no heartbeat would tell.
 	IF found_status IN ('pending', 'blocked') THEN
-		RETURN amelia.set_workflow_status(request_cancel.workflow_id, 'cancelled');
+		RETURN amelia_internal.move_workflow(request_cancel.workflow_id, 'cancelled', NULL, NULL);
 	END IF;
 	RETURN changed;
 END

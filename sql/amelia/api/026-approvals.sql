@@ -21,7 +21,7 @@ BEGIN
 	UPDATE amelia.workflows AS w SET status = 'blocked'
 	WHERE w.id = request_approval.workflow_id
 	RETURNING w.* INTO blocked;
-	PERFORM amelia.append_event(blocked.id, 'approval_required', question, data => data);
+	PERFORM amelia_internal.write_event(blocked.id, 'approval_required', question, data => data);
 	RETURN blocked;
 END
 $$;
@@ -92,7 +92,7 @@ BEGIN
 	UPDATE amelia.workflows AS w SET status = 'pending'
 	WHERE w.id = decide.workflow_id
 	RETURNING w.* INTO decided;
-	PERFORM amelia.append_event(decided.id, answer_type, answer_message,
+	PERFORM amelia_internal.write_event(decided.id, answer_type, answer_message,
 		data => jsonb_build_object('from', 'blocked', 'to', 'pending', 'approved', approved,
 			'question', question_sequence));
 	RETURN decided;

@@ -161,55 +161,10 @@ COMMENT ON FUNCTION amelia.feed_after(text, integer, uuid[]) IS
 
 CREATE OR REPLACE FUNCTION amelia.prune_feed(keep interval DEFAULT NULL, row_limit integer DEFAULT 10000)
 RETURNS bigint
-LANGUAGE plpgsql VOLATILE
+LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET plan_cache_mode = force_custom_plan
 AS $$
-DECLARE
-	hours integer;
-	present record;
-	old record;
-	pruned bigint;
-BEGIN
-	PERFORM amelia_internal.check_limit(row_limit);
-	IF keep IS NULL THEN
-		SELECT s.feed_retention_hours INTO hours FROM amelia.settings() AS s;
-		IF hours < 0 THEN
-			RETURN 0;
-		END IF;
-		keep := make_interval(hours => LEAST(hours, 876000));
-	END IF;
-
-	SELECT * INTO present FROM amelia_internal.feed_now();
-	INSERT INTO amelia.feed_snapshots (origin, snapshot, high)
-	SELECT present.origin, present.snapshot, present.high
-	WHERE keep <= interval '0' OR NOT EXISTS (SELECT FROM amelia.feed_snapshots AS s
-		WHERE s.origin = present.origin AND s.taken_at BETWEEN clock_timestamp() - keep / 100 AND clock_timestamp())
-	ON CONFLICT DO NOTHING;
-
-	-- What has been there for so long, and what came from elsewhere.
-	SELECT s.taken_at, s.snapshot, s.high INTO old FROM amelia.feed_snapshots AS s
-	WHERE s.origin = present.origin AND s.taken_at <= clock_timestamp() - keep
-	ORDER BY s.high DESC, s.taken_at DESC LIMIT 1;
-	UPDATE amelia.feed_snapshots AS s SET pruned = true
-	WHERE s.origin = present.origin AND s.taken_at = old.taken_at AND NOT s.pruned;
-	DELETE FROM amelia.feed_snapshots AS s
-	WHERE s.origin <> present.origin OR (s.high, s.taken_at) < (old.high, old.taken_at);
-	WITH gone AS (
-		DELETE FROM amelia.workflow_feed AS f
-		WHERE (f.origin, f.lsn, f.xid, f.number) IN (
-			(SELECT o.origin, o.lsn, o.xid, o.number FROM amelia.workflow_feed AS o
-			WHERE o.origin = present.origin AND o.lsn < old.high AND pg_visible_in_snapshot(o.xid, old.snapshot)
-			ORDER BY o.lsn LIMIT row_limit)
-			UNION ALL
-			(SELECT o.origin, o.lsn, o.xid, o.number FROM amelia.workflow_feed AS o
-			WHERE o.origin < present.origin OR o.origin > present.origin LIMIT row_limit))
-		RETURNING 1)
-	SELECT count(*) INTO pruned FROM gone;
-	RETURN pruned;
-END
+SELECT amelia_internal.trim_feed(prune_feed.keep, prune_feed.row_limit)
 $$;
 COMMENT ON FUNCTION amelia.prune_feed(interval, integer) IS
 'Deletes from workflow_feed what readers could see for longer than keep, the oldest first, at most row_limit rows, and returns how many. keep NULL: feed_retention_hours of server_settings. How long a row could be seen is known from the calls before, so only later calls find something to delete. Cursors younger than keep stay good, older ones are refused. The maintenance worker calls it. Errors: 22023 a negative limit.';

@@ -63,14 +63,14 @@ BEGIN
 		PERFORM amelia_internal.check_lease(record_usage.workflow_id, lease_token);
 	END IF;
 	IF cost IS NULL THEN
-		cost := amelia_internal.check_cost('cost_usd', amelia.price_usage(record_usage.model,
+		cost := amelia_internal.check_cost('cost_usd', amelia_internal.usage_price(record_usage.model,
 			record_usage.input_tokens, record_usage.output_tokens, record_usage.cache_read_tokens,
 			record_usage.cache_creation_tokens, COALESCE(record_usage."timestamp", now()),
 			record_usage.cache_creation_1h_tokens, record_usage.reasoning_tokens, record_usage.input_audio_tokens,
 			record_usage.output_audio_tokens, record_usage.service_tier, record_usage.context_tokens,
 			record_usage.num_turns, record_usage.input_includes_cached));
 		is_unpriced := cost IS NULL;
-		IF is_unpriced AND NOT (SELECT (amelia.settings()).record_unpriced_usage)
+		IF is_unpriced AND NOT (amelia_internal.current_settings() -> 'record_unpriced_usage')::boolean
 			AND NOT EXISTS (SELECT FROM amelia.token_usage AS u WHERE u.id = record_usage.id) THEN
 			RAISE EXCEPTION USING ERRCODE = 'P0002',
 				MESSAGE = format('no price for model "%s"%s at %s', record_usage.model,
@@ -84,7 +84,7 @@ BEGIN
 
 	INSERT INTO amelia.token_usage (id, workflow_id, agent, model, input_tokens, output_tokens,
 		cache_read_tokens, cache_creation_tokens, cost_usd, duration_ms, num_turns, "timestamp")
-	VALUES (COALESCE(record_usage.id, amelia.uuid_v7()), record_usage.workflow_id,
+	VALUES (COALESCE(record_usage.id, amelia_internal.new_uuid()), record_usage.workflow_id,
 		record_usage.agent, record_usage.model, record_usage.input_tokens,
 		record_usage.output_tokens, record_usage.cache_read_tokens,
 		record_usage.cache_creation_tokens, cost, record_usage.duration_ms,
@@ -136,15 +136,7 @@ RETURNS TABLE (
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT asked.id, sum(u.input_tokens), sum(u.output_tokens),
-	sum(CASE WHEN u.id IS NOT NULL THEN COALESCE(u.cache_read_tokens, 0) END),
-	sum(CASE WHEN u.id IS NOT NULL THEN COALESCE(u.cache_creation_tokens, 0) END),
-	sum(u.cost_usd), sum(u.duration_ms), sum(u.num_turns)
-FROM (SELECT DISTINCT a.id FROM unnest(token_summaries.workflow_ids) AS a (id)
-	WHERE a.id IS NOT NULL) AS asked
-LEFT JOIN amelia.token_usage AS u ON u.workflow_id = asked.id
-GROUP BY asked.id
-ORDER BY asked.id
+SELECT s.* FROM amelia_internal.token_sums(token_summaries.workflow_ids) AS s
 $$;
 COMMENT ON FUNCTION amelia.token_summaries(uuid[]) IS
 'The totals of several workflows, a row for each id that is asked for, by id; NULLs where nothing was used. Costs in US dollars, durations in milliseconds.';
@@ -163,7 +155,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT s.total_input_tokens, s.total_output_tokens, s.total_cache_read_tokens,
 	s.total_cache_creation_tokens, s.total_cost_usd, s.total_duration_ms, s.total_turns
-FROM amelia.token_summaries(ARRAY[token_summary.workflow_id]) AS s
+FROM amelia_internal.token_sums(ARRAY[token_summary.workflow_id]) AS s
 $$;
 COMMENT ON FUNCTION amelia.token_summary(uuid) IS
 'The totals of one workflow; NULLs when it used nothing. Cost in US dollars, duration in milliseconds.';

@@ -14,14 +14,7 @@ RETURNS TABLE (
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT b.id, b.scope, b.target, b.period, b.action, NULLIF(b.start, '-infinity'),
-	CASE b.period WHEN 'day' THEN b.start WHEN 'month' THEN (b.start + interval '1 month' - interval '1 day')::date END,
-	b.limit_usd, s.spent, GREATEST(b.limit_usd - s.spent, 0), s.spent >= b.limit_usd
-FROM (SELECT a.*, amelia_internal.budget_period(a.period, now()) AS start FROM amelia.budgets AS a) AS b,
-	LATERAL (SELECT COALESCE(sum(d.amount_usd), 0) AS spent
-		FROM amelia.budget_spending AS d
-		WHERE d.budget_id = b.id AND d.period_start = b.start) AS s
-ORDER BY s.spent >= b.limit_usd DESC, b.scope, b.target, b.period, b.id
+SELECT s.* FROM amelia_internal.budgets_now() AS s
 $$;
 COMMENT ON FUNCTION amelia.budget_status() IS
 'A row per budget, those that are spent first: its period that runs now, with its first UTC day and its last, both NULL for total, its limit, what was spent and what is left of it in US dollars.';

@@ -41,25 +41,7 @@ CREATE OR REPLACE FUNCTION amelia.settings() RETURNS amelia.server_settings
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT COALESCE((SELECT s FROM amelia.server_settings AS s),
-	jsonb_populate_record(NULL::amelia.server_settings, jsonb_build_object(
-		'id', 1,
-		'log_retention_days', 30,
-		'trace_retention_days', 7,
-		'checkpoint_retention_days', 0,
-		'websocket_idle_timeout_seconds', 300,
-		'workflow_start_timeout_seconds', 60,
-		'max_concurrent', 5,
-		'stream_tool_results', false,
-		'recovery_hours', 24,
-		'orphan_thread_retention_days', -1,
-		'checkpoint_grace_minutes', 60,
-		'retention_max_workflows', 10000,
-		'record_unpriced_usage', false,
-		'feed_retention_hours', 24,
-		'max_lease_hours', 24,
-		'created_at', now(),
-		'updated_at', now())))
+SELECT jsonb_populate_record(NULL::amelia.server_settings, amelia_internal.current_settings())
 $$;
 COMMENT ON FUNCTION amelia.settings() IS
 'The settings: the row of server_settings, or the defaults while there is none. Writes nothing.';

@@ -26,7 +26,7 @@ SELECT (SELECT jsonb_object_agg(s.status, COALESCE(c.number, 0))
 		WHERE l.expires_at > '-infinity' AND l.expires_at <= clock_timestamp() AND NOT l.given_back),
 	(SELECT count(*) FROM amelia.workflow_leases AS l JOIN amelia.workflows AS w ON w.id = l.workflow_id
 		WHERE l.expires_at > clock_timestamp()),
-	(SELECT s.max_concurrent FROM amelia.settings() AS s),
+	(amelia_internal.current_settings() -> 'max_concurrent')::integer,
 	COALESCE((SELECT jsonb_agg(jsonb_build_object('worker', o.worker, 'workflows', o.workflows,
 				'seen_at', o.seen_at) ORDER BY o.worker)
 		FROM (SELECT l.worker, jsonb_agg(l.workflow_id ORDER BY l.claimed_at), max(l.seen_at)

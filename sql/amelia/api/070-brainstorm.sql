@@ -34,7 +34,7 @@ BEGIN
 			ARRAY[add_brainstorm_message.input_tokens, add_brainstorm_message.output_tokens]);
 	session.id := add_brainstorm_message.session_id;
 	given.session_id := add_brainstorm_message.session_id;
-	given.id := COALESCE(add_brainstorm_message.id, amelia.uuid_v7()::text);
+	given.id := COALESCE(add_brainstorm_message.id, amelia_internal.new_uuid()::text);
 	PERFORM FROM amelia.brainstorm_sessions AS s
 	WHERE s.id = session.id
 	FOR NO KEY UPDATE;

@@ -12,12 +12,12 @@ BEGIN
 	PERFORM amelia_internal.check_given('id', forget_workflow.id);
 	PERFORM FROM amelia.workflows AS w WHERE w.id = forget_workflow.id FOR UPDATE;
 	known := FOUND;
-	IF EXISTS (SELECT FROM amelia.checkpoint_sources() AS s WHERE s.problem IS NOT NULL) THEN
+	IF EXISTS (SELECT FROM amelia_internal.checkpoint_places() AS s WHERE s.problem IS NOT NULL) THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
 			MESSAGE = format('cannot forget workflow %s: its checkpoints may be where they cannot be deleted', forget_workflow.id),
 			HINT = 'See checkpoint_sources() for what is wrong, mend it, or unregister the schema.';
 	END IF;
-	PERFORM amelia.delete_thread(t.thread_id)
+	PERFORM amelia_internal.delete_checkpoints(t.thread_id)
 	FROM (SELECT forget_workflow.id::text
 		UNION
 		SELECT l.thread_id FROM amelia.workflow_threads AS l

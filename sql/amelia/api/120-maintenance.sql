@@ -5,27 +5,7 @@ RETURNS TABLE (holder text, since timestamptz, age integer)
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT h.*
-FROM (SELECT format('%s %s of role %s%s', CASE a.backend_type
-					WHEN 'client backend' THEN 'session' ELSE a.backend_type END,
-				a.pid, COALESCE(a.usename, '?'),
-				CASE WHEN a.application_name <> '' THEN format(' (%s)', a.application_name) ELSE '' END),
-			a.xact_start, GREATEST(age(a.backend_xmin), age(a.backend_xid))
-		FROM pg_stat_activity AS a
-		WHERE (a.datname = current_database() OR a.datname IS NULL)
-			AND a.pid <> pg_backend_pid()
-			-- vacuum does not hold back vacuum
-			AND a.backend_type <> 'autovacuum worker'
-		UNION ALL
-		SELECT format('prepared transaction "%s" of role %s', p.gid, p.owner),
-			p.prepared, age(p.transaction)
-		FROM pg_prepared_xacts AS p
-		WHERE p.database = current_database()
-		UNION ALL
-		SELECT format('replication slot "%s"', r.slot_name), NULL, age(r.xmin)
-		FROM pg_replication_slots AS r) AS h (holder, since, age)
-WHERE h.age IS NOT NULL
-ORDER BY h.age DESC, h.since
+SELECT h.* FROM amelia_internal.held_vacuum() AS h
 $$;
 COMMENT ON FUNCTION amelia.vacuum_holders() IS
 'Who keeps vacuum from removing rows of this database that are dead to everybody else, such as those that retention deleted: sessions, prepared transactions and replication slots with an old snapshot or transaction. Oldest first; age in transactions. Without pg_read_all_stats, a role sees only its own sessions.';
@@ -68,7 +48,7 @@ SELECT s.state IN ('waiting', 'running', 'failing'), s.state, s.reason, s.preloa
 	(SELECT max(m.version) FROM amelia.schema_versions AS m),
 	(SELECT max(c.version) FROM amelia_internal.amelia_scripts() AS c),
 	(SELECT array_agg(format('%s: %s', p.schema_name, p.problem) ORDER BY p.schema_name)
-		FROM amelia.checkpoint_sources() AS p
+		FROM amelia_internal.checkpoint_places() AS p
 		WHERE p.problem IS NOT NULL),
 	h.holder, h.since, h.age
 FROM amelia_internal.maintenance_state() AS s
@@ -77,7 +57,7 @@ LEFT JOIN LATERAL (SELECT * FROM amelia.retention_runs AS n
 	WHERE n.worker
 	ORDER BY n.started_at DESC, n.id DESC
 	LIMIT 1) AS r ON true
-LEFT JOIN LATERAL (SELECT * FROM amelia.vacuum_holders() LIMIT 1) AS h ON true
+LEFT JOIN LATERAL (SELECT * FROM amelia_internal.held_vacuum() LIMIT 1) AS h ON true
 $$;
 COMMENT ON FUNCTION amelia.maintenance_status() IS
 'One row on the maintenance that runs by itself in this database. active: it does. state: waiting (for next_round), running, failing (it goes on, more rarely), disabled, not listed, schema not complete, standby, no launcher or not preloaded; reason says why there is no round, and what to do about it. last_round, its end and outcome: the worker''s newest in retention_runs. last_look: when a worker last left the database, after a round or without. The errors count rounds with one, in a row, since the server was started. A schema_version below code_version asks for migrate(). checkpoint_problems: the schemas whose checkpoint tables are left alone, with the reason; no workflow is deleted meanwhile. vacuum_held_by: the first of vacuum_holders(), with the start and the age in transactions of what it has open.';

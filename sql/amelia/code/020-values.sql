@@ -6,6 +6,12 @@ AS 'MODULE_PATHNAME', 'amelia_uuid_v7';
 COMMENT ON FUNCTION amelia.uuid_v7() IS
 'A new version-7 UUID (RFC 9562): milliseconds since 1970, then 12 bits of the fraction, then random bits. Greater than every one that this session made before.';
 
+CREATE FUNCTION amelia_internal.new_uuid() RETURNS uuid
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'amelia_uuid_v7';
+COMMENT ON FUNCTION amelia_internal.new_uuid() IS
+'uuid_v7() for Amelia''s own functions.';
+
 CREATE FUNCTION amelia_internal.check_given(argument text, value anyelement) RETURNS void
 LANGUAGE c IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp

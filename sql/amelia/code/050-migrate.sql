@@ -17,6 +17,7 @@ COMMENT ON FUNCTION amelia.migrate() IS
 
 REVOKE ALL ON FUNCTION
 	amelia.uuid_v7(),
+	amelia_internal.new_uuid(),
 	amelia_internal.check_given(text, anyelement),
 	amelia_internal.check_limit(integer),
 	amelia_internal.check_cursor(integer),
@@ -31,6 +32,7 @@ REVOKE ALL ON FUNCTION
 	amelia_internal.keep_sequence(),
 	amelia_internal.keep_sequence_floor(),
 	amelia_internal.raise_sequence_floor(),
+	amelia_internal.write_event(uuid, text, text, text, text, jsonb, boolean, timestamptz, uuid, text, text, jsonb, text, uuid, bigint),
 	amelia.append_event(uuid, text, text, text, text, jsonb, boolean, timestamptz, uuid, text, text, jsonb, text, uuid, bigint),
 	amelia.append_events(uuid, jsonb, bigint),
 	amelia.next_sequence(uuid, integer),

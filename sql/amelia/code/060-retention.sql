@@ -25,6 +25,16 @@ AS 'MODULE_PATHNAME', 'amelia_retention_preview';
 COMMENT ON FUNCTION amelia.retention_preview() IS
 'What the next run_retention() would delete, a row per rule, with an estimate of the bytes in heap, TOAST and indexes. waits_for: why a rule cannot be applied. Deletes nothing, locks nothing, and reads as the owner of the tables; it reads all that would go.';
 
+CREATE FUNCTION amelia_internal.preview_retention(
+	OUT rule text, OUT workflows bigint, OUT threads bigint, OUT row_count bigint,
+	OUT bytes bigint, OUT waits_for text)
+RETURNS SETOF record
+LANGUAGE c VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'amelia_retention_preview';
+COMMENT ON FUNCTION amelia_internal.preview_retention() IS
+'retention_preview() for run_retention().';
+
 CREATE FUNCTION amelia.register_checkpoints(schema regnamespace) RETURNS void
 LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -46,6 +56,13 @@ AS 'MODULE_PATHNAME', 'amelia_delete_thread';
 COMMENT ON FUNCTION amelia.delete_thread(text) IS
 'Deletes a thread''s checkpoints, blobs and writes in every registered schema, whatever its workflow''s state, and returns the number of rows. Tables that are not as LangGraph makes them are left alone, with a warning. Errors: 22023 NULL.';
 
+CREATE FUNCTION amelia_internal.delete_checkpoints(thread_id text) RETURNS bigint
+LANGUAGE c VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'amelia_delete_thread';
+COMMENT ON FUNCTION amelia_internal.delete_checkpoints(text) IS
+'delete_thread() for forget_workflow().';
+
 CREATE FUNCTION amelia.checkpoint_stats(
 	OUT schema_name name, OUT owner name, OUT threads bigint, OUT checkpoints bigint,
 	OUT row_count bigint, OUT bytes bigint, OUT oldest timestamptz, OUT newest timestamptz,
@@ -60,9 +77,11 @@ COMMENT ON FUNCTION amelia.checkpoint_stats() IS
 REVOKE ALL ON FUNCTION
 	amelia_internal.keep_history(),
 	amelia.retention_preview(),
+	amelia_internal.preview_retention(),
 	amelia.register_checkpoints(regnamespace),
 	amelia.unregister_checkpoints(name),
 	amelia.delete_thread(text),
+	amelia_internal.delete_checkpoints(text),
 	amelia.checkpoint_stats()
 FROM PUBLIC;
 REVOKE ALL ON PROCEDURE amelia.run_retention(boolean) FROM PUBLIC;

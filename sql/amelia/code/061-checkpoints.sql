@@ -35,6 +35,41 @@ $$;
 COMMENT ON FUNCTION amelia_internal.checkpoint_columns_problem(oid) IS
 'What the checkpoint tables of a schema lack of the columns and keys that LangGraph''s savers make; NULL when nothing.';
 
+CREATE FUNCTION amelia_internal.checkpoint_places()
+RETURNS TABLE (schema_name name, owner oid, problem text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT s.schema_name, t.owner, CASE
+		WHEN t.number < 3 THEN 'not all of checkpoints, checkpoint_blobs and checkpoint_writes are there'
+		WHEN t.special IS NOT NULL THEN format('%s is not an ordinary table, or has partitions, children or rules', t.special)
+		WHEN t.owners > 1 THEN 'the three tables do not have the same owner'
+		WHEN t.unusable IS NOT NULL THEN format('the owner of %s lacks a privilege on it', t.unusable)
+		WHEN NOT has_schema_privilege(t.owner, n.oid, 'USAGE') THEN 'the owner of the tables may not use the schema'
+		ELSE amelia_internal.checkpoint_columns_problem(n.oid) END
+	FROM amelia.checkpoint_schemas AS s
+	JOIN pg_namespace AS n ON n.nspname = s.schema_name
+	JOIN LATERAL (
+		SELECT count(*) AS number, count(DISTINCT c.relowner) AS owners, max(c.relowner) AS owner,
+			min(c.relname::text) FILTER (WHERE c.relkind <> 'r' OR c.relhasrules
+				OR EXISTS (SELECT FROM pg_inherits AS i
+					WHERE i.inhparent = c.oid OR i.inhrelid = c.oid)) AS special,
+			min(c.relname::text) FILTER (WHERE NOT has_table_privilege(c.relowner, c.oid, 'SELECT')
+				OR NOT has_table_privilege(c.relowner, c.oid, 'DELETE')) AS unusable
+		FROM pg_class AS c
+		WHERE c.relnamespace = n.oid
+			AND c.relname IN ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes')
+			AND c.relkind IN ('r', 'p', 'v', 'm', 'f')) AS t ON t.number > 0
+	ORDER BY s.schema_name;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.checkpoint_places() IS
+'What checkpoint_sources() returns.';
+
 REVOKE ALL ON FUNCTION
+	amelia_internal.checkpoint_places(),
 	amelia_internal.checkpoint_columns_problem(oid)
 FROM PUBLIC;

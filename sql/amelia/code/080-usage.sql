@@ -75,7 +75,34 @@ AS 'MODULE_PATHNAME', 'amelia_usage_by_profile';
 COMMENT ON FUNCTION amelia.usage_by_profile(date, date, text) IS
 'As usage_by_model(), a row per profile; NULL stands for workflows without one.';
 
+CREATE FUNCTION amelia_internal.token_sums(workflow_ids uuid[])
+RETURNS TABLE (
+	workflow_id uuid,
+	total_input_tokens bigint,
+	total_output_tokens bigint,
+	total_cache_read_tokens bigint,
+	total_cache_creation_tokens bigint,
+	total_cost_usd numeric,
+	total_duration_ms bigint,
+	total_turns bigint)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT asked.id, sum(u.input_tokens), sum(u.output_tokens),
+	sum(CASE WHEN u.id IS NOT NULL THEN COALESCE(u.cache_read_tokens, 0) END),
+	sum(CASE WHEN u.id IS NOT NULL THEN COALESCE(u.cache_creation_tokens, 0) END),
+	sum(u.cost_usd), sum(u.duration_ms), sum(u.num_turns)
+FROM (SELECT DISTINCT a.id FROM unnest(token_sums.workflow_ids) AS a (id)
+	WHERE a.id IS NOT NULL) AS asked
+LEFT JOIN amelia.token_usage AS u ON u.workflow_id = asked.id
+GROUP BY asked.id
+ORDER BY asked.id
+$$;
+COMMENT ON FUNCTION amelia_internal.token_sums(uuid[]) IS
+'What token_summaries() returns, and token_summary() for one.';
+
 REVOKE ALL ON FUNCTION
+	amelia_internal.token_sums(uuid[]),
 	amelia_internal.mark_usage_day(),
 	amelia_internal.mark_history_day(),
 	amelia.usage_summary(date, date, text),

@@ -12,6 +12,34 @@ $$;
 COMMENT ON FUNCTION amelia_internal.budget_period(text, timestamptz) IS
 'The UTC day on which the period (day, month, total) of a time begins; -infinity for total.';
 
+CREATE FUNCTION amelia_internal.budgets_now()
+RETURNS TABLE (
+	id uuid,
+	scope text,
+	target text,
+	period text,
+	action text,
+	period_start date,
+	period_end date,
+	limit_usd numeric,
+	spent_usd numeric,
+	left_usd numeric,
+	is_spent boolean)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT b.id, b.scope, b.target, b.period, b.action, NULLIF(b.start, '-infinity'),
+	CASE b.period WHEN 'day' THEN b.start WHEN 'month' THEN (b.start + interval '1 month' - interval '1 day')::date END,
+	b.limit_usd, s.spent, GREATEST(b.limit_usd - s.spent, 0), s.spent >= b.limit_usd
+FROM (SELECT a.*, amelia_internal.budget_period(a.period, now()) AS start FROM amelia.budgets AS a) AS b,
+	LATERAL (SELECT COALESCE(sum(d.amount_usd), 0) AS spent
+		FROM amelia.budget_spending AS d
+		WHERE d.budget_id = b.id AND d.period_start = b.start) AS s
+ORDER BY s.spent >= b.limit_usd DESC, b.scope, b.target, b.period, b.id
+$$;
+COMMENT ON FUNCTION amelia_internal.budgets_now() IS
+'What budget_status() returns.';
+
 CREATE FUNCTION amelia_internal.spent_budget(workflow_id uuid, profile_id text)
 RETURNS TABLE (message text, detail text, hint text)
 LANGUAGE sql STABLE
@@ -22,7 +50,7 @@ SELECT format('the budget of %s US dollars for %s is spent', s.limit_usd, concat
 		CASE s.period WHEN 'total' THEN ' in total' ELSE format(' from %s to now', s.period_start) END),
 	CASE s.period WHEN 'total' THEN 'Raise its limit in budgets.'
 		ELSE format('It holds until the end of %s (UTC). Wait, or raise its limit in budgets.', s.period_end) END
-FROM amelia.budget_status() AS s
+FROM amelia_internal.budgets_now() AS s
 WHERE s.is_spent AND s.action = 'block'
 	AND CASE s.scope WHEN 'everything' THEN true WHEN 'profile' THEN s.target = spent_budget.profile_id
 		ELSE s.target = spent_budget.workflow_id::text END
@@ -51,6 +79,7 @@ COMMENT ON FUNCTION amelia_internal.check_budgets(uuid, text) IS
 'Raises 53400 when a block budget is spent under which this workflow of this profile comes; its detail says what was spent, its hint until when it holds.';
 
 REVOKE ALL ON FUNCTION
+	amelia_internal.budgets_now(),
 	amelia_internal.budget_period(text, timestamptz),
 	amelia_internal.spent_budget(uuid, text),
 	amelia_internal.check_budgets(uuid, text)

@@ -54,6 +54,34 @@ $$;
 COMMENT ON FUNCTION amelia_internal.check_settings(jsonb) IS
 'Raises unless the value is an object of settings and values that they can have; see update_settings().';
 
+CREATE FUNCTION amelia_internal.current_settings() RETURNS jsonb
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT jsonb_build_object(
+	'id', 1,
+	'log_retention_days', 30,
+	'trace_retention_days', 7,
+	'checkpoint_retention_days', 0,
+	'websocket_idle_timeout_seconds', 300,
+	'workflow_start_timeout_seconds', 60,
+	'max_concurrent', 5,
+	'stream_tool_results', false,
+	'recovery_hours', 24,
+	'orphan_thread_retention_days', -1,
+	'checkpoint_grace_minutes', 60,
+	'retention_max_workflows', 10000,
+	'record_unpriced_usage', false,
+	'feed_retention_hours', 24,
+	'max_lease_hours', 24,
+	'created_at', now(),
+	'updated_at', now())
+	|| COALESCE((SELECT to_jsonb(s) FROM amelia.server_settings AS s), '{}')
+$$;
+COMMENT ON FUNCTION amelia_internal.current_settings() IS
+'The row of server_settings, with the defaults of what it does not have.';
+
 REVOKE ALL ON FUNCTION
+	amelia_internal.current_settings(),
 	amelia_internal.check_settings(jsonb)
 FROM PUBLIC;

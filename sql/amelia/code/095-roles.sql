@@ -19,23 +19,23 @@ VALUES
 		ARRAY['check_given', 'check_limit', 'check_cursor', 'check_choice',
 			'get_workflow', 'active_workflow', 'list_workflows', 'count_workflows',
 			'list_active_workflows', 'last_sequence', 'events_after', 'events_after_event',
-			'recent_events', 'event_exists', 'token_summary', 'token_summaries',
+			'recent_events', 'event_exists', 'token_summary', 'token_summaries', 'token_sums',
 			'prompt_history', 'current_prompt', 'workflow_prompts', 'active_profile',
-			'settings', 'brainstorm_messages_after', 'list_brainstorm_sessions',
+			'settings', 'current_settings', 'brainstorm_messages_after', 'list_brainstorm_sessions',
 			'brainstorm_usage', 'queue_status', 'dead_workflows', 'feed_after', 'feed_now',
 			'wait_events', 'table_checksum', 'row_checksums', 'verify', 'verify_schema', 'verify_sequences',
 			'verify_references', 'verify_workflows', 'api_objects', 'amelia_scripts',
-			'retention_preview', 'checkpoint_stats', 'checkpoint_sources', 'checkpoint_columns_problem',
-			'maintenance_status', 'maintenance_state', 'vacuum_holders',
+			'retention_preview', 'preview_retention', 'checkpoint_stats', 'checkpoint_sources', 'checkpoint_places', 'checkpoint_columns_problem',
+			'maintenance_status', 'maintenance_state', 'vacuum_holders', 'held_vacuum',
 			'usage_summary', 'usage_trend', 'usage_by_model', 'usage_by_agent', 'usage_by_profile',
-			'find_price', 'price_usage', 'price_rate', 'reports_cached_as_input', 'shorter_model_name',
-			'check_usage', 'check_service_tier', 'check_integers', 'sparkline', 'budget_status', 'budget_period', 'spent_budget', 'check_budgets']),
+			'find_price', 'price_of', 'price_usage', 'usage_price', 'price_rate', 'reports_cached_as_input', 'shorter_model_name',
+			'check_usage', 'check_service_tier', 'check_integers', 'sparkline', 'budget_status', 'budgets_now', 'budget_period', 'spent_budget', 'check_budgets']),
 	('worker', ARRAY['workflows', 'workflow_prompt_versions', 'workflow_threads',
 			'brainstorm_sessions', 'brainstorm_artifacts'],
 		'INSERT, UPDATE',
-		ARRAY['uuid_v7', 'check_container', 'check_count', 'check_cost', 'check_transition', 'hold_workflow', 'lock_workflow',
-			'create_workflow', 'set_workflow_status', 'transition_event', 'set_plan_cache',
-			'append_event', 'append_events', 'next_sequence', 'record_usage',
+		ARRAY['uuid_v7', 'new_uuid', 'check_container', 'check_count', 'check_cost', 'check_transition', 'hold_workflow', 'lock_workflow',
+			'create_workflow', 'set_workflow_status', 'move_workflow', 'transition_event', 'set_plan_cache',
+			'append_event', 'write_event', 'append_events', 'next_sequence', 'record_usage',
 			'check_prompt_version', 'record_workflow_prompt', 'add_brainstorm_message',
 			'link_thread', 'register_checkpoints', 'unregister_checkpoints',
 			'claim_workflow', 'heartbeat', 'check_lease', 'give_back', 'complete_workflow', 'set_worker',
@@ -51,15 +51,33 @@ VALUES
 		'INSERT, UPDATE, DELETE',
 		ARRAY['migrate', 'seed_prompts', 'check_objects', 'lock_prompt', 'create_prompt_version',
 			'set_prompt_version', 'reset_prompt', 'set_active_profile',
-			'update_settings', 'check_settings', 'run_retention', 'delete_thread',
+			'update_settings', 'check_settings', 'run_retention', 'delete_thread', 'delete_checkpoints',
 			'unlink_thread', 'forget_workflow', 'close_days', 'load_prices', 'store_price',
 			'listed_prices', 'litellm_rates', 'models_dev_rates', 'openrouter_rates',
-			'compact_budgets', 'requeue_workflow', 'fence_checkpoints', 'fence_thread', 'prune_feed']),
+			'compact_budgets', 'requeue_workflow', 'fence_checkpoints', 'fence_thread', 'prune_feed', 'trim_feed']),
 	('admin', ARRAY['model_prices', 'unpriced_usage', 'budgets'], 'INSERT, UPDATE, DELETE', '{}'),
 	('admin', ARRAY['usage_history', 'workflow_history', 'claim_faults'], 'DELETE', '{}')
 $$;
 COMMENT ON FUNCTION amelia_internal.role_privileges() IS
 'What each kind of role is granted by grant_reader(), grant_worker() and grant_admin(); each kind has what the kinds before it have.';
+
+-- One of somebody else's, who may create functions in the schema, is not among
+-- them, whatever its name.
+CREATE FUNCTION amelia_internal.own_routines()
+RETURNS TABLE (id regprocedure, name name, owner oid)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT p.oid, p.proname, p.proowner
+FROM pg_proc AS p
+WHERE p.pronamespace = 'amelia_internal'::regnamespace
+	OR (p.pronamespace = 'amelia'::regnamespace AND p.proowner IN (
+		SELECT c.relowner FROM pg_class AS c WHERE c.oid = 'amelia.schema_versions'::regclass
+		UNION ALL
+		SELECT e.extowner FROM pg_extension AS e WHERE e.extname = 'amelia'))
+$$;
+COMMENT ON FUNCTION amelia_internal.own_routines() IS
+'The functions and procedures of the extension and of its api layer.';
 
 CREATE FUNCTION amelia_internal.grant_privileges(kinds text[], role name) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -77,10 +95,9 @@ BEGIN
 			WHERE c.relnamespace = 'amelia'::regnamespace
 				AND g.kind = ANY (kinds) AND c.relname = ANY (g.relations)
 			UNION ALL
-			SELECT p.oid::regprocedure::text, p.proowner
-			FROM pg_proc AS p, amelia_internal.role_privileges() AS g
-			WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace)
-				AND g.kind = ANY (kinds) AND p.proname = ANY (g.functions)) AS o (name, owner)
+			SELECT f.id::text, f.owner
+			FROM amelia_internal.own_routines() AS f, amelia_internal.role_privileges() AS g
+			WHERE g.kind = ANY (kinds) AND f.name = ANY (g.functions)) AS o (name, owner)
 	WHERE NOT pg_has_role(o.owner, 'USAGE')
 	LIMIT 1;
 	IF FOUND THEN
@@ -94,10 +111,9 @@ BEGIN
 		FROM amelia_internal.role_privileges() AS g, unnest(g.relations) AS r (name)
 		WHERE g.kind = ANY (kinds)
 		UNION ALL
-		SELECT format('GRANT EXECUTE ON ROUTINE %s TO %I', p.oid::regprocedure, role)
-		FROM pg_proc AS p, amelia_internal.role_privileges() AS g
-		WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace)
-			AND g.kind = ANY (kinds) AND p.proname = ANY (g.functions)
+		SELECT format('GRANT EXECUTE ON ROUTINE %s TO %I', f.id, role)
+		FROM amelia_internal.own_routines() AS f, amelia_internal.role_privileges() AS g
+		WHERE g.kind = ANY (kinds) AND f.name = ANY (g.functions)
 	LOOP
 		EXECUTE statement;
 	END LOOP;
@@ -108,5 +124,6 @@ COMMENT ON FUNCTION amelia_internal.grant_privileges(text[], name) IS
 
 REVOKE ALL ON FUNCTION
 	amelia_internal.role_privileges(),
+	amelia_internal.own_routines(),
 	amelia_internal.grant_privileges(text[], name)
 FROM PUBLIC;
