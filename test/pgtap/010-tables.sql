@@ -491,5 +491,28 @@ SELECT is_empty($$
 		AND (c.relkind NOT IN ('r', 'p') OR c.relpersistence <> 'p' OR c.relrowsecurity OR c.relforcerowsecurity)
 $$, 'the tables are permanent, and row level security is left to the operator');
 
+-- The list of settings, and the table's own idea of them.
+CREATE FUNCTION pg_temp.default_of(column_name name) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+	result jsonb;
+	expression text;
+BEGIN
+	SELECT pg_get_expr(d.adbin, d.adrelid) INTO expression
+	FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+	WHERE d.adrelid = 'amelia.server_settings'::regclass AND a.attname = column_name;
+	EXECUTE format('SELECT to_jsonb(%s)', expression) INTO result;
+	RETURN result;
+END
+$$;
+SELECT set_eq($$
+	SELECT a.attname::text, pg_temp.default_of(a.attname)
+	FROM pg_attribute AS a
+	WHERE a.attrelid = 'amelia.server_settings'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+		AND a.attname NOT IN ('id', 'created_at', 'updated_at')
+$$, 'SELECT l.name, l.initial FROM amelia_internal.setting_list() AS l', 'setting_list() has the columns of server_settings and their defaults');
+SELECT throws_ok(format('INSERT INTO amelia.server_settings (%I) VALUES (%s)', l.name, CASE WHEN l.is_above_zero THEN 0 ELSE l.lowest - 1 END),
+	'23514', NULL, format('%s has its lower bound in the table too', l.name))
+FROM amelia_internal.setting_list() AS l WHERE jsonb_typeof(l.initial) = 'number';
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -299,6 +299,7 @@ INSERT INTO calls VALUES
 	('active_profile', ''),
 	('settings', ''),
 	('current_settings', ''),
+	('setting_list', ''),
 	('update_settings', '''{"max_concurrent": 7}'''),
 	('check_settings', '''{"max_concurrent": 7}'''),
 	('add_brainstorm_message', '''s'', ''user'', ''hello'''),

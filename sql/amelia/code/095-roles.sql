@@ -21,7 +21,7 @@ VALUES
 			'list_active_workflows', 'last_sequence', 'events_after', 'events_after_event',
 			'recent_events', 'event_exists', 'token_summary', 'token_summaries', 'token_sums',
 			'prompt_history', 'current_prompt', 'workflow_prompts', 'active_profile',
-			'settings', 'current_settings', 'brainstorm_messages_after', 'list_brainstorm_sessions',
+			'settings', 'current_settings', 'setting_list', 'brainstorm_messages_after', 'list_brainstorm_sessions',
 			'brainstorm_usage', 'queue_status', 'dead_workflows', 'feed_after', 'feed_now',
 			'wait_events', 'table_checksum', 'row_checksums', 'verify', 'verify_schema', 'verify_sequences',
 			'verify_references', 'verify_workflows', 'api_objects', 'amelia_scripts',
