@@ -61,52 +61,50 @@ $$;
 COMMENT ON FUNCTION amelia_internal.role_privileges() IS
 'What each kind of role is granted by grant_reader(), grant_worker() and grant_admin(); each kind has what the kinds before it have.';
 
-CREATE FUNCTION amelia_internal.grant_privileges(kinds text[], role name) RETURNS void
+CREATE FUNCTION amelia_internal.grant_privileges(kinds text[], role name, extension name DEFAULT 'amelia') RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	statement text;
-	foreign_object text;
+	wanted record;
+	granted record;
 BEGIN
 	PERFORM amelia_internal.check_given('role', role);
-	-- GRANT only warns when it grants nothing.
-	SELECT o.name INTO foreign_object
-	FROM (SELECT c.oid::regclass::text, c.relowner
-			FROM pg_class AS c, amelia_internal.role_privileges() AS g
-			WHERE c.relnamespace = 'amelia'::regnamespace
-				AND g.kind = ANY (kinds) AND c.relname = ANY (g.relations)
-			UNION ALL
-			SELECT p.oid::regprocedure::text, p.proowner
-			FROM pg_proc AS p, amelia_internal.role_privileges() AS g
-			WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace)
-				AND g.kind = ANY (kinds) AND p.proname = ANY (g.functions)) AS o (name, owner)
-	WHERE NOT pg_has_role(o.owner, 'USAGE')
-	LIMIT 1;
-	IF FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = '42501',
-			MESSAGE = format('must be owner of %s to grant on it', foreign_object);
-	END IF;
-
-	EXECUTE format('GRANT USAGE ON SCHEMA amelia, amelia_internal TO %I', role);
-	FOR statement IN
-		SELECT format('GRANT %s ON amelia.%I TO %I', g.privileges, r.name, role)
-		FROM amelia_internal.role_privileges() AS g, unnest(g.relations) AS r (name)
-		WHERE g.kind = ANY (kinds)
-		UNION ALL
-		SELECT format('GRANT EXECUTE ON ROUTINE %s TO %I', p.oid::regprocedure, role)
-		FROM pg_proc AS p, amelia_internal.role_privileges() AS g
-		WHERE p.pronamespace IN ('amelia'::regnamespace, 'amelia_internal'::regnamespace)
-			AND g.kind = ANY (kinds) AND p.proname = ANY (g.functions)
-	LOOP
-		EXECUTE statement;
+	-- All of them first: GRANT only warns when it grants nothing.
+	FOR pass IN 1 .. 2 LOOP
+		FOR wanted IN EXECUTE format('SELECT g.* FROM amelia_internal.%I() AS g WHERE g.kind = ANY ($1)',
+			CASE extension WHEN 'amelia' THEN 'role_privileges' ELSE extension || '_role_privileges' END) USING kinds
+		LOOP
+			FOR granted IN
+				SELECT format('%s ON %s', wanted.privileges, c.oid::regclass) AS what, c.oid::regclass::text AS object, c.relowner AS owner
+				FROM pg_class AS c
+				WHERE c.relnamespace = to_regnamespace(quote_ident(extension)) AND c.relname = ANY (wanted.relations)
+				UNION ALL
+				SELECT format('EXECUTE ON ROUTINE %s', p.oid::regprocedure), p.oid::regprocedure::text, p.proowner
+				FROM pg_proc AS p
+				JOIN pg_namespace AS n ON n.oid = p.pronamespace
+				WHERE (n.nspname IN (extension, 'amelia_internal') AND p.proname = ANY (wanted.functions))
+					-- what another extension of ours has
+					OR (n.nspname = 'amelia' AND 'amelia.' || p.proname = ANY (wanted.functions))
+			LOOP
+				IF pass = 2 THEN
+					EXECUTE format('GRANT %s TO %I', granted.what, role);
+				ELSIF NOT pg_has_role(granted.owner, 'USAGE') THEN
+					RAISE EXCEPTION USING ERRCODE = '42501',
+						MESSAGE = format('must be owner of %s to grant on it', granted.object);
+				END IF;
+			END LOOP;
+		END LOOP;
+		IF pass = 1 THEN
+			EXECUTE format('GRANT USAGE ON SCHEMA amelia, amelia_internal, %I TO %I', extension, role);
+		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION amelia_internal.grant_privileges(text[], name) IS
-'Grants what role_privileges() lists for the kinds. Errors: 42704 no such role, 42501 not the owner.';
+COMMENT ON FUNCTION amelia_internal.grant_privileges(text[], name, name) IS
+'Grants what role_privileges(), or NAME_role_privileges() of another extension of ours, lists for the kinds. Errors: 42704 no such role, 42501 not the owner.';
 
 REVOKE ALL ON FUNCTION
 	amelia_internal.role_privileges(),
-	amelia_internal.grant_privileges(text[], name)
+	amelia_internal.grant_privileges(text[], name, name)
 FROM PUBLIC;
