@@ -68,7 +68,7 @@ TryLockDatabase(void)
  * version is in CurrentMemoryContext.
  */
 static bool
-ReadExtension(Oid *owner, char **version)
+ReadExtension(const char *name, Oid *owner, char **version)
 {
 	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -77,7 +77,7 @@ ReadExtension(Oid *owner, char **version)
 	bool		found;
 
 	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
-				CStringGetDatum("amelia"));
+				CStringGetDatum(name));
 	scan = systable_beginscan(catalog, ExtensionNameIndexId, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	found = HeapTupleIsValid(tuple);
@@ -96,13 +96,13 @@ ReadExtension(Oid *owner, char **version)
 }
 
 /*
- * Begin a transaction of maintenance: lock the database and the extension
- * against those who need them for themselves.
+ * Begin a transaction of maintenance: lock the database and an extension of
+ * ours against those who need them for themselves.
  */
 ExtensionState
-LockExtension(void)
+LockExtension(const char *name)
 {
-	Oid			extension = get_extension_oid("amelia", true);
+	Oid			extension = get_extension_oid(name, true);
 	Oid			owner;
 	char	   *version;
 
@@ -114,7 +114,7 @@ LockExtension(void)
 	if (!TryLockObject(MyDatabaseId, ExtensionRelationId, extension, ShareUpdateExclusiveLock))
 		return EXTENSION_CHANGING;
 	/* Until the lock was taken, it may have gone or become another. */
-	if (get_extension_oid("amelia", true) != extension || !ReadExtension(&owner, &version))
+	if (get_extension_oid(name, true) != extension || !ReadExtension(name, &owner, &version))
 		return EXTENSION_MISSING;
 	return strcmp(version, AMELIA_VERSION) == 0 ? EXTENSION_READY : EXTENSION_OTHER_VERSION;
 }
@@ -199,7 +199,7 @@ MissingFrom(Node *statement, Oid schema)
  * has, 0 for none. SPI is connected.
  */
 static void
-ReadVersions(List *scripts, Oid schema, int32 *database, int32 *code)
+ReadVersions(const char *extension, List *scripts, Oid schema, int32 *database, int32 *code)
 {
 	bool		is_null = true;
 	ListCell   *cell;
@@ -214,7 +214,8 @@ ReadVersions(List *scripts, Oid schema, int32 *database, int32 *code)
 	}
 	if (!OidIsValid(get_relname_relid("schema_versions", schema)))
 		return;
-	if (SPI_execute("SELECT pg_catalog.max(m.version) FROM amelia.schema_versions AS m",
+	if (SPI_execute(psprintf("SELECT pg_catalog.max(m.version) FROM %s AS m",
+							 quote_qualified_identifier(extension, "schema_versions")),
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read schema_versions");
 	*database = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
@@ -228,18 +229,18 @@ ReadVersions(List *scripts, Oid schema, int32 *database, int32 *code)
  * connected.
  */
 static const char *
-FindSchemaProblem(void)
+FindSchemaProblem(const char *extension)
 {
-	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, false);
-	List	   *scripts = ReadScripts(AMELIA_SCHEMA);
+	Oid			schema = get_namespace_oid(extension, false);
+	List	   *scripts = ReadScripts(extension);
 	int32		database_version;
 	int32		code_version;
 	ListCell   *cell;
 
-	ReadVersions(scripts, schema, &database_version, &code_version);
+	ReadVersions(extension, scripts, schema, &database_version, &code_version);
 	if (database_version < code_version)
-		return psprintf("the schema is at version %d, the code at %d: run SELECT amelia.migrate(), unless a dump is being restored",
-						database_version, code_version);
+		return psprintf("the schema is at version %d, the code at %d: run SELECT %s.migrate(), unless a dump is being restored",
+						database_version, code_version, extension);
 	if (database_version > code_version)
 		return psprintf("the schema is at version %d, the code at %d: install the newer extension",
 						database_version, code_version);
@@ -261,8 +262,9 @@ FindSchemaProblem(void)
 								missing);
 		}
 	}
-	if (!ApiIsIntact(AMELIA_SCHEMA, scripts))
-		return "functions, triggers or defaults are missing or older than the code: run SELECT amelia.migrate(), unless a dump is being restored";
+	if (!ApiIsIntact(extension, scripts))
+		return psprintf("functions, triggers or defaults are missing or older than the code: run SELECT %s.migrate(), unless a dump is being restored",
+						extension);
 	return NULL;
 }
 
@@ -272,7 +274,7 @@ FindSchemaProblem(void)
  * restored, its triggers and keys arrive last. The extension is locked.
  */
 char *
-SchemaProblem(void)
+SchemaProblem(const char *extension)
 {
 	MemoryContext context = CurrentMemoryContext;
 	const char *problem;
@@ -281,16 +283,16 @@ SchemaProblem(void)
 	Oid			owner;
 	RestrictedContext before;
 
-	if (!ReadExtension(&owner, &version))
-		return pstrdup("there is no extension \"amelia\"");
+	if (!ReadExtension(extension, &owner, &version))
+		return psprintf("there is no extension \"%s\"", extension);
 	if (strcmp(version, AMELIA_VERSION) != 0)
-		return psprintf("the extension is version %s, the library %s: run ALTER EXTENSION amelia UPDATE, or restart the server when the library was updated",
-						version, AMELIA_VERSION);
+		return psprintf("the extension is version %s, the library %s: run ALTER EXTENSION %s UPDATE, or restart the server when the library was updated",
+						version, AMELIA_VERSION, extension);
 
 	/* scripts() is code that the extension's owner can change. */
 	EnterRestricted(owner, &before);
 	SPI_connect();
-	problem = FindSchemaProblem();
+	problem = FindSchemaProblem(extension);
 	if (problem != NULL)
 		result = MemoryContextStrdup(context, problem);
 	SPI_finish();

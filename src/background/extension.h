@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * extension.h
- *	  Whether the extension of this database can be worked on.
+ *	  Whether an extension of ours in this database can be worked on.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,7 +23,7 @@ typedef enum ExtensionState
 } ExtensionState;
 
 extern bool TryLockDatabase(void);
-extern ExtensionState LockExtension(void);
-extern char *SchemaProblem(void);
+extern ExtensionState LockExtension(const char *name);
+extern char *SchemaProblem(const char *extension);
 
 #endif							/* AMELIA_EXTENSION_H */

@@ -41,6 +41,7 @@
 #include "retention/round.h"
 #include "feed/feed_prune.h"
 #include "background/extension.h"
+#include "background/other_rounds.h"
 
 /* How often a round looks again at what it has been through before. */
 #define THOROUGH_MS (24 * 60 * 60 * 1000)
@@ -57,6 +58,7 @@ typedef struct Round
 	bool		may_begin;		/* there can be a round */
 	bool		thorough;
 	Upkeep	   *upkeep;
+	OtherRounds others;
 	int			other_pid;		/* who runs one already */
 	RetentionRound *retention;	/* NULL: it was not begun */
 	bool		more;
@@ -263,10 +265,10 @@ static void
 BeginRound(Round *round)
 {
 	database_name = MemoryContextStrdup(TopMemoryContext, get_database_name(MyDatabaseId));
-	round->extension = LockExtension();
+	round->extension = LockExtension("amelia");
 	if (round->extension != EXTENSION_READY && round->extension != EXTENSION_OTHER_VERSION)
 		return;
-	round->problem = SchemaProblem();
+	round->problem = SchemaProblem("amelia");
 	if (round->problem != NULL)
 	{
 		round->problem = MemoryContextStrdup(round->context, round->problem);
@@ -296,7 +298,7 @@ MayGoOn(void)
 static void
 DoUpkeepStep(Round *round)
 {
-	round->extension = LockExtension();
+	round->extension = LockExtension("amelia");
 	round->more = round->extension == EXTENSION_READY && UpkeepStep(round->upkeep);
 }
 
@@ -319,7 +321,7 @@ DoUpkeep(Round *round)
 static void
 BeginRetention(Round *round)
 {
-	round->extension = LockExtension();
+	round->extension = LockExtension("amelia");
 	if (round->extension == EXTENSION_READY)
 		round->retention = RetentionRoundBegin(true, round->thorough, &round->other_pid);
 }
@@ -327,7 +329,7 @@ BeginRetention(Round *round)
 static void
 DoBatch(Round *round)
 {
-	round->extension = LockExtension();
+	round->extension = LockExtension("amelia");
 	round->more = round->extension == EXTENSION_READY && RetentionBatch(round->retention);
 }
 
@@ -372,7 +374,7 @@ DoBatches(Round *round)
 static void
 PruneBatch(Round *round)
 {
-	round->extension = LockExtension();
+	round->extension = LockExtension("amelia");
 	round->more = round->extension == EXTENSION_READY && PruneFeed();
 }
 
@@ -385,6 +387,26 @@ PruneInBatches(Round *round)
 	while (!ShutdownRequestPending && amelia_enabled && PostmasterIsAlive() &&
 		   DoStep(round, PruneBatch) && round->more)
 		CHECK_FOR_INTERRUPTS();
+}
+
+static void
+DoOtherStep(Round *round)
+{
+	round->more = OtherRoundStep(&round->others, &round->extension);
+}
+
+/*
+ * Do what the other extensions of ours need.
+ */
+static void
+DoOtherRounds(Round *round)
+{
+	round->more = true;
+	while (round->more && MayGoOn())
+	{
+		if (!DoStep(round, DoOtherStep) && !ShutdownRequestPending)
+			OtherRoundFailed(&round->others);
+	}
 }
 
 /*
@@ -491,6 +513,8 @@ DoRound(Round *round)
 		return;
 	pgstat_report_activity(STATE_RUNNING, "usage");
 	DoUpkeep(round);
+	if (round->extension == EXTENSION_READY)
+		DoOtherRounds(round);
 	if (round->extension != EXTENSION_READY || !MayGoOn() ||
 		!DoStep(round, BeginRetention) || round->retention == NULL)
 		return;

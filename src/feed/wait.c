@@ -1,10 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * wait.c
- *	  Waiting for a workflow's next event.
+ *	  Waiting for what another session commits: a workflow's next event, or
+ *	  what another extension of ours has its sessions wait for.
  *
- *	  Sessions that wait enter themselves in shared memory; an append that
- *	  has committed sets the latches of those that wait for its workflow.
+ *	  Sessions that wait enter themselves in shared memory, with the subject
+ *	  that they wait for; an append that has committed sets the latches of
+ *	  those that wait for its workflow. A subject is a UUID, so no two kinds
+ *	  have one in common.
  *	  Nobody waits, usually, and then an append looks at one number. What
  *	  brings no such signal (COMMIT PREPARED, a standby) is found by looking
  *	  once a second. Without the shared memory, because the library was not
@@ -48,7 +51,7 @@ typedef struct Waiter
 {
 	Latch	   *latch;			/* NULL: this place is free */
 	Oid			database;
-	pg_uuid_t	workflow;
+	pg_uuid_t	subject;
 } Waiter;
 
 typedef struct WaitState
@@ -109,10 +112,10 @@ AnyoneWaits(void)
 }
 
 /*
- * Wake those who wait for a workflow. Called after the commit: it cannot fail.
+ * Wake those who wait for a subject. Called after the commit: it cannot fail.
  */
 void
-WakeWaiters(const pg_uuid_t *workflow)
+WakeWaiters(const pg_uuid_t *subject)
 {
 	LWLockAcquire(wait_state->lock, LW_SHARED);
 	for (int i = 0; i < max_waiters; i++)
@@ -120,7 +123,7 @@ WakeWaiters(const pg_uuid_t *workflow)
 		Waiter	   *waiter = &wait_state->waiters[i];
 
 		if (waiter->latch != NULL && waiter->database == MyDatabaseId &&
-			memcmp(&waiter->workflow, workflow, sizeof(pg_uuid_t)) == 0)
+			memcmp(&waiter->subject, subject, sizeof(pg_uuid_t)) == 0)
 			SetLatch(waiter->latch);
 	}
 	LWLockRelease(wait_state->lock);
@@ -142,7 +145,7 @@ LeaveWaiters(int code, Datum arg)
  * Enter ourselves among the waiters; 53400 when there are too many.
  */
 static void
-EnterWaiters(const pg_uuid_t *workflow)
+EnterWaiters(const pg_uuid_t *subject)
 {
 	static bool exit_registered = false;
 
@@ -160,7 +163,7 @@ EnterWaiters(const pg_uuid_t *workflow)
 			continue;
 		waiter->latch = MyLatch;
 		waiter->database = MyDatabaseId;
-		waiter->workflow = *workflow;
+		waiter->subject = *subject;
 		my_place = i;
 	}
 	LWLockRelease(wait_state->lock);
@@ -173,26 +176,23 @@ EnterWaiters(const pg_uuid_t *workflow)
 }
 
 /*
- * Whether the workflow has an event behind a sequence, committed by now; then
- * let go of the snapshot, and of the transaction with it. The path is the
- * caller's: a procedure that commits can have none of its own.
+ * Whether the workflow has an event behind a sequence, committed by now: 0, or
+ * when to look again. The path is the caller's: a procedure that commits can
+ * have none of its own.
  */
-static bool
-HasEventAfter(Datum workflow, Datum after)
+static double
+LookForEvent(const pg_uuid_t *workflow, void *after)
 {
 	static SPIPlanPtr plan = NULL;
 	static const Oid types[] = {UUIDOID, INT4OID};
-	Datum		values[] = {workflow, after};
-	bool		found;
+	Datum		values[] = {UUIDPGetDatum(workflow), Int32GetDatum(*(int32 *) after)};
 
 	if (SPI_execute_plan(KeptPlan(&plan, "SELECT FROM amelia.workflow_log AS e"
 								  " WHERE e.workflow_id OPERATOR(pg_catalog.=) $1"
 								  " AND e.sequence OPERATOR(pg_catalog.>) $2 LIMIT 1",
 								  lengthof(types), types), values, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for events");
-	found = SPI_processed > 0;
-	SPI_commit();
-	return found;
+	return SPI_processed > 0 ? 0 : LOOK_MS;
 }
 
 /* Milliseconds since a time, by a clock that nobody sets. */
@@ -224,10 +224,11 @@ Sleep(long timeout, uint32 wait_event)
 }
 
 /*
- * Look and sleep until there is an event or the time, in milliseconds, is over.
+ * Look and sleep until what is waited for is there or the time, in
+ * milliseconds, is over.
  */
 static void
-WaitForEvent(Datum workflow, Datum after, double timeout)
+LookAndSleep(const pg_uuid_t *subject, double timeout, WaitLook look, void *arg)
 {
 	static uint32 wait_event = 0;
 	instr_time	start;
@@ -242,13 +243,17 @@ WaitForEvent(Datum workflow, Datum after, double timeout)
 	 */
 	INSTR_TIME_SET_CURRENT(start);
 	SPI_commit();
-	while (!HasEventAfter(workflow, after))
+	for (;;)
 	{
+		double		next = look(subject, arg);
 		double		left = timeout - ElapsedSince(start);
 
-		if (left <= 0)
+		/* Lets go of the snapshot, and of the transaction with it. */
+		SPI_commit();
+		if (next <= 0 || left <= 0)
 			break;
-		Sleep((long) Min(ceil(left), wait_state != NULL ? LOOK_MS : BLIND_LOOK_MS), wait_event);
+		next = Min(next, wait_state != NULL ? LOOK_MS : BLIND_LOOK_MS);
+		Sleep((long) ceil(Min(left, next)), wait_event);
 	}
 }
 
@@ -261,16 +266,47 @@ Milliseconds(const Interval *timeout)
 }
 
 /*
+ * Wait for a subject, for as long as the interval says, on behalf of a
+ * procedure: only that can let go of its snapshot. look, which SPI is
+ * connected for, says whether it is there (0), or after how many milliseconds
+ * it may be without anybody's signal.
+ */
+void
+WaitFor(FunctionCallInfo fcinfo, const char *procedure, Datum subject_value, const Interval *timeout,
+		WaitLook look, void *arg)
+{
+	CallContext *context = (CallContext *) fcinfo->context;
+	double		milliseconds = Milliseconds(timeout);
+	pg_uuid_t	subject;
+
+	if (context == NULL || !IsA(context, CallContext) || context->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("%s() cannot run inside a transaction block", procedure),
+				 errdetail("It would hold a snapshot, and see nothing that commits meanwhile.")));
+	/* Arguments do not outlive the first commit. */
+	subject = *DatumGetUUIDP(subject_value);
+	PG_TRY();
+	{
+		SPI_connect_ext(SPI_OPT_NONATOMIC);
+		EnterWaiters(&subject);
+		LookAndSleep(&subject, milliseconds, look, arg);
+		SPI_finish();
+	}
+	PG_FINALLY();
+	{
+		LeaveWaiters(0, (Datum) 0);
+	}
+	PG_END_TRY();
+}
+
+/*
  * wait_events(workflow_id uuid, after_sequence integer, timeout interval)
- *
- * A procedure, because only that can let go of its snapshot.
  */
 Datum
 amelia_wait_events(PG_FUNCTION_ARGS)
 {
-	CallContext *context = (CallContext *) fcinfo->context;
-	pg_uuid_t  *workflow;
-	double		left;
+	int32		after;
 
 	if (PG_ARGISNULL(0))
 		RefuseMissing("workflow_id");
@@ -278,28 +314,8 @@ amelia_wait_events(PG_FUNCTION_ARGS)
 		RefuseMissing("after_sequence");
 	if (PG_ARGISNULL(2))
 		RefuseMissing("timeout");
-	if (context == NULL || !IsA(context, CallContext) || context->atomic)
-		ereport(ERROR,
-				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("wait_events() cannot run inside a transaction block"),
-				 errdetail("It would hold a snapshot, and see no event that commits meanwhile.")));
-	left = Milliseconds(PG_GETARG_INTERVAL_P(2));
-	/* Arguments do not outlive the first commit. */
-	workflow = MemoryContextAlloc(TopMemoryContext, sizeof(pg_uuid_t));
-	*workflow = *PG_GETARG_UUID_P(0);
-	PG_TRY();
-	{
-		SPI_connect_ext(SPI_OPT_NONATOMIC);
-		EnterWaiters(workflow);
-		WaitForEvent(UUIDPGetDatum(workflow), PG_GETARG_DATUM(1), left);
-		SPI_finish();
-	}
-	PG_FINALLY();
-	{
-		LeaveWaiters(0, (Datum) 0);
-		pfree(workflow);
-	}
-	PG_END_TRY();
+	after = PG_GETARG_INT32(1);
+	WaitFor(fcinfo, "wait_events", PG_GETARG_DATUM(0), PG_GETARG_INTERVAL_P(2), LookForEvent, &after);
 	return (Datum) 0;
 }
 
@@ -312,7 +328,7 @@ InitWait(void)
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
 	DefineCustomIntVariable("amelia.max_waiters",
-							"Sessions that may wait in wait_events() at the same time.",
+							"Sessions that may wait for events or messages at the same time.",
 							NULL,
 							&max_waiters, 100, 1, 10000,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * wait.h
- *	  Sessions that wait for events.
+ *	  Sessions that wait for what others commit.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,10 +10,19 @@
 
 #include "base/amelia.h"
 
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+/*
+ * Whether what is waited for is there: 0, or after how many milliseconds to
+ * look again at the latest.
+ */
+typedef double (*WaitLook) (const pg_uuid_t *subject, void *arg);
+
 extern void InitWait(void);
-extern void WakeWaiters(const pg_uuid_t *workflow);
+extern void WaitFor(FunctionCallInfo fcinfo, const char *procedure, Datum subject_value,
+					const Interval *timeout, WaitLook look, void *arg);
+extern void WakeWaiters(const pg_uuid_t *subject);
 extern bool AnyoneWaits(void);
 
 #endif							/* AMELIA_WAIT_H */

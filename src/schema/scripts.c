@@ -159,9 +159,11 @@ TriggerIsIntact(Oid table, CreateTrigStmt *statement)
 bool
 IndexIsThere(Node *statement)
 {
+	IndexStmt  *index = (IndexStmt *) statement;
+
 	return IsA(statement, IndexStmt) &&
-		OidIsValid(get_relname_relid(((IndexStmt *) statement)->idxname,
-									 get_namespace_oid(AMELIA_SCHEMA, false)));
+		OidIsValid(get_relname_relid(index->idxname,
+									 get_namespace_oid(index->relation->schemaname, false)));
 }
 
 /*

@@ -307,7 +307,7 @@ INSERT INTO calls VALUES
 	('list_brainstorm_sessions', ''),
 	('brainstorm_usage', '''s'''),
 	('role_privileges', ''),
-	('own_routines', ''),
+	('own_routines', '''amelia'''),
 	('grant_privileges', '''{reader}'', CURRENT_USER'),
 	('grant_reader', 'CURRENT_USER'),
 	('grant_worker', 'CURRENT_USER'),

@@ -1,15 +1,15 @@
 -- What workers and operators do with the queue, besides claiming.
 
-CREATE FUNCTION amelia_internal.retry_delay(failures integer) RETURNS interval
+CREATE FUNCTION amelia_internal.retry_delay(failures integer, first_seconds integer DEFAULT 10) RETURNS interval
 LANGUAGE sql VOLATILE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT make_interval(secs => LEAST(3600, 10 * 2 ^ LEAST(GREATEST(failures, 1) - 1, 20))
+SELECT make_interval(secs => LEAST(3600, first_seconds * 2 ^ LEAST(GREATEST(failures, 1) - 1, 20))
 	* (0.5 + random() / 2))
 $$;
-COMMENT ON FUNCTION amelia_internal.retry_delay(integer) IS
-'How long the next attempt waits after that many failures: 10 seconds, doubled with each further one, an hour at most, and of that a random part between one half and all, so that what failed together does not come back together.';
+COMMENT ON FUNCTION amelia_internal.retry_delay(integer, integer) IS
+'How long the next attempt waits after that many failures: first_seconds, doubled with each further one, an hour at most, and of that a random part between one half and all, so that what failed together does not come back together.';
 
 REVOKE ALL ON FUNCTION
-	amelia_internal.retry_delay(integer)
+	amelia_internal.retry_delay(integer, integer)
 FROM PUBLIC;

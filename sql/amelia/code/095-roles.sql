@@ -63,67 +63,70 @@ COMMENT ON FUNCTION amelia_internal.role_privileges() IS
 
 -- One of somebody else's, who may create functions in the schema, is not among
 -- them, whatever its name.
-CREATE FUNCTION amelia_internal.own_routines()
-RETURNS TABLE (id regprocedure, name name, owner oid)
+CREATE FUNCTION amelia_internal.own_routines(extension name)
+RETURNS TABLE (id regprocedure, schema name, name name, owner oid)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT p.oid, p.proname, p.proowner
+SELECT p.oid, n.nspname, p.proname, p.proowner
 FROM pg_proc AS p
-WHERE p.pronamespace = 'amelia_internal'::regnamespace
-	OR (p.pronamespace = 'amelia'::regnamespace AND p.proowner IN (
-		SELECT c.relowner FROM pg_class AS c WHERE c.oid = 'amelia.schema_versions'::regclass
+JOIN pg_namespace AS n ON n.oid = p.pronamespace
+WHERE n.nspname = 'amelia_internal'
+	OR (n.nspname = own_routines.extension AND p.proowner IN (
+		SELECT c.relowner FROM pg_class AS c WHERE c.relnamespace = n.oid AND c.relname = 'schema_versions'
 		UNION ALL
-		SELECT e.extowner FROM pg_extension AS e WHERE e.extname = 'amelia'))
+		SELECT e.extowner FROM pg_extension AS e WHERE e.extname = own_routines.extension))
 $$;
-COMMENT ON FUNCTION amelia_internal.own_routines() IS
-'The functions and procedures of the extension and of its api layer.';
+COMMENT ON FUNCTION amelia_internal.own_routines(name) IS
+'The functions and procedures of an extension of ours and of its api layer, and all that are internal.';
 
-CREATE FUNCTION amelia_internal.grant_privileges(kinds text[], role name) RETURNS void
+CREATE FUNCTION amelia_internal.grant_privileges(kinds text[], role name, extension name DEFAULT 'amelia') RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	statement text;
-	foreign_object text;
+	wanted record;
+	granted record;
 BEGIN
 	PERFORM amelia_internal.check_given('role', role);
-	-- GRANT only warns when it grants nothing.
-	SELECT o.name INTO foreign_object
-	FROM (SELECT c.oid::regclass::text, c.relowner
-			FROM pg_class AS c, amelia_internal.role_privileges() AS g
-			WHERE c.relnamespace = 'amelia'::regnamespace
-				AND g.kind = ANY (kinds) AND c.relname = ANY (g.relations)
-			UNION ALL
-			SELECT f.id::text, f.owner
-			FROM amelia_internal.own_routines() AS f, amelia_internal.role_privileges() AS g
-			WHERE g.kind = ANY (kinds) AND f.name = ANY (g.functions)) AS o (name, owner)
-	WHERE NOT pg_has_role(o.owner, 'USAGE')
-	LIMIT 1;
-	IF FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = '42501',
-			MESSAGE = format('must be owner of %s to grant on it', foreign_object);
-	END IF;
-
-	EXECUTE format('GRANT USAGE ON SCHEMA amelia, amelia_internal TO %I', role);
-	FOR statement IN
-		SELECT format('GRANT %s ON amelia.%I TO %I', g.privileges, r.name, role)
-		FROM amelia_internal.role_privileges() AS g, unnest(g.relations) AS r (name)
-		WHERE g.kind = ANY (kinds)
-		UNION ALL
-		SELECT format('GRANT EXECUTE ON ROUTINE %s TO %I', f.id, role)
-		FROM amelia_internal.own_routines() AS f, amelia_internal.role_privileges() AS g
-		WHERE g.kind = ANY (kinds) AND f.name = ANY (g.functions)
-	LOOP
-		EXECUTE statement;
+	-- All of them first: GRANT only warns when it grants nothing.
+	FOR pass IN 1 .. 2 LOOP
+		FOR wanted IN EXECUTE format('SELECT g.* FROM amelia_internal.%I() AS g WHERE g.kind = ANY ($1)',
+			CASE extension WHEN 'amelia' THEN 'role_privileges' ELSE extension || '_role_privileges' END) USING kinds
+		LOOP
+			FOR granted IN
+				SELECT format('%s ON %s', wanted.privileges, c.oid::regclass) AS what, c.oid::regclass::text AS object, c.relowner AS owner
+				FROM pg_class AS c
+				WHERE c.relnamespace = to_regnamespace(quote_ident(extension)) AND c.relname = ANY (wanted.relations)
+				UNION ALL
+				SELECT format('EXECUTE ON ROUTINE %s', f.id), f.id::text, f.owner
+				FROM amelia_internal.own_routines(extension) AS f
+				WHERE f.name = ANY (wanted.functions)
+				UNION ALL
+				-- what another extension of ours has
+				SELECT format('EXECUTE ON ROUTINE %s', f.id), f.id::text, f.owner
+				FROM amelia_internal.own_routines('amelia') AS f
+				WHERE f.schema = 'amelia' AND 'amelia.' || f.name = ANY (wanted.functions)
+			LOOP
+				IF pass = 2 THEN
+					EXECUTE format('GRANT %s TO %I', granted.what, role);
+				ELSIF NOT pg_has_role(granted.owner, 'USAGE') THEN
+					RAISE EXCEPTION USING ERRCODE = '42501',
+						MESSAGE = format('must be owner of %s to grant on it', granted.object);
+				END IF;
+			END LOOP;
+		END LOOP;
+		IF pass = 1 THEN
+			EXECUTE format('GRANT USAGE ON SCHEMA amelia, amelia_internal, %I TO %I', extension, role);
+		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION amelia_internal.grant_privileges(text[], name) IS
-'Grants what role_privileges() lists for the kinds. Errors: 42704 no such role, 42501 not the owner.';
+COMMENT ON FUNCTION amelia_internal.grant_privileges(text[], name, name) IS
+'Grants what role_privileges(), or NAME_role_privileges() of another extension of ours, lists for the kinds. Errors: 42704 no such role, 42501 not the owner.';
 
 REVOKE ALL ON FUNCTION
 	amelia_internal.role_privileges(),
-	amelia_internal.own_routines(),
-	amelia_internal.grant_privileges(text[], name)
+	amelia_internal.own_routines(name),
+	amelia_internal.grant_privileges(text[], name, name)
 FROM PUBLIC;

@@ -1,35 +1,38 @@
 -- Whether all is well.
 
-CREATE FUNCTION amelia_internal.verify_schema()
+CREATE FUNCTION amelia_internal.verify_schema(extension name DEFAULT 'amelia')
 RETURNS TABLE (problem text, object text, detail text)
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT 'schema is older than the code', 'schema_versions',
-	CASE WHEN EXISTS (SELECT FROM amelia.schema_versions AS m)
-		THEN format('version %s is missing: run SELECT amelia.migrate()', s.version)
-		ELSE 'it is empty: restore its rows, and those of event_types' END
-FROM (SELECT DISTINCT c.version FROM amelia_internal.amelia_scripts() AS c) AS s
-WHERE s.version IS NOT NULL
-	AND NOT EXISTS (SELECT FROM amelia.schema_versions AS m WHERE m.version = s.version)
-UNION ALL
-SELECT o.kind || ' is missing, disabled or not as migrate() makes it', o.object,
-	CASE WHEN o.kind = 'index' AND to_regclass(format('amelia.%I', o.object)) IS NOT NULL THEN 'drop it, then ' ELSE '' END
-		|| 'run SELECT amelia.migrate()'
-FROM amelia_internal.api_objects('amelia') AS o
-WHERE NOT o.intact
-UNION ALL
--- claims look these up by name as well
-SELECT 'primary key is missing, or has another name', t.name || '_pkey',
-	format('have an index of that name for the primary key of %s', t.name)
-FROM unnest(ARRAY['workflows', 'workflow_leases', 'profiles', 'workflow_threads']) AS t (name)
-WHERE to_regclass('amelia.' || t.name) IS NOT NULL
-	AND NOT EXISTS (SELECT FROM pg_index AS i
-		WHERE i.indexrelid = to_regclass(format('amelia.%s_pkey', t.name))
-			AND i.indrelid = to_regclass('amelia.' || t.name) AND i.indisprimary AND i.indisvalid)
+DECLARE
+	migrate CONSTANT text := format('run SELECT %I.migrate()', extension);
+BEGIN
+	RETURN QUERY EXECUTE format('SELECT ''schema is older than the code'', ''schema_versions'',
+			CASE WHEN EXISTS (SELECT FROM %1$I.schema_versions AS m)
+				THEN format(''version %%s is missing: %%s'', s.version, $1)
+				ELSE ''it is empty: restore its rows, and those of event_types'' END
+		FROM (SELECT DISTINCT c.version FROM amelia_internal.%2$I() AS c) AS s
+		WHERE s.version IS NOT NULL
+			AND NOT EXISTS (SELECT FROM %1$I.schema_versions AS m WHERE m.version = s.version)',
+		extension, extension || '_scripts') USING migrate;
+	RETURN QUERY SELECT o.kind || ' is missing, disabled or not as migrate() makes it', o.object,
+		CASE WHEN o.kind = 'index' AND to_regclass(format('%I.%I', extension, o.object)) IS NOT NULL THEN 'drop it, then ' ELSE '' END
+			|| migrate
+	FROM amelia_internal.api_objects(extension) AS o
+	WHERE NOT o.intact;
+	-- claims look these up by name as well
+	RETURN QUERY SELECT 'primary key is missing, or has another name', t.name || '_pkey',
+		format('have an index of that name for the primary key of %s', t.name)
+	FROM unnest(ARRAY['workflows', 'workflow_leases', 'profiles', 'workflow_threads']) AS t (name)
+	WHERE extension = 'amelia' AND to_regclass('amelia.' || t.name) IS NOT NULL
+		AND NOT EXISTS (SELECT FROM pg_index AS i
+			WHERE i.indexrelid = to_regclass(format('amelia.%s_pkey', t.name))
+				AND i.indrelid = to_regclass('amelia.' || t.name) AND i.indisprimary AND i.indisvalid);
+END
 $$;
-COMMENT ON FUNCTION amelia_internal.verify_schema() IS
-'The part of verify() that looks at the schema: versions, functions, triggers, defaults, the indexes that claims need.';
+COMMENT ON FUNCTION amelia_internal.verify_schema(name) IS
+'The part of verify() that looks at the schema of an extension of ours: versions, functions, triggers, defaults, the indexes that claims need.';
 
 CREATE FUNCTION amelia_internal.verify_sequences()
 RETURNS TABLE (problem text, object text, detail text)
@@ -55,7 +58,7 @@ $$;
 COMMENT ON FUNCTION amelia_internal.verify_sequences() IS
 'The part of verify() that looks for gaps and duplicates in allocated numbers. Numbers that clients brought may have gaps, and so may those up to sequence_floor.';
 
-CREATE FUNCTION amelia_internal.verify_references()
+CREATE FUNCTION amelia_internal.verify_references(extension name DEFAULT 'amelia')
 RETURNS TABLE (problem text, object text, detail text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -74,7 +77,7 @@ BEGIN
 			LATERAL unnest(c.conkey, c.confkey, c.conpfeqop) AS k (child, parent, operator),
 			pg_attribute AS ca, pg_attribute AS pa, pg_operator AS o, pg_namespace AS n
 		WHERE c.contype = 'f'
-			AND c.connamespace = 'amelia'::regnamespace
+			AND c.connamespace = to_regnamespace(quote_ident(extension))
 			AND ca.attrelid = c.conrelid AND ca.attnum = k.child
 			AND pa.attrelid = c.confrelid AND pa.attnum = k.parent
 			AND o.oid = k.operator AND n.oid = o.oprnamespace
@@ -94,8 +97,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION amelia_internal.verify_references() IS
-'The part of verify() that looks for rows whose parent is gone, by each foreign key in the schema whose tables the caller may read.';
+COMMENT ON FUNCTION amelia_internal.verify_references(name) IS
+'The part of verify() that looks for rows whose parent is gone, by each foreign key in the extension''s schema whose tables the caller may read.';
 
 CREATE FUNCTION amelia_internal.verify_workflows()
 RETURNS TABLE (problem text, object text, detail text)
@@ -112,8 +115,8 @@ COMMENT ON FUNCTION amelia_internal.verify_workflows() IS
 'The part of verify() that looks for leases that outlived their attempt.';
 
 REVOKE ALL ON FUNCTION
-	amelia_internal.verify_schema(),
+	amelia_internal.verify_schema(name),
 	amelia_internal.verify_sequences(),
-	amelia_internal.verify_references(),
+	amelia_internal.verify_references(name),
 	amelia_internal.verify_workflows()
 FROM PUBLIC;
