@@ -49,6 +49,7 @@ static const struct
 	{"workflows_pkey", {UUIDOID}},
 	{"workflow_log_pkey", {UUIDOID}},
 	{"idx_workflows_claim", {TEXTOID, TEXTOID, INT2OID, TIMESTAMPTZOID, UUIDOID}},
+	{"idx_workflows_claim_order", {TEXTOID, INT2OID, TIMESTAMPTZOID, UUIDOID}},
 	{"idx_workflows_parked", {TEXTOID, INT2OID, TIMESTAMPTZOID, UUIDOID}},
 	{"idx_workflows_active_worktree", {TEXTOID}},
 	{"workflow_leases_pkey", {UUIDOID}},

@@ -7,7 +7,9 @@
  */
 #include "queue/candidate.h"
 
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -18,6 +20,10 @@
 #include "base/sequence.h"
 #include "usage/spent_budgets.h"
 #include "queue/passed_over.h"
+
+/* How many workflows policies are asked about at a time. */
+#define LOOK_AHEAD_GROWS 8
+#define LOOK_AHEAD_MOST 512
 
 /*
  * A column of the row in a slot, which is not NULL.
@@ -103,43 +109,113 @@ IsWanted(ClaimSearch *search, const text *type, const text *profile, const pg_uu
 }
 
 /*
- * Whether policies let the caller change a workflow. If so, its row is locked;
- * it is not for him either while somebody else has it.
+ * Whether policies are known to keep a workflow from the caller.
  */
-static bool
-PoliciesAllow(const pg_uuid_t *workflow)
+bool
+IsHidden(ClaimSearch *search, const pg_uuid_t *workflow)
+{
+	return search->hidden != NULL && hash_search(search->hidden, workflow, HASH_FIND, NULL) != NULL;
+}
+
+/* Keep in mind that a workflow is not for the caller. */
+static void
+Hide(ClaimSearch *search, const pg_uuid_t *workflow)
+{
+	bool		found;
+
+	if (search->hidden == NULL)
+	{
+		HASHCTL		control = {
+			.keysize = sizeof(pg_uuid_t),
+			.entrysize = sizeof(pg_uuid_t),
+			.hcxt = CurrentMemoryContext
+		};
+
+		search->hidden = hash_create("hidden workflows", 256, &control,
+									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	(void) hash_search(search->hidden, workflow, HASH_ENTER, &found);
+}
+
+/*
+ * Ask which of some workflows, in the order of claims, is the first that
+ * policies let the caller change, and lock its row; those that somebody else
+ * has are not for him either. Returns its place, or count when there is none.
+ */
+static int
+FirstAllowed(const pg_uuid_t *workflows, int count)
 {
 	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {UUIDOID};
-	Datum		values[] = {UUIDPGetDatum(workflow)};
+	static const Oid types[] = {UUIDARRAYOID};
+	Datum	   *ids = palloc(count * sizeof(Datum));
+	Datum		values[1];
 	Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
 	int			nest_level = EnterSafePath();
+	int			place = count;
 	int			result;
-	bool		allow;
 
+	for (int i = 0; i < count; i++)
+		ids[i] = UUIDPGetDatum(&workflows[i]);
+	values[0] = PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 	SPI_connect();
-	KeptPlan(&plan, "SELECT FROM amelia.workflows AS w WHERE w.id = $1 FOR NO KEY UPDATE SKIP LOCKED",
+	KeptPlan(&plan, "SELECT w.id FROM amelia.workflows AS w WHERE w.id = ANY ($1)"
+			 " ORDER BY w.priority DESC, w.available_at, w.id FOR NO KEY UPDATE SKIP LOCKED",
 			 lengthof(types), types);
 	result = SPI_execute_snapshot(plan, values, NULL, latest, InvalidSnapshot, false, false, 1);
 	if (result != SPI_OK_SELECT)
 		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
-	allow = SPI_processed == 1;
+	if (SPI_processed == 1)
+	{
+		bool		is_null;
+		pg_uuid_t  *id = DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+
+		for (place = 0; place < count - 1; place++)
+		{
+			if (memcmp(&workflows[place], id, sizeof(pg_uuid_t)) == 0)
+				break;
+		}
+	}
 	SPI_finish();
 	LeaveSafePath(nest_level);
 	UnregisterSnapshot(latest);
-	return allow;
+	return place;
 }
 
 /*
- * Whether a workflow can be claimed as far as its log and the caller's rights
- * go. The event that tells of the claim would wait for one with a number of its
- * own whose transaction is open.
+ * Whether policies let the caller change the first of some workflows that are
+ * his to come to next. If they hide it, those behind it are asked for too,
+ * more of them each time, so that many do not cost a query each.
+ */
+static bool
+PoliciesAllow(ClaimSearch *search, const pg_uuid_t *workflows, int count)
+{
+	int			first = FirstAllowed(workflows, count);
+
+	for (int i = 0; i < first; i++)
+		Hide(search, &workflows[i]);
+	search->look_ahead = first < count ? 1 : Min(count * LOOK_AHEAD_GROWS, LOOK_AHEAD_MOST);
+	return first == 0;
+}
+
+/*
+ * Whether MayTake() wants to know what comes behind a workflow.
  */
 bool
-MayTake(ClaimSearch *search, const pg_uuid_t *workflow)
+WantsLookAhead(ClaimSearch *search)
 {
-	return !IsSequenceOpen(EVENT_SEQUENCE, UUIDPGetDatum(workflow)) &&
-		(!search->has_policies || PoliciesAllow(workflow));
+	return search->has_policies && search->look_ahead > 1;
+}
+
+/*
+ * Whether the first of some workflows can be claimed as far as its log and the
+ * caller's rights go. The event that tells of the claim would wait for one
+ * with a number of its own whose transaction is open.
+ */
+bool
+MayTake(ClaimSearch *search, const pg_uuid_t *workflows, int count)
+{
+	return !IsSequenceOpen(EVENT_SEQUENCE, UUIDPGetDatum(workflows)) &&
+		(!search->has_policies || PoliciesAllow(search, workflows, count));
 }
 
 /*

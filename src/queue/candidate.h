@@ -13,6 +13,7 @@
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
 #include "nodes/pg_list.h"
+#include "utils/hsearch.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 #include "utils/uuid.h"
@@ -55,6 +56,14 @@ typedef struct Candidate
 	bool		cancel_requested;
 } Candidate;
 
+/* How a search goes about closed profiles; see claim_order.c. */
+typedef enum SearchWay
+{
+	WAY_IN_ORDER,				/* past some of their entries */
+	WAY_BY_PROFILE,				/* other profiles only, if they are few */
+	WAY_TO_THE_END				/* past all of their entries */
+}			SearchWay;
+
 typedef struct ClaimSearch
 {
 	/* what the caller asks for */
@@ -66,8 +75,10 @@ typedef struct ClaimSearch
 
 	/* while it is looked for */
 	Relation	workflows;
-	Relation	index;
-	Relation	active;
+	Relation	order;			/* index of all profiles, */
+	Relation	index;			/* of each type and profile, */
+	Relation	active;			/* of worktrees */
+	bool		order_has_profile;
 	TupleTableSlot *other;
 	AttrNumber	columns[CLAIM_COLUMNS];
 	bool		has_policies;	/* that hold for the caller */
@@ -75,6 +86,19 @@ typedef struct ClaimSearch
 	List	   *busy_worktrees;
 	int			parked;
 	bool		changed;		/* something was not as the snapshot shows it */
+	SearchWay	way;
+	bool		gave_up;		/* this way is too long */
+	bool		at_mark;		/* it did not begin at the start */
+
+	/* profiles */
+	HTAB	   *closed;			/* NULL: none is known */
+	int64		skipped;		/* their entries */
+	text	   *with_room;		/* the last one that is not */
+	int32		room_limit;
+
+	/* what policies hide */
+	HTAB	   *hidden;			/* ids; NULL: none is known */
+	int			look_ahead;		/* how many are asked for at a time */
 
 	/* what cannot be moved */
 	List	   *refused;		/* ids that this call has met */
@@ -90,7 +114,9 @@ extern bool TextEquals(const text *a, const text *b);
 extern bool StatusIs(ClaimSearch *search, TupleTableSlot *slot, const char *status);
 extern bool IsWanted(ClaimSearch *search, const text *type, const text *profile,
 					 const pg_uuid_t *workflow);
-extern bool MayTake(ClaimSearch *search, const pg_uuid_t *workflow);
+extern bool IsHidden(ClaimSearch *search, const pg_uuid_t *workflow);
+extern bool MayTake(ClaimSearch *search, const pg_uuid_t *workflows, int count);
+extern bool WantsLookAhead(ClaimSearch *search);
 extern bool ComeTo(ClaimSearch *search, const pg_uuid_t *workflow);
 extern void LeaveRow(ClaimSearch *search);
 extern void ReadClaimKey(ClaimSearch *search, TupleTableSlot *slot, ClaimKey *key);

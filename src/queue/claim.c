@@ -5,9 +5,9 @@
  *
  *	  A claim reads the queue (claim_order.c) and what lies beside it, the leases
  *	  that ran out (takeover.c), in one order. Its cost depends neither on how
- *	  many wait nor on how many cannot be taken: a profile at its limit costs
- *	  its range's first row, and what waits for a worktree stands aside
- *	  (parking.c).
+ *	  many wait, and of how many profiles, nor on how many cannot be taken: those
+ *	  of a profile at its limit are passed over in the index or left out
+ *	  (claim_order.c), and what waits for a worktree stands aside (parking.c).
  *
  *	  A claim never waits for another, nor for an append. It skips rows that
  *	  are locked; two in one worktree are told apart by a lock that the
@@ -44,6 +44,7 @@
 #include "lease/slot.h"
 #include "queue/candidate.h"
 #include "queue/claim_order.h"
+#include "queue/closed_profiles.h"
 #include "queue/parking.h"
 #include "queue/passed_over.h"
 #include "queue/takeover.h"
@@ -133,12 +134,16 @@ IsOthers(ClaimSearch *search, TupleTableSlot *slot)
  * Lock the row of a range that is come to, if it can be claimed.
  */
 static bool
-TryRow(ClaimSearch *search, Range *range, Candidate *candidate)
+TryRow(ClaimSearch *search, Range *range, int32 limit, Candidate *candidate)
 {
 	char	   *worktree;
 	TM_Result	result;
+	pg_uuid_t  *ids;
+	int			count;
 
-	if (!MayTake(search, &range->key.id) || !LockWorktree(search, range->slot, &worktree))
+	ids = palloc(search->look_ahead * sizeof(pg_uuid_t));
+	count = LookAhead(search, range, ids, WantsLookAhead(search) ? search->look_ahead : 1);
+	if (!MayTake(search, ids, count) || !LockWorktree(search, range->slot, &worktree))
 		return false;
 	ExecCopySlot(search->other, range->slot);
 	search->other->tts_tid = range->slot->tts_tid;
@@ -151,7 +156,7 @@ TryRow(ClaimSearch *search, Range *range, Candidate *candidate)
 		return false;
 	}
 	ReadCandidate(search, search->other, candidate);
-	candidate->profile_limit = range->limit;
+	candidate->profile_limit = limit;
 	return true;
 }
 
@@ -162,26 +167,26 @@ TryRow(ClaimSearch *search, Range *range, Candidate *candidate)
 static bool
 TryRange(ClaimSearch *search, Range *range, Candidate *candidate)
 {
-	if (!range->limit_known)
+	text	   *profile = QueueText(search, range->slot, COLUMN_PROFILE);
+	int32		limit;
+
+	if (IsHidden(search, &range->key.id))
+		return false;
+	if (!ProfileHasRoom(search, profile, &limit))
 	{
-		range->limit = ProfileLimit(range->profile);
-		range->limit_known = true;
-		if (range->limit > 0 &&
-			!HasFreeSlot(text_to_cstring(range->profile), range->limit))
-		{
+		if (range->profile != NULL)
 			EndRange(range);
-			return false;
-		}
+		return false;
 	}
 	if (StatusIs(search, range->slot, "failed") &&
 		(DatumGetTimestampTz(QueueColumn(search, range->slot, COLUMN_RETRY_AT)) > search->now ||
 		 DatumGetInt32(QueueColumn(search, range->slot, COLUMN_FAILURES)) >=
 		 DatumGetInt32(QueueColumn(search, range->slot, COLUMN_MAX_FAILURES))))
 		return false;
-	if (IsOverBudget(search->spent, range->profile, &range->key.id) ||
+	if (IsOverBudget(search->spent, profile, &range->key.id) ||
 		IsOthers(search, range->slot) || !ComeTo(search, &range->key.id))
 		return false;
-	if (TryRow(search, range, candidate))
+	if (TryRow(search, range, limit, candidate))
 		return true;
 	LeaveRow(search);
 	return false;
@@ -191,17 +196,19 @@ TryRange(ClaimSearch *search, Range *range, Candidate *candidate)
  * Find and lock what comes first, in the ranges and among the lost leases.
  */
 static bool
-SearchOnce(ClaimSearch *search, Candidate *candidate)
+SearchThisWay(ClaimSearch *search, Candidate *candidate)
 {
-	List	   *ranges = OpenRanges(search);
+	List	   *ranges;
 	LostLeases	leases;
 	List	   *lost;
 	bool		found = false;
 	ListCell   *cell;
 
+	search->gave_up = false;
+	ranges = OpenRanges(search);
 	BeginLostLeases(search, &leases);
 	lost = NextLostLeases(search, &leases);
-	while (!found)
+	while (!found && !search->gave_up)
 	{
 		Range	   *first = NULL;
 		ClaimKey   *first_lost = lost == NIL ? NULL : linitial(lost);
@@ -216,7 +223,7 @@ SearchOnce(ClaimSearch *search, Candidate *candidate)
 		}
 		if (first_lost != NULL && (first == NULL || ClaimsBefore(first_lost, &first->key)))
 		{
-			found = ComeTo(search, &first_lost->id) && TryLostLease(search, first_lost, candidate);
+			found = ComeTo(search, &first_lost->id) && TryLostLease(search, lost, candidate);
 			if (!found)
 				LeaveRow(search);
 			lost = list_delete_first(lost);
@@ -226,7 +233,9 @@ SearchOnce(ClaimSearch *search, Candidate *candidate)
 		else if (first != NULL)
 		{
 			found = TryRange(search, first, candidate);
-			if (!found && first->is_open)
+			if (found)
+				MarkFound(search, first);
+			else if (first->is_open)
 				NextRow(search, first);
 		}
 		else
@@ -235,6 +244,26 @@ SearchOnce(ClaimSearch *search, Candidate *candidate)
 	EndLostLeases(&leases);
 	foreach(cell, ranges)
 		EndRange(lfirst(cell));
+	return found;
+}
+
+/*
+ * The same, the longer ways if need be.
+ */
+static bool
+SearchOnce(ClaimSearch *search, Candidate *candidate)
+{
+	bool		found;
+
+	search->changed = search->at_mark = false;
+	search->skipped = 0;
+	search->way = WAY_IN_ORDER;
+	found = SearchThisWay(search, candidate);
+	while (!found && search->gave_up && search->way != WAY_TO_THE_END)
+	{
+		search->way++;
+		found = SearchThisWay(search, candidate);
+	}
 	return found;
 }
 
@@ -262,12 +291,16 @@ BeginSearch(ClaimSearch *search)
 	search->is_at_row = false;
 	search->may_be_passed_over = MayBePassedOver();
 	search->workflows = OpenTable("workflows", RowExclusiveLock);
+	search->order = OpenIndex(search->workflows, "idx_workflows_claim_order", RowExclusiveLock);
 	search->index = OpenIndex(search->workflows, "idx_workflows_claim", RowExclusiveLock);
 	search->active = OpenIndex(search->workflows, "idx_workflows_active_worktree", RowExclusiveLock);
 	search->other = table_slot_create(search->workflows, NULL);
 	for (size_t i = 0; i < lengthof(columns); i++)
 		search->columns[i] = ColumnOfType(RelationGetDescr(search->workflows),
 										  columns[i].name, columns[i].type);
+	search->order_has_profile = search->order->rd_index->indnatts >= ORDER_PROFILE &&
+		search->order->rd_index->indkey.values[ORDER_PROFILE - 1] == search->columns[COLUMN_PROFILE];
+	search->look_ahead = 1;
 	search->has_policies =
 		check_enable_rls(RelationGetRelid(search->workflows), InvalidOid, true) != RLS_NONE;
 	LookAfterParked(search->workflows, search->active, search->now, false);
@@ -282,6 +315,7 @@ EndSearch(ClaimSearch *search)
 	ExecDropSingleTupleTableSlot(search->other);
 	index_close(search->active, NoLock);
 	index_close(search->index, NoLock);
+	index_close(search->order, NoLock);
 	table_close(search->workflows, NoLock);
 }
 
@@ -297,11 +331,10 @@ FindCandidate(ClaimSearch *search, Candidate *candidate)
 	LeaveRow(search);
 	for (int retries = 0; !found; retries++)
 	{
-		search->changed = false;
 		search->snapshot = RegisterSnapshot(GetLatestSnapshot());
 		found = SearchOnce(search, candidate);
 		UnregisterSnapshot(search->snapshot);
-		if (!found && search->changed && retries < MAX_RETRIES)
+		if (!found && ((search->changed && retries < MAX_RETRIES) || ForgetMark(search)))
 			continue;
 		if (found || looked ||
 			!LookAfterParked(search->workflows, search->active, search->now, true))

@@ -3,17 +3,26 @@
  * claim_order.c
  *	  What can be claimed, in the order in which it is taken.
  *
- *	  It lies in one index, in one range for each type and profile, by
- *	  priority, then time. A claim reads the ranges that it may take from
- *	  side by side, as a merge does; in each it takes the rows whose time has
- *	  come, jumping over the rest of a priority when nothing in it is due.
+ *	  It lies in two indexes. One has a range for each type, by priority, then
+ *	  time, with all profiles one among another: a claim reads those that it may
+ *	  take from side by side, as a merge does, so that it costs the same with
+ *	  ten thousand profiles as with one. Entries of profiles that are closed to
+ *	  it (closed_profiles.c) are passed over without a look at their rows. The other
+ *	  index has a range for each type and profile. It is read by claims that ask
+ *	  for a profile, and by those that have met many entries of closed profiles,
+ *	  if there are not too many others.
+ *
+ *	  In each range a claim takes the rows whose time has come, jumping over
+ *	  the rest of a priority when nothing in it is due.
  *
  *-------------------------------------------------------------------------
  */
 #include "queue/claim_order.h"
 
 #include "access/genam.h"
+#include "access/itup.h"
 #include "access/stratnum.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
@@ -23,32 +32,41 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/varlena.h"
 
-#include "base/execute.h"
 #include "base/row.h"
 #include "base/sequence.h"
-#include "usage/spent_budgets.h"
 #include "queue/candidate.h"
+#include "queue/closed_profiles.h"
 
 /*
  * Where the first row was the last time, if it was a long way there: when many
  * rows have just left the queue and are not vacuumed yet, the index still leads
- * past each of them. For a moment claims then begin there, so that a row of
- * the same priority which comes in before it waits that long. What has a
- * higher priority, or another type or profile, is looked for more often.
+ * past each of them, and so it does when many are of closed profiles. For a
+ * moment claims then begin there, so that a row of the same priority which
+ * comes in before it waits that long. What has a higher priority, or another
+ * type, is looked for more often. A claim that finds nothing looks everywhere.
  */
 typedef struct Mark
 {
 	TimestampTz until;			/* 0: there is none */
 	TimestampTz alone_until;	/* till then nothing else is looked for */
 	text	   *type;
-	text	   *profile;
+	text	   *profile;		/* NULL: all of them */
 	ClaimKey	key;
 } Mark;
 
 #define LONG_WAY_BLOCKS 16
+#define LONG_WAY_ENTRIES 1000
 #define MARK_LIFE_US USECS_PER_SEC
 #define ALONE_LIFE_US (USECS_PER_SEC / 10)
+
+/*
+ * Entries of closed profiles after which a claim tries the other index, and
+ * ranges there that are more than it is worth.
+ */
+#define MANY_ENTRIES 5000
+#define MANY_RANGES 256
 
 static Mark mark = {0};
 
@@ -67,6 +85,86 @@ EndRange(Range *range)
 	range->slot = NULL;
 }
 
+/* Make a range, which is not read yet. profile NULL: all of them. */
+static Range *
+MakeRange(ClaimSearch *search, text *type, text *profile)
+{
+	Range	   *range = palloc0(sizeof(Range));
+
+	range->index = profile == NULL ? search->order : search->index;
+	range->type = type;
+	range->profile = profile;
+	range->slot = table_slot_create(search->workflows, NULL);
+	return range;
+}
+
+/* Begin to read a range where the keys lead to. */
+static void
+BeginAt(ClaimSearch *search, Range *range, ScanKey keys, int count)
+{
+	if (range->scan != NULL)
+		index_endscan(range->scan);
+	range->scan = CompatBeginIndexScan(search->workflows, range->index, search->snapshot, count);
+	range->scan->xs_want_itup = range->profile == NULL && search->order_has_profile;
+	index_rescan(range->scan, count > 0 ? keys : NULL, count, NULL, 0);
+}
+
+/* The keys that a range has in its index; how many there are. */
+static int
+RangeKeys(const Range *range, ScanKey keys)
+{
+	InitTextKey(&keys[0], 1, range->index, BTEqualStrategyNumber, F_TEXTEQ,
+				PointerGetDatum(range->type));
+	if (range->profile == NULL)
+		return 1;
+	InitTextKey(&keys[1], 2, range->index, BTEqualStrategyNumber, F_TEXTEQ,
+				PointerGetDatum(range->profile));
+	return 2;
+}
+
+/*
+ * Whether the entry that a scan has come to is of a closed profile, which the
+ * index tells by itself.
+ */
+static bool
+IsClosedEntry(ClaimSearch *search, IndexScanDesc scan)
+{
+	bool		is_null;
+	Datum		profile;
+
+	if (search->closed == NULL || !scan->xs_want_itup)
+		return false;
+	profile = index_getattr(scan->xs_itup, ORDER_PROFILE, scan->xs_itupdesc, &is_null);
+	return !is_null && IsClosed(search, DatumGetTextPP(profile));
+}
+
+/*
+ * Fetch the next row of a range; false when there is none, or the way there
+ * is too long for this kind of search.
+ */
+static bool
+NextEntry(ClaimSearch *search, Range *range)
+{
+	while (index_getnext_tid(range->scan, ForwardScanDirection) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!IsClosedEntry(search, range->scan))
+		{
+			if (index_fetch_heap(range->scan, range->slot))
+				return true;
+			continue;
+		}
+		search->skipped++;
+		if (search->way == WAY_IN_ORDER && search->skipped > MANY_ENTRIES)
+		{
+			search->gave_up = true;
+			range->is_bounded = false;
+			return false;
+		}
+	}
+	return false;
+}
+
 /*
  * Begin to read below a priority in the range.
  */
@@ -74,16 +172,10 @@ static void
 JumpBelow(ClaimSearch *search, Range *range, int16 priority)
 {
 	ScanKeyData keys[3];
+	int			count = RangeKeys(range, keys);
 
-	index_endscan(range->scan);
-	range->scan = CompatBeginIndexScan(search->workflows, search->index, search->snapshot,
-									   lengthof(keys));
-	InitTextKey(&keys[0], 1, search->index, BTEqualStrategyNumber, F_TEXTEQ,
-				PointerGetDatum(range->type));
-	InitTextKey(&keys[1], 2, search->index, BTEqualStrategyNumber, F_TEXTEQ,
-				PointerGetDatum(range->profile));
-	InitKey(&keys[2], 3, BTLessStrategyNumber, F_INT2LT, Int16GetDatum(priority));
-	index_rescan(range->scan, keys, lengthof(keys), NULL, 0);
+	InitKey(&keys[count], count + 1, BTLessStrategyNumber, F_INT2LT, Int16GetDatum(priority));
+	BeginAt(search, range, keys, count + 1);
 }
 
 /*
@@ -100,11 +192,10 @@ Settle(ClaimSearch *search, Range *range, bool found)
 		{
 			range->is_bounded = false;
 			JumpBelow(search, range, range->bound);
-			found = index_getnext_slot(range->scan, ForwardScanDirection, range->slot);
+			found = NextEntry(search, range);
 			continue;
 		}
-		if (!TextEquals(DatumGetTextPP(QueueColumn(search, range->slot, COLUMN_TYPE)), range->type) ||
-			!TextEquals(QueueText(search, range->slot, COLUMN_PROFILE), range->profile))
+		if (!TextEquals(DatumGetTextPP(QueueColumn(search, range->slot, COLUMN_TYPE)), range->type))
 			break;
 		ReadClaimKey(search, range->slot, &range->key);
 		if (range->key.available_at <= search->now)
@@ -114,7 +205,7 @@ Settle(ClaimSearch *search, Range *range, bool found)
 		}
 		range->is_bounded = false;
 		JumpBelow(search, range, range->key.priority);
-		found = index_getnext_slot(range->scan, ForwardScanDirection, range->slot);
+		found = NextEntry(search, range);
 	}
 	EndRange(range);
 }
@@ -125,92 +216,46 @@ Settle(ClaimSearch *search, Range *range, bool found)
 void
 NextRow(ClaimSearch *search, Range *range)
 {
-	Settle(search, range, index_getnext_slot(range->scan, ForwardScanDirection, range->slot));
+	Settle(search, range, NextEntry(search, range));
 }
 
-/*
- * Open the first range that the keys lead to; NULL when there is none.
- */
-static Range *
-OpenRange(ClaimSearch *search, ScanKey keys, int nkeys, bool is_bounded, int16 bound)
-{
-	Range	   *range = palloc0(sizeof(Range));
-
-	range->is_bounded = is_bounded;
-	range->bound = bound;
-	range->slot = table_slot_create(search->workflows, NULL);
-	range->scan = CompatBeginIndexScan(search->workflows, search->index, search->snapshot, nkeys);
-	index_rescan(range->scan, nkeys > 0 ? keys : NULL, nkeys, NULL, 0);
-	if (!index_getnext_slot(range->scan, ForwardScanDirection, range->slot))
-	{
-		EndRange(range);
-		return NULL;
-	}
-	range->type = DatumGetTextPCopy(QueueColumn(search, range->slot, COLUMN_TYPE));
-	range->profile = (text *) pg_detoast_datum_copy((struct varlena *) QueueText(search, range->slot, COLUMN_PROFILE));
-	Settle(search, range, true);
-	return range;
-}
-
-/* Note where the first range begins. */
+/* Read a range from a place of its order on. */
 static void
-SetMark(const Range *range, TimestampTz now)
-{
-	if (mark.type != NULL)
-		pfree(mark.type);
-	if (mark.profile != NULL)
-		pfree(mark.profile);
-	mark.profile = mark.type = NULL;
-	mark.type = memcpy(MemoryContextAlloc(TopMemoryContext, VARSIZE_ANY(range->type)),
-					   range->type, VARSIZE_ANY(range->type));
-	mark.profile = memcpy(MemoryContextAlloc(TopMemoryContext, VARSIZE_ANY(range->profile)),
-						  range->profile, VARSIZE_ANY(range->profile));
-	mark.key = range->key;
-	mark.until = now + MARK_LIFE_US;
-}
-
-/*
- * Open the mark's range at the mark.
- */
-static Range *
-OpenBehindMark(ClaimSearch *search)
+OpenBehind(ClaimSearch *search, Range *range, const ClaimKey *place)
 {
 	ScanKeyData keys[4];
+	int			count = RangeKeys(range, keys);
 
-	InitTextKey(&keys[0], 1, search->index, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(mark.type));
-	InitTextKey(&keys[1], 2, search->index, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(mark.profile));
-	InitKey(&keys[2], 3, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(mark.key.priority));
-	InitKey(&keys[3], 4, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
-			TimestampTzGetDatum(mark.key.available_at));
-	return OpenRange(search, keys, lengthof(keys), true, mark.key.priority);
+	InitKey(&keys[count], count + 1, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(place->priority));
+	InitKey(&keys[count + 1], count + 2, BTGreaterEqualStrategyNumber, F_TIMESTAMPTZ_GE,
+			TimestampTzGetDatum(place->available_at));
+	BeginAt(search, range, keys, count + 2);
+	range->is_bounded = true;
+	range->bound = place->priority;
+	Settle(search, range, NextEntry(search, range));
 }
 
 /*
- * Open the first range at the mark, or at what has a higher priority; or
- * another one that has come before it.
+ * The ids of rows of a range that are due, from the one on that it has come
+ * to; how many there are.
  */
-static Range *
-OpenAtMark(ClaimSearch *search)
+int
+LookAhead(ClaimSearch *search, const Range *range, pg_uuid_t *ids, int count)
 {
-	ScanKeyData keys[3];
-	Range	   *range;
+	Range	   *ahead;
+	int			found = 0;
 
-	InitTextKey(&keys[0], 1, search->index, BTLessStrategyNumber, F_TEXT_LT, PointerGetDatum(mark.type));
-	range = OpenRange(search, keys, 1, false, 0);
-	if (range != NULL)
-		return range;
-	InitTextKey(&keys[0], 1, search->index, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(mark.type));
-	InitTextKey(&keys[1], 2, search->index, BTLessStrategyNumber, F_TEXT_LT, PointerGetDatum(mark.profile));
-	range = OpenRange(search, keys, 2, false, 0);
-	if (range != NULL)
-		return range;
-	InitTextKey(&keys[1], 2, search->index, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(mark.profile));
-	InitKey(&keys[2], 3, BTGreaterStrategyNumber, F_INT2GT, Int16GetDatum(mark.key.priority));
-	range = mark.key.priority == PG_INT16_MAX ? NULL :
-		OpenRange(search, keys, 3, true, mark.key.priority + 1);
-	if (range != NULL && range->is_open)
-		return range;
-	return OpenBehindMark(search);
+	ids[found++] = range->key.id;
+	if (count == 1)
+		return found;
+	ahead = MakeRange(search, range->type, range->profile);
+	for (OpenBehind(search, ahead, &range->key); ahead->is_open && found < count; NextRow(search, ahead))
+	{
+		if (ClaimsBefore(&range->key, &ahead->key))
+			ids[found++] = ahead->key.id;
+	}
+	EndRange(ahead);
+	return found;
 }
 
 /* Whether a time is to come, within a while: not when the clock was set back. */
@@ -220,12 +265,65 @@ IsNear(TimestampTz time, TimestampTz now, int64 while_us)
 	return now < time && now >= time - while_us;
 }
 
-/* Whether a range is the mark's. */
+/* Whether the mark stands in the range of a type and a profile. */
 static bool
-IsMarked(const Range *range)
+IsMarked(const ClaimSearch *search, const text *type, const text *profile)
 {
-	return mark.until != 0 && TextEquals(mark.type, range->type) &&
-		TextEquals(mark.profile, range->profile);
+	return IsNear(mark.until, search->now, MARK_LIFE_US) && TextEquals(mark.type, type) &&
+		(profile == NULL ? mark.profile == NULL :
+		 mark.profile != NULL && TextEquals(mark.profile, profile));
+}
+
+/* A copy that stays. */
+static text *
+KeptText(const text *value)
+{
+	return value == NULL ? NULL :
+		memcpy(MemoryContextAlloc(TopMemoryContext, VARSIZE_ANY(value)), value, VARSIZE_ANY(value));
+}
+
+/* Note where a range has come to. */
+static void
+SetMark(const Range *range, TimestampTz now)
+{
+	text	   *type = KeptText(range->type);
+	text	   *profile = KeptText(range->profile);
+
+	if (mark.type != NULL)
+		pfree(mark.type);
+	if (mark.profile != NULL)
+		pfree(mark.profile);
+	mark = (Mark)
+	{
+		.until = now + MARK_LIFE_US,.type = type,.profile = profile,.key = range->key
+	};
+}
+
+/*
+ * Forget it. Returns whether there was one that this search began at.
+ */
+bool
+ForgetMark(ClaimSearch *search)
+{
+	bool		was_used = search->at_mark;
+
+	search->at_mark = false;
+	mark.until = mark.alone_until = 0;
+	return was_used;
+}
+
+/*
+ * A range has led to a workflow that can be taken. If it was a long way past
+ * closed profiles, the next claims begin here.
+ */
+void
+MarkFound(ClaimSearch *search, const Range *range)
+{
+	/* What policies hide from one is another's, in this session too. */
+	if (search->skipped <= LONG_WAY_ENTRIES || range->profile != NULL || search->has_policies)
+		return;
+	SetMark(range, search->now);
+	mark.alone_until = search->now + ALONE_LIFE_US;
 }
 
 /* Blocks that this session has looked at. */
@@ -236,96 +334,253 @@ BlocksSeen(void)
 }
 
 /*
- * Open the first range of all.
+ * Open the range of a type and a profile, NULL: all of them; at the mark, if
+ * that stands there, or at what has a higher priority.
  */
 static Range *
-OpenFirstRange(ClaimSearch *search)
+OpenRange(ClaimSearch *search, text *type, text *profile)
 {
-	Range	   *range = NULL;
-	int64		before;
+	Range	   *range = MakeRange(search, type, profile);
+	ScanKeyData keys[3];
+	int			count = RangeKeys(range, keys);
+	int64		before = BlocksSeen();
 
-	if (IsNear(mark.until, search->now, MARK_LIFE_US))
-		range = IsNear(mark.alone_until, search->now, ALONE_LIFE_US) ?
-			OpenBehindMark(search) : OpenAtMark(search);
-	if (range != NULL && range->is_open)
+	if (IsMarked(search, type, profile))
 	{
-		if (IsMarked(range))
+		search->at_mark = true;
+		if (!IsNear(mark.alone_until, search->now, ALONE_LIFE_US) && mark.key.priority < PG_INT16_MAX)
+		{
+			InitKey(&keys[count], count + 1, BTGreaterStrategyNumber, F_INT2GT,
+					Int16GetDatum(mark.key.priority));
+			BeginAt(search, range, keys, count + 1);
+			range->is_bounded = true;
+			range->bound = mark.key.priority + 1;
+			if (NextEntry(search, range))
+			{
+				Settle(search, range, true);
+				return range;
+			}
+		}
+		OpenBehind(search, range, &mark.key);
+		if (range->is_open)
+		{
 			mark.key = range->key;
-		return range;
+			return range;
+		}
+		ForgetMark(search);
+		range = MakeRange(search, type, profile);
 	}
-	mark.until = mark.alone_until = 0;
-	before = BlocksSeen();
-	range = OpenRange(search, NULL, 0, false, 0);
-	if (range != NULL && range->is_open && BlocksSeen() - before > LONG_WAY_BLOCKS)
+	BeginAt(search, range, keys, count);
+	Settle(search, range, NextEntry(search, range));
+	if (range->is_open && BlocksSeen() - before > LONG_WAY_BLOCKS)
 		SetMark(range, search->now);
 	return range;
 }
 
+/* The order of types in the indexes. */
+static int
+CompareTypes(text *a, text *b)
+{
+	return varstr_cmp(VARDATA_ANY(a), VARSIZE_ANY_EXHDR(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(b),
+					  C_COLLATION_OID);
+}
+
 /*
- * Whether a range is the last one: it is when the index ends in it.
+ * Open the range of the first type behind one, NULL: of the first of all, of
+ * which anything waits; NULL when there is none. Where rows have just left it
+ * is a long way there, so the mark is not passed.
+ */
+static Range *
+OpenNextType(ClaimSearch *search, text *behind)
+{
+	bool		to_mark = IsNear(mark.until, search->now, MARK_LIFE_US) &&
+	IsMarked(search, mark.type, search->profile) &&
+	(behind == NULL || CompareTypes(mark.type, behind) > 0);
+	Range	   *range = MakeRange(search, NULL, NULL);
+	int64		before = BlocksSeen();
+	ScanKeyData keys[2];
+	int			count = 0;
+
+	if (behind != NULL)
+		InitTextKey(&keys[count++], 1, search->order, BTGreaterStrategyNumber, F_TEXT_GT,
+					PointerGetDatum(behind));
+	if (to_mark)
+		InitTextKey(&keys[count++], 1, search->order, BTLessStrategyNumber, F_TEXT_LT,
+					PointerGetDatum(mark.type));
+	BeginAt(search, range, keys, count);
+	if (NextEntry(search, range))
+	{
+		range->type = DatumGetTextPCopy(QueueColumn(search, range->slot, COLUMN_TYPE));
+		if (search->profile == NULL)
+			Settle(search, range, true);
+		else
+		{
+			EndRange(range);
+			range = OpenRange(search, range->type, search->profile);
+		}
+		if (range->is_open && BlocksSeen() - before > LONG_WAY_BLOCKS &&
+			!IsMarked(search, range->type, search->profile))
+			SetMark(range, search->now);
+		return range;
+	}
+	EndRange(range);
+	return to_mark ? OpenRange(search, DatumGetTextPCopy(PointerGetDatum(mark.type)), search->profile) : NULL;
+}
+
+/*
+ * Whether a type is the last one: it is when the index ends in it.
  */
 static bool
-IsLastRange(ClaimSearch *search, const text *type, const text *profile)
+IsLastType(ClaimSearch *search, const text *type)
 {
-	IndexScanDesc scan = CompatBeginIndexScan(search->workflows, search->index, search->snapshot, 0);
+	IndexScanDesc scan = CompatBeginIndexScan(search->workflows, search->order, search->snapshot, 0);
 	bool		is_last;
 
 	index_rescan(scan, NULL, 0, NULL, 0);
 	is_last = index_getnext_slot(scan, BackwardScanDirection, search->other) &&
-		TextEquals(DatumGetTextPP(QueueColumn(search, search->other, COLUMN_TYPE)), type) &&
-		TextEquals(QueueText(search, search->other, COLUMN_PROFILE), profile);
+		TextEquals(DatumGetTextPP(QueueColumn(search, search->other, COLUMN_TYPE)), type);
 	ExecClearTuple(search->other);
 	index_endscan(scan);
 	return is_last;
 }
 
+/* Put a range to the others, if there is anything in it. */
+static List *
+AddRange(List *ranges, Range *range)
+{
+	if (range->is_open)
+		return lappend(ranges, range);
+	EndRange(range);
+	return ranges;
+}
+
 /*
- * Open all ranges that the caller may take from: from the first on, the next
- * profile of its type, then the next type.
+ * Open the ranges of the types that the caller asks for.
+ */
+static List *
+OpenWantedTypes(ClaimSearch *search)
+{
+	List	   *ranges = NIL;
+
+	for (int i = 0; i < search->type_count; i++)
+	{
+		text	   *type = DatumGetTextPP(search->types[i]);
+		bool		is_known = false;
+
+		for (int j = 0; j < i && !is_known; j++)
+			is_known = TextEquals(DatumGetTextPP(search->types[j]), type);
+		if (!is_known)
+			ranges = AddRange(ranges, OpenRange(search, type, search->profile));
+	}
+	return ranges;
+}
+
+/*
+ * Open the ranges of all types.
+ */
+static List *
+OpenAllTypes(ClaimSearch *search)
+{
+	List	   *ranges = NIL;
+	Range	   *range;
+
+	if (IsNear(mark.alone_until, search->now, ALONE_LIFE_US) &&
+		IsMarked(search, mark.type, search->profile))
+		return AddRange(NIL, OpenRange(search, DatumGetTextPCopy(PointerGetDatum(mark.type)),
+									   search->profile));
+	range = OpenNextType(search, NULL);
+	if (range != NULL && IsLastType(search, range->type))
+	{
+		if (range->is_open && IsMarked(search, range->type, search->profile))
+			mark.alone_until = search->now + ALONE_LIFE_US;
+		return AddRange(NIL, range);
+	}
+	while (range != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ranges = AddRange(ranges, range);
+		range = OpenNextType(search, range->type);
+	}
+	return ranges;
+}
+
+/*
+ * Come to the first entry of the other index that the keys lead to, and read
+ * its type and profile; false when there is none.
+ */
+static bool
+ReadProfile(ClaimSearch *search, Range *reader, ScanKey keys, int count, text **type, text **profile)
+{
+	bool		is_null;
+
+	if (reader->scan != NULL)
+		index_endscan(reader->scan);
+	reader->scan = CompatBeginIndexScan(search->workflows, search->index, search->snapshot, count);
+	reader->scan->xs_want_itup = true;
+	index_rescan(reader->scan, count > 0 ? keys : NULL, count, NULL, 0);
+	if (index_getnext_tid(reader->scan, ForwardScanDirection) == NULL)
+		return false;
+	*type = DatumGetTextPCopy(index_getattr(reader->scan->xs_itup, 1, reader->scan->xs_itupdesc, &is_null));
+	*profile = DatumGetTextPCopy(index_getattr(reader->scan->xs_itup, 2, reader->scan->xs_itupdesc, &is_null));
+	return true;
+}
+
+/*
+ * Come to the type and profile behind those, NULL: to the first of all. false
+ * when there is none.
+ */
+static bool
+NextProfile(ClaimSearch *search, Range *reader, text **type, text **profile)
+{
+	ScanKeyData keys[2];
+
+	if (*type == NULL)
+		return ReadProfile(search, reader, NULL, 0, type, profile);
+	InitTextKey(&keys[0], 1, search->index, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(*type));
+	InitTextKey(&keys[1], 2, search->index, BTGreaterStrategyNumber, F_TEXT_GT, PointerGetDatum(*profile));
+	if (ReadProfile(search, reader, keys, 2, type, profile))
+		return true;
+	InitTextKey(&keys[0], 1, search->index, BTGreaterStrategyNumber, F_TEXT_GT, PointerGetDatum(*type));
+	return ReadProfile(search, reader, keys, 1, type, profile);
+}
+
+/*
+ * Open a range for each type and profile that the caller may take from; none
+ * when they are too many.
+ */
+static List *
+OpenByProfile(ClaimSearch *search)
+{
+	List	   *ranges = NIL;
+	Range	   *reader = MakeRange(search, NULL, NULL);
+	text	   *type = NULL;
+	text	   *profile = NULL;
+	ListCell   *cell;
+
+	while (!search->gave_up && NextProfile(search, reader, &type, &profile))
+	{
+		int32		limit;
+
+		CHECK_FOR_INTERRUPTS();
+		if (IsWanted(search, type, profile, NULL) && ProfileHasRoom(search, profile, &limit))
+			ranges = AddRange(ranges, OpenRange(search, type, profile));
+		search->gave_up = list_length(ranges) > MANY_RANGES;
+	}
+	EndRange(reader);
+	if (!search->gave_up)
+		return ranges;
+	foreach(cell, ranges)
+		EndRange(lfirst(cell));
+	return NIL;
+}
+
+/*
+ * Open all ranges that the caller may take from.
  */
 List *
 OpenRanges(ClaimSearch *search)
 {
-	List	   *ranges = NIL;
-	ScanKeyData keys[2];
-	Range	   *range = OpenFirstRange(search);
-	text	   *type = NULL;
-	bool		is_first = true;
-
-	for (;;)
-	{
-		text	   *profile;
-
-		if (range == NULL)
-		{
-			if (type == NULL)
-				return ranges;
-			InitTextKey(&keys[0], 1, search->index, BTGreaterStrategyNumber, F_TEXT_GT,
-						PointerGetDatum(type));
-			range = OpenRange(search, keys, 1, false, 0);
-			if (range == NULL)
-				return ranges;
-		}
-		type = range->type;
-		profile = range->profile;
-		if (range->is_open && IsWanted(search, type, profile, NULL))
-			ranges = lappend(ranges, range);
-		else
-			EndRange(range);
-		if (is_first && IsNear(mark.alone_until, search->now, ALONE_LIFE_US))
-			return ranges;
-		if (is_first && IsLastRange(search, type, profile))
-		{
-			if (IsMarked(range))
-				mark.alone_until = search->now + ALONE_LIFE_US;
-			return ranges;
-		}
-		is_first = false;
-		InitTextKey(&keys[0], 1, search->index, BTEqualStrategyNumber, F_TEXTEQ,
-					PointerGetDatum(type));
-		InitTextKey(&keys[1], 2, search->index, BTGreaterStrategyNumber, F_TEXT_GT,
-					PointerGetDatum(profile));
-		range = OpenRange(search, keys, 2, false, 0);
-		CHECK_FOR_INTERRUPTS();
-	}
+	if (search->way == WAY_BY_PROFILE)
+		return OpenByProfile(search);
+	return search->types != NULL ? OpenWantedTypes(search) : OpenAllTypes(search);
 }

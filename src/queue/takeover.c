@@ -30,7 +30,7 @@
 #include "lease/lease.h"
 #include "lease/slot.h"
 #include "queue/candidate.h"
-#include "queue/claim_order.h"
+#include "queue/closed_profiles.h"
 
 /* Leases that are put into the order of claims at a time. */
 #define LOST_AT_A_TIME 100
@@ -128,35 +128,52 @@ NextLostLeases(ClaimSearch *search, LostLeases *lost)
 	return found;
 }
 
+/* The ids of the workflows of lost leases; how many there are. */
+static int
+LostIds(List *lost, pg_uuid_t *ids)
+{
+	ListCell   *cell;
+	int			count = 0;
+
+	foreach(cell, lost)
+		ids[count++] = ((ClaimKey *) lfirst(cell))->id;
+	return count;
+}
+
 /*
- * Lock a workflow whose lease was lost, if nobody else does and it still is.
- * An append in flight is somebody who does: it is let finish.
+ * Lock the first workflow of a list whose lease was lost, if nobody else does
+ * and it still is. An append in flight is somebody who does: it is let finish.
  */
 bool
-TryLostLease(ClaimSearch *search, const ClaimKey *lost, Candidate *candidate)
+TryLostLease(ClaimSearch *search, List *lost, Candidate *candidate)
 {
+	const pg_uuid_t *id = &((ClaimKey *) linitial(lost))->id;
+	pg_uuid_t	ids[LOST_AT_A_TIME];
+	int			count;
 	Relation	pkey = OpenIndex(search->workflows, "workflows_pkey", RowExclusiveLock);
-	bool		found = FindWorkflow(search, pkey, &lost->id, search->other);
+	bool		found = FindWorkflow(search, pkey, id, search->other);
 	TM_Result	result;
 	Leases		leases;
 	Lease		lease;
 	text	   *profile;
 
 	index_close(pkey, NoLock);
-	if (!found)
+	if (!found || IsHidden(search, id))
 		return false;
+	count = WantsLookAhead(search) ? LostIds(lost, ids) : 1;
+	ids[0] = *id;
 	ExecMaterializeSlot(search->other);
 	profile = (text *) pg_detoast_datum_copy((struct varlena *) QueueText(search, search->other, COLUMN_PROFILE));
 	candidate->profile_limit = ProfileLimit(profile);
 	OpenLeases(&leases);
 	/* Its slot is kept; if that was given away, there must be another. */
-	found = FindLease(&leases, &lost->id, &lease) && lease.expires_at <= search->now &&
+	found = FindLease(&leases, id, &lease) && lease.expires_at <= search->now &&
 		(candidate->profile_limit == 0 || lease.profile_slot > 0 ||
 		 HasFreeSlot(text_to_cstring(profile), candidate->profile_limit)) &&
-		MayTake(search, &lost->id);
+		MayTake(search, ids, count);
 	result = found ? LockRow(search->workflows, search->other, search->snapshot, false) : TM_Deleted;
 	search->changed = search->changed || result == TM_Updated;
-	found = result == TM_Ok && LockLease(&leases, &lost->id, false, &lease) &&
+	found = result == TM_Ok && LockLease(&leases, id, false, &lease) &&
 		lease.expires_at <= search->now && !TIMESTAMP_IS_NOBEGIN(lease.expires_at);
 	if (found)
 		ReadCandidate(search, search->other, candidate);
@@ -164,38 +181,6 @@ TryLostLease(ClaimSearch *search, const ClaimKey *lost, Candidate *candidate)
 	if (!found)
 		ExecClearTuple(search->other);
 	return found;
-}
-
-/*
- * How many workflows of a profile may be held at the same time; 0 when it has
- * no limit, or is none of profiles.
- */
-int32
-ProfileLimit(const text *profile)
-{
-	Relation	table;
-	Relation	index;
-	TupleTableSlot *slot;
-	ScanKeyData key;
-	int32		limit = 0;
-
-	if (VARSIZE_ANY_EXHDR(profile) == 0)
-		return 0;
-	table = OpenTable("profiles", AccessShareLock);
-	index = OpenIndex(table, "profiles_pkey", AccessShareLock);
-	slot = table_slot_create(table, NULL);
-	InitTextKey(&key, 1, index, BTEqualStrategyNumber, F_TEXTEQ, PointerGetDatum(profile));
-	if (FindLatestRow(table, index, &key, 1, slot))
-	{
-		bool		is_null;
-		Datum		value = RowColumn(table, slot, "max_concurrent", INT4OID, &is_null);
-
-		limit = is_null ? 0 : DatumGetInt32(value);
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
-	table_close(table, NoLock);
-	return limit;
 }
 
 /*

@@ -34,8 +34,7 @@ typedef struct LostLeases
 extern void BeginLostLeases(ClaimSearch *search, LostLeases *lost);
 extern void EndLostLeases(LostLeases *lost);
 extern List *NextLostLeases(ClaimSearch *search, LostLeases *lost);
-extern bool TryLostLease(ClaimSearch *search, const ClaimKey *lost, Candidate *candidate);
-extern int32 ProfileLimit(const text *profile);
+extern bool TryLostLease(ClaimSearch *search, List *lost, Candidate *candidate);
 extern void ReadLimits(int32 *max_concurrent, Interval *start_timeout);
 
 #endif							/* AMELIA_TAKEOVER_H */

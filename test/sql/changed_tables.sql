@@ -52,7 +52,9 @@ FROM (VALUES (1, 'ALTER TABLE amelia.server_settings ALTER workflow_start_timeou
 	(13, 'DROP INDEX amelia.idx_workflows_claim; CREATE INDEX idx_workflows_claim ON amelia.workflows USING hash (id)'),
 	(14, 'DROP INDEX amelia.idx_workflow_leases_slot; CREATE INDEX idx_workflow_leases_slot ON amelia.workflow_leases (worker)'),
 	(15, 'DROP INDEX amelia.idx_workflows_parked; CREATE TABLE amelia.idx_workflows_parked ()'),
-	(16, 'ALTER TABLE amelia.workflow_leases DROP CONSTRAINT workflow_leases_pkey; CREATE INDEX workflow_leases_pkey ON amelia.workflow_leases (worker)')
+	(16, 'ALTER TABLE amelia.workflow_leases DROP CONSTRAINT workflow_leases_pkey; CREATE INDEX workflow_leases_pkey ON amelia.workflow_leases (worker)'),
+	(17, 'DROP INDEX amelia.idx_workflows_claim_order; CREATE INDEX idx_workflows_claim_order ON amelia.workflows (priority)'),
+	(18, 'DROP INDEX amelia.idx_workflows_claim_order; CREATE INDEX idx_workflows_claim_order ON amelia.workflows (workflow_type COLLATE "C", priority DESC, available_at, id) WHERE NOT parked AND (status = ''pending'' OR (status = ''failed'' AND retry_at IS NOT NULL))')
 ) AS c (number, change), t.after(c.change) AS a (outcome)
 ORDER BY c.number, a.outcome;
 

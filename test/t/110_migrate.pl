@@ -157,7 +157,7 @@ foreach my $damage (
 	[ "function with its owner's rights", 'ALTER FUNCTION amelia.last_sequence(uuid) SECURITY DEFINER',
 		"$function|last_sequence" ],
 	(map { [ "without $_", "DROP INDEX amelia.$_", "$index|$_" ] }
-		qw(idx_workflows_claim idx_workflows_parked idx_workflows_active_worktree idx_workflow_leases_expires_at)))
+		qw(idx_workflows_claim_order idx_workflows_claim idx_workflows_parked idx_workflows_active_worktree idx_workflow_leases_expires_at)))
 {
 	my ($name, $sql, $problem) = @$damage;
 

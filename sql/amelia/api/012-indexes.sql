@@ -1,9 +1,13 @@
 -- The indexes that claims look up by name, and cannot do without. migrate()
 -- makes each where none has its name.
 
--- What a claim may take, in the order in which it takes: for each type and
--- profile one range, so that neither a filter nor a profile at its limit makes
--- a claim walk past rows. C, because no locale matters here.
+-- What a claim may take, in the order in which it takes: of each type, with the
+-- profile in the entry so that those of a profile at its limit are passed over
+-- without a look at their rows; and of each type and profile, for claims that ask for
+-- one. C, because no locale matters here.
+CREATE INDEX idx_workflows_claim_order ON amelia.workflows
+	(workflow_type COLLATE "C", priority DESC, available_at, id) INCLUDE (profile_id)
+	WHERE NOT parked AND (status = 'pending' OR (status = 'failed' AND retry_at IS NOT NULL));
 CREATE INDEX idx_workflows_claim ON amelia.workflows
 	(workflow_type COLLATE "C", COALESCE(profile_id, '') COLLATE "C", priority DESC, available_at, id)
 	WHERE NOT parked AND (status = 'pending' OR (status = 'failed' AND retry_at IS NOT NULL));
