@@ -5,10 +5,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/program.h"
 #include "import/import.h"
 
 Import		import;
@@ -45,26 +45,14 @@ static const char help_text[] =
 "      --progress=WHAT      auto (default), tty, json or none\n"
 "      --report=FILE        write what happened as JSON\n"
 "  -q, --quiet              say nothing but errors and warnings\n"
-"  -V, --version            show the version, then exit\n"
-"  -?, --help               show this help, then exit\n"
+VERSION_AND_HELP_OPTIONS
 "\n"
-"Connection:\n"
-"  -d, --dbname=DBNAME      database, connection string or URI\n"
-"  -h, --host=HOSTNAME      server's host or socket directory\n"
-"  -p, --port=PORT          server's port\n"
-"  -U, --username=NAME      user to connect as\n"
-"  -w, --no-password        never ask for a password\n"
-"  -W, --password           ask for a password before connecting\n"
+CONNECTION_OPTIONS("")
 "\n"
 "Exit status: 0 all is there and proved, 1 wrong usage or no connection, 2 done\n"
 "with rejects, 3 there are differences, 4 stopped, and can be continued.\n";
 
-static void
-usage_error(void)
-{
-	fputs("Try \"amelia-import --help\" for more information.\n", stderr);
-	exit(STATUS_USAGE);
-}
+static const Program program = {"amelia-import", help_text, STATUS_USAGE};
 
 static long
 number_of(const char *name, const char *text, long least, long most)
@@ -75,7 +63,7 @@ number_of(const char *name, const char *text, long least, long most)
 	if (end == text ||*end != '\0' || number < least || number > most)
 	{
 		complain("--%s must be a number from %ld to %ld, not \"%s\"", name, least, most, text);
-		usage_error();
+		usage_error(&program);
 	}
 	return number;
 }
@@ -90,7 +78,7 @@ word_of(const char *name, const char *text, const char *const *words)
 			return i;
 	}
 	complain("--%s does not know \"%s\"", name, text);
-	usage_error();
+	usage_error(&program);
 	return 0;
 }
 
@@ -100,7 +88,7 @@ set_action(Action action)
 	if (import.action != DO_LOAD && import.action != action)
 	{
 		complain("--dry-run, --verify, --rollback and --status exclude each other");
-		usage_error();
+		usage_error(&program);
 	}
 	import.action = action;
 }
@@ -115,27 +103,23 @@ check_options(int argc, char **argv)
 	if (optind < argc)
 	{
 		complain("what is \"%s\"?", argv[optind]);
-		usage_error();
+		usage_error(&program);
 	}
 	if (import.path == NULL && import.action != DO_STATUS)
 	{
 		complain("no SQLite database is named");
-		usage_error();
+		usage_error(&program);
 	}
-	if (import.connection.never_password && import.connection.force_password)
-	{
-		complain("-w and -W exclude each other");
-		usage_error();
-	}
+	check_connection_options(&program, &import.connection);
 	if (import.delete_gone && !import.delta)
 	{
 		complain("--delete-gone goes with --delta");
-		usage_error();
+		usage_error(&program);
 	}
 	if (import.action != DO_LOAD && (import.delta || import.retry_path != NULL))
 	{
 		complain("--delta and --retry-rejects load, so they exclude --dry-run, --verify, --rollback and --status");
-		usage_error();
+		usage_error(&program);
 	}
 	/* for tests of what is left by an end in the middle */
 	if (stop != NULL)
@@ -147,27 +131,21 @@ import_options(int argc, char **argv)
 {
 	enum
 	{
-		OPT_BATCH = 256, OPT_DELETE_GONE, OPT_DELTA, OPT_FORCE, OPT_HELP, OPT_INVALID_JSON, OPT_JOBS, OPT_MAX_REJECTS,
+		OPT_BATCH = 256, OPT_DELETE_GONE, OPT_DELTA, OPT_FORCE, OPT_INVALID_JSON, OPT_JOBS, OPT_MAX_REJECTS,
 		OPT_ORPHANS, OPT_PROGRESS, OPT_REJECTS, OPT_REPORT, OPT_RETRY, OPT_ROLLBACK, OPT_RUN, OPT_STATUS, OPT_SYSTEM,
 		OPT_UNMAPPED, OPT_VERIFY
 	};
 	static const struct option long_options[] = {
 		{"accept-unmapped", no_argument, NULL, OPT_UNMAPPED},
 		{"batch", required_argument, NULL, OPT_BATCH},
-		{"dbname", required_argument, NULL, 'd'},
 		{"delete-gone", no_argument, NULL, OPT_DELETE_GONE},
 		{"delta", no_argument, NULL, OPT_DELTA},
 		{"dry-run", no_argument, NULL, 'n'},
 		{"force", no_argument, NULL, OPT_FORCE},
-		{"help", no_argument, NULL, OPT_HELP},
-		{"host", required_argument, NULL, 'h'},
 		{"invalid-json", required_argument, NULL, OPT_INVALID_JSON},
 		{"jobs", required_argument, NULL, OPT_JOBS},
 		{"max-rejects", required_argument, NULL, OPT_MAX_REJECTS},
-		{"no-password", no_argument, NULL, 'w'},
 		{"orphans", required_argument, NULL, OPT_ORPHANS},
-		{"password", no_argument, NULL, 'W'},
-		{"port", required_argument, NULL, 'p'},
 		{"progress", required_argument, NULL, OPT_PROGRESS},
 		{"quiet", no_argument, NULL, 'q'},
 		{"rejects", required_argument, NULL, OPT_REJECTS},
@@ -177,9 +155,8 @@ import_options(int argc, char **argv)
 		{"run", required_argument, NULL, OPT_RUN},
 		{"status", no_argument, NULL, OPT_STATUS},
 		{"system", required_argument, NULL, OPT_SYSTEM},
-		{"username", required_argument, NULL, 'U'},
 		{"verify", no_argument, NULL, OPT_VERIFY},
-		{"version", no_argument, NULL, 'V'},
+		COMMON_LONG_OPTIONS,
 		{NULL, 0, NULL, 0}
 	};
 	static const char *const orphans[] = {"reject", "null", NULL};
@@ -190,36 +167,15 @@ import_options(int argc, char **argv)
 	memset(&import, 0, sizeof(import));
 	import.batch = 1000;
 	import.jobs = 1;
-	while ((c = getopt_long(argc, argv, "d:h:np:qU:VwW?", long_options, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, "nq" COMMON_SHORT_OPTIONS, long_options, NULL)) != -1)
 	{
 		switch (c)
 		{
-			case 'd':
-				import.connection.dbname = optarg;
-				break;
-			case 'h':
-				import.connection.host = optarg;
-				break;
 			case 'n':
 				set_action(DO_PLAN);
 				break;
-			case 'p':
-				import.connection.port = optarg;
-				break;
 			case 'q':
 				import.quiet = true;
-				break;
-			case 'U':
-				import.connection.user = optarg;
-				break;
-			case 'V':
-				puts("amelia-import (Amelia) " AMELIA_VERSION);
-				exit(0);
-			case 'w':
-				import.connection.never_password = true;
-				break;
-			case 'W':
-				import.connection.force_password = true;
 				break;
 			case OPT_BATCH:
 				import.batch = number_of("batch", optarg, 1, 1000000);
@@ -275,17 +231,8 @@ import_options(int argc, char **argv)
 			case OPT_VERIFY:
 				set_action(DO_VERIFY);
 				break;
-			case OPT_HELP:
-				fputs(help_text, stdout);
-				exit(0);
 			default:
-				/* getopt says ? for whatever it does not know, too */
-				if (optind <= argc && strcmp(argv[optind - 1], "-?") == 0)
-				{
-					fputs(help_text, stdout);
-					exit(0);
-				}
-				usage_error();
+				common_option(&program, &import.connection, c, argc, argv);
 		}
 	}
 	check_options(argc, argv);

@@ -9,12 +9,11 @@
  */
 #include "load/options.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "common/connect.h"
+#include "common/program.h"
 #include "common/progress.h"
 
 static const char help_text[] =
@@ -40,27 +39,15 @@ static const char help_text[] =
 "  -P, --progress           show progress, also where there is no terminal\n"
 "  -q, --quiet              say nothing but errors and warnings\n"
 "  -v, --verbose            say more about each file\n"
-"  -V, --version            show the version, then exit\n"
-"  -?, --help               show this help, then exit\n"
+VERSION_AND_HELP_OPTIONS
 "\n"
-"Connection:\n"
-"  -d, --dbname=DBNAME      database, connection string or URI\n"
-"  -h, --host=HOSTNAME      server's host or socket directory\n"
-"  -p, --port=PORT          server's port\n"
-"  -U, --username=NAME      user to connect as\n"
-"  -w, --no-password        never ask for a password\n"
-"  -W, --password           ask for a password before connecting\n"
+CONNECTION_OPTIONS("")
 "\n"
 "Each file is one transaction. Loading a file again adds nothing. Exit status:\n"
 "0 all files are there, 1 some are not, 2 no connection or connection lost,\n"
 "3 wrong usage.\n";
 
-static void
-usage_error(void)
-{
-	fputs("Try \"amelia-load --help\" for more information.\n", stderr);
-	exit(EXIT_USAGE);
-}
+static const Program program = {"amelia-load", help_text, EXIT_USAGE};
 
 /* By the end of the name, in either case; FORMAT_UNKNOWN for any other. */
 Format
@@ -87,25 +74,17 @@ options_read(Options *options, int argc, char **argv)
 	enum
 	{
 		OPT_CREATE_WORKFLOWS = 256,
-		OPT_HELP,
 		OPT_MODEL
 	};
 	static const struct option long_options[] = {
 		{"create-workflows", no_argument, NULL, OPT_CREATE_WORKFLOWS},
-		{"dbname", required_argument, NULL, 'd'},
 		{"dry-run", no_argument, NULL, 'n'},
 		{"format", required_argument, NULL, 'F'},
-		{"help", no_argument, NULL, OPT_HELP},
-		{"host", required_argument, NULL, 'h'},
 		{"model", required_argument, NULL, OPT_MODEL},
-		{"no-password", no_argument, NULL, 'w'},
-		{"password", no_argument, NULL, 'W'},
-		{"port", required_argument, NULL, 'p'},
 		{"progress", no_argument, NULL, 'P'},
 		{"quiet", no_argument, NULL, 'q'},
-		{"username", required_argument, NULL, 'U'},
 		{"verbose", no_argument, NULL, 'v'},
-		{"version", no_argument, NULL, 'V'},
+		COMMON_LONG_OPTIONS,
 		{NULL, 0, NULL, 0}
 	};
 	int			standard_inputs = 0;
@@ -114,14 +93,11 @@ options_read(Options *options, int argc, char **argv)
 	memset(options, 0, sizeof(*options));
 	options->model = "unknown";
 
-	while ((c = getopt_long(argc, argv, "d:F:h:np:PqU:vVwW?",
+	while ((c = getopt_long(argc, argv, "F:nPqv" COMMON_SHORT_OPTIONS,
 							long_options, NULL)) != -1)
 	{
 		switch (c)
 		{
-			case 'd':
-				options->connection.dbname = optarg;
-				break;
 			case 'F':
 				if (strcmp(optarg, "traj") == 0)
 					options->format = FORMAT_TRAJ;
@@ -131,17 +107,11 @@ options_read(Options *options, int argc, char **argv)
 				{
 					complain("unknown format \"%s\"; there are traj and jsonl",
 							 optarg);
-					usage_error();
+					usage_error(&program);
 				}
-				break;
-			case 'h':
-				options->connection.host = optarg;
 				break;
 			case 'n':
 				options->dry_run = true;
-				break;
-			case 'p':
-				options->connection.port = optarg;
 				break;
 			case 'P':
 				options->progress = true;
@@ -149,20 +119,8 @@ options_read(Options *options, int argc, char **argv)
 			case 'q':
 				options->quiet = true;
 				break;
-			case 'U':
-				options->connection.user = optarg;
-				break;
 			case 'v':
 				options->verbose = true;
-				break;
-			case 'V':
-				puts("amelia-load (Amelia) " AMELIA_VERSION);
-				exit(0);
-			case 'w':
-				options->connection.never_password = true;
-				break;
-			case 'W':
-				options->connection.force_password = true;
 				break;
 			case OPT_CREATE_WORKFLOWS:
 				options->create_workflows = true;
@@ -171,21 +129,12 @@ options_read(Options *options, int argc, char **argv)
 				if (*optarg == '\0')
 				{
 					complain("--model needs a name");
-					usage_error();
+					usage_error(&program);
 				}
 				options->model = optarg;
 				break;
-			case OPT_HELP:
-				fputs(help_text, stdout);
-				exit(0);
 			default:
-				/* getopt says ? for whatever it does not know, too */
-				if (optind <= argc && strcmp(argv[optind - 1], "-?") == 0)
-				{
-					fputs(help_text, stdout);
-					exit(0);
-				}
-				usage_error();
+				common_option(&program, &options->connection, c, argc, argv);
 		}
 	}
 
@@ -194,23 +143,19 @@ options_read(Options *options, int argc, char **argv)
 	if (options->nfiles == 0)
 	{
 		complain("no file to load");
-		usage_error();
+		usage_error(&program);
 	}
-	if (options->connection.never_password && options->connection.force_password)
-	{
-		complain("-w and -W exclude each other");
-		usage_error();
-	}
+	check_connection_options(&program, &options->connection);
 	if (options->quiet && options->verbose)
 	{
 		complain("-q and -v exclude each other");
-		usage_error();
+		usage_error(&program);
 	}
 	for (int i = 0; i < options->nfiles; i++)
 		standard_inputs += (strcmp(options->files[i], "-") == 0);
 	if (standard_inputs > 1)
 	{
 		complain("standard input can be read once only");
-		usage_error();
+		usage_error(&program);
 	}
 }

@@ -9,13 +9,12 @@
  *
  *-------------------------------------------------------------------------
  */
-#include <getopt.h>
 #include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/connect.h"
 #include "common/input.h"
+#include "common/program.h"
 #include "common/progress.h"
 #include "common/util.h"
 
@@ -39,16 +38,9 @@ static const char help_text[] =
 	"                           for models that have none yet, for all time)\n"
 	"  -q, --quiet              say nothing but errors and warnings\n"
 	"  -v, --verbose            name every entry that was passed over\n"
-	"  -V, --version            show the version, then exit\n"
-	"  -?, --help               show this help, then exit\n"
+	VERSION_AND_HELP_OPTIONS
 	"\n"
-	"Connection:\n"
-	"  -d, --dbname=DBNAME      database, connection string or URI\n"
-	"  -h, --host=HOSTNAME      server's host or socket directory\n"
-	"  -p, --port=PORT          server's port\n"
-	"  -U, --username=NAME      user to connect as\n"
-	"  -w, --no-password        never ask for a password\n"
-	"  -W, --password           ask for a password before connecting\n"
+	CONNECTION_OPTIONS("")
 	"\n"
 	"Loading a list again changes nothing. Exit status: 0 the prices are there, 1 they\n"
 	"are not, 2 no connection or connection lost, 3 wrong usage.\n";
@@ -73,12 +65,7 @@ static const char load_sql[] =
 	" FROM pg_catalog.jsonb_array_elements_text(o.value) WITH ORDINALITY AS e (name, place)) AS n (few, names)"
 	" ON true ORDER BY o.key";
 
-static void
-usage_error(void)
-{
-	fputs("Try \"amelia-prices --help\" for more information.\n", stderr);
-	exit(EXIT_USAGE);
-}
+static const Program program = {"amelia-prices", help_text, EXIT_USAGE};
 
 /* Fill in the options, or show help or what is wrong, and exit. */
 static void
@@ -86,88 +73,46 @@ read_options(Options *options, int argc, char **argv)
 {
 	enum
 	{
-		OPT_HELP = 256,
-		OPT_VALID_FROM
+		OPT_VALID_FROM = 256
 	};
 	static const struct option long_options[] = {
-		{"dbname", required_argument, NULL, 'd'},
-		{"help", no_argument, NULL, OPT_HELP},
-		{"host", required_argument, NULL, 'h'},
-		{"no-password", no_argument, NULL, 'w'},
-		{"password", no_argument, NULL, 'W'},
-		{"port", required_argument, NULL, 'p'},
 		{"quiet", no_argument, NULL, 'q'},
-		{"username", required_argument, NULL, 'U'},
 		{"valid-from", required_argument, NULL, OPT_VALID_FROM},
 		{"verbose", no_argument, NULL, 'v'},
-		{"version", no_argument, NULL, 'V'},
+		COMMON_LONG_OPTIONS,
 		{NULL, 0, NULL, 0}
 	};
 	int			c;
 
 	memset(options, 0, sizeof(*options));
-	while ((c = getopt_long(argc, argv, "d:h:p:qU:vVwW?", long_options, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, "qv" COMMON_SHORT_OPTIONS, long_options, NULL)) != -1)
 	{
 		switch (c)
 		{
-			case 'd':
-				options->connection.dbname = optarg;
-				break;
-			case 'h':
-				options->connection.host = optarg;
-				break;
-			case 'p':
-				options->connection.port = optarg;
-				break;
 			case 'q':
 				options->quiet = true;
-				break;
-			case 'U':
-				options->connection.user = optarg;
 				break;
 			case 'v':
 				options->verbose = true;
 				break;
-			case 'V':
-				puts("amelia-prices (Amelia) " AMELIA_VERSION);
-				exit(0);
-			case 'w':
-				options->connection.never_password = true;
-				break;
-			case 'W':
-				options->connection.force_password = true;
-				break;
 			case OPT_VALID_FROM:
 				options->valid_from = optarg;
 				break;
-			case OPT_HELP:
-				fputs(help_text, stdout);
-				exit(0);
 			default:
-				/* getopt says ? for whatever it does not know, too */
-				if (optind <= argc && strcmp(argv[optind - 1], "-?") == 0)
-				{
-					fputs(help_text, stdout);
-					exit(0);
-				}
-				usage_error();
+				common_option(&program, &options->connection, c, argc, argv);
 		}
 	}
 	options->file = argv[optind];
 	if (argc - optind != 1)
 	{
 		complain(optind == argc ? "no file to load" : "one list at a time");
-		usage_error();
+		usage_error(&program);
 	}
-	if (options->connection.never_password && options->connection.force_password)
-	{
-		complain("-w and -W exclude each other");
-		usage_error();
-	}
+	check_connection_options(&program, &options->connection);
 	if (options->quiet && options->verbose)
 	{
 		complain("-q and -v exclude each other");
-		usage_error();
+		usage_error(&program);
 	}
 }
 

@@ -10,14 +10,13 @@
  *-------------------------------------------------------------------------
  */
 #include <errno.h>
-#include <getopt.h>
 #include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/connect.h"
+#include "common/program.h"
 #include "common/progress.h"
 #include "common/util.h"
 #include "report/report_page.h"
@@ -37,16 +36,9 @@ static const char help_text[] =
 "  -o, --output=FILE        where the page goes (default: standard output)\n"
 "      --days=NUMBER        days up to the last one, 1 to 366 (default: 30)\n"
 "      --until=DATE         the last day, in UTC (default: today)\n"
-"  -V, --version            show the version, then exit\n"
-"  -?, --help               show this help, then exit\n"
+VERSION_AND_HELP_OPTIONS
 "\n"
-"Connection:\n"
-"  -d, --dbname=DBNAME      database, connection string or URI; DBNAME without -d\n"
-"                           is the same\n"
-"  -h, --host=HOSTNAME      server's host or socket directory\n"
-"  -p, --port=PORT          server's port\n"
-"  -U, --username=NAME      user to connect as\n"
-"  -w, --no-password        never ask for a password\n"
+CONNECTION_OPTIONS("; DBNAME without -d")
 "  -W, --password           ask for a password before connecting\n"
 "\n"
 "Exit status: 0 the page is written, 1 it is not, 2 no connection, 3 wrong usage.\n";
@@ -138,12 +130,7 @@ static const char checkpoints_sql[] =
 "SELECT s.schema_name, " COUNT("s.threads") ", " COUNT("s.checkpoints") ", pg_size_pretty(s.bytes),"
 " COALESCE(s.problem, '') FROM amelia.checkpoint_stats() AS s";
 
-static void
-usage_error(void)
-{
-	fputs("Try \"amelia-report --help\" for more information.\n", stderr);
-	exit(EXIT_USAGE);
-}
+static const Program program = {"amelia-report", help_text, EXIT_USAGE};
 
 static void
 read_options(Report *report, int argc, char **argv)
@@ -151,21 +138,13 @@ read_options(Report *report, int argc, char **argv)
 	enum
 	{
 		OPT_DAYS = 256,
-		OPT_HELP,
 		OPT_UNTIL
 	};
 	static const struct option long_options[] = {
-		{"dbname", required_argument, NULL, 'd'},
 		{"days", required_argument, NULL, OPT_DAYS},
-		{"help", no_argument, NULL, OPT_HELP},
-		{"host", required_argument, NULL, 'h'},
-		{"no-password", no_argument, NULL, 'w'},
 		{"output", required_argument, NULL, 'o'},
-		{"password", no_argument, NULL, 'W'},
-		{"port", required_argument, NULL, 'p'},
 		{"until", required_argument, NULL, OPT_UNTIL},
-		{"username", required_argument, NULL, 'U'},
-		{"version", no_argument, NULL, 'V'},
+		COMMON_LONG_OPTIONS,
 		{NULL, 0, NULL, 0}
 	};
 	int			c;
@@ -174,33 +153,12 @@ read_options(Report *report, int argc, char **argv)
 
 	memset(report, 0, sizeof(*report));
 	report->days = DEFAULT_DAYS;
-	while ((c = getopt_long(argc, argv, "d:h:o:p:U:VwW?", long_options, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, "o:" COMMON_SHORT_OPTIONS, long_options, NULL)) != -1)
 	{
 		switch (c)
 		{
-			case 'd':
-				report->connection.dbname = optarg;
-				break;
-			case 'h':
-				report->connection.host = optarg;
-				break;
 			case 'o':
 				report->output = optarg;
-				break;
-			case 'p':
-				report->connection.port = optarg;
-				break;
-			case 'U':
-				report->connection.user = optarg;
-				break;
-			case 'V':
-				puts("amelia-report (Amelia) " AMELIA_VERSION);
-				exit(0);
-			case 'w':
-				report->connection.never_password = true;
-				break;
-			case 'W':
-				report->connection.force_password = true;
 				break;
 			case OPT_DAYS:
 				report->days = optarg;
@@ -208,37 +166,24 @@ read_options(Report *report, int argc, char **argv)
 			case OPT_UNTIL:
 				report->until = optarg;
 				break;
-			case OPT_HELP:
-				fputs(help_text, stdout);
-				exit(0);
 			default:
-				/* getopt says ? for whatever it does not know, too */
-				if (optind <= argc && strcmp(argv[optind - 1], "-?") == 0)
-				{
-					fputs(help_text, stdout);
-					exit(0);
-				}
-				usage_error();
+				common_option(&program, &report->connection, c, argc, argv);
 		}
 	}
 	days = strtol(report->days, &end, 10);
 	if (end == report->days || *end != '\0' || days < 1 || days > MAX_DAYS)
 	{
 		complain("--days must be a number from 1 to %d, not \"%s\"", MAX_DAYS, report->days);
-		usage_error();
+		usage_error(&program);
 	}
 	if (optind < argc && report->connection.dbname == NULL)
 		report->connection.dbname = argv[optind++];
 	if (optind < argc)
 	{
 		complain("one database is enough: what is \"%s\"?", argv[optind]);
-		usage_error();
+		usage_error(&program);
 	}
-	if (report->connection.never_password && report->connection.force_password)
-	{
-		complain("-w and -W exclude each other");
-		usage_error();
-	}
+	check_connection_options(&program, &report->connection);
 }
 
 /* The rows of a query; the program ends when it fails. */
