@@ -71,7 +71,7 @@ ScriptErrorContext(void *arg)
  * that failed.
  */
 static void
-RunScript(const Script *script)
+RunScript(const Script *script, Oid schema)
 {
 	ScriptPlace place = {.name = script->name,.line = 1};
 	ErrorContextCallback callback = {
@@ -91,8 +91,7 @@ RunScript(const Script *script)
 		int			result;
 
 		CHECK_FOR_INTERRUPTS();
-		/* An index cannot be replaced, and would take long to make anew. */
-		if (script->is_api && IndexIsThere(statement->stmt))
+		if (script->is_api && IsThereAlready(schema, statement->stmt))
 			continue;
 		text = statement->stmt_len > 0 ?
 		pnstrdup(start, statement->stmt_len) : pstrdup(start);
@@ -184,7 +183,7 @@ RunScripts(const char *extension, List *scripts, Oid schema, bool anew, StringIn
 		if (script->version != version && version != before)
 			NoteVersion(extension, version);
 		version = script->version;
-		RunScript(script);
+		RunScript(script, schema);
 	}
 	if (version != before)
 	{
@@ -202,7 +201,7 @@ RunScripts(const char *extension, List *scripts, Oid schema, bool anew, StringIn
 		Script	   *script = lfirst(cell);
 
 		if (script->is_api)
-			RunScript(script);
+			RunScript(script, schema);
 	}
 	if (has_budgets && HaveBudgets())
 		RunSql(budget_trigger, 0, NULL, NULL, false);
