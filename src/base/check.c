@@ -39,6 +39,7 @@ static const ChoiceSet choice_sets[] = {
 	{"role", "role", {"user", "assistant", NULL}},
 	{"session_status", "status", {"active", "ready_for_handoff", "completed", "failed", NULL}},
 	{"bucket", "bucket", {"day", "week", "month", NULL}},
+	{"search_mode", "mode", {"exact", "english", NULL}},
 };
 
 /* numeric(10,6): four digits before the point, six after it */

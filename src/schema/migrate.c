@@ -144,8 +144,7 @@ RunScript(const Script *script, Oid schema)
 		int			result;
 
 		CHECK_FOR_INTERRUPTS();
-		/* An index cannot be replaced, and would take long to make anew. */
-		if (script->is_api && IndexIsThere(statement->stmt))
+		if (script->is_api && IsThereAlready(schema, statement->stmt))
 			continue;
 		text = statement->stmt_len > 0 ?
 		pnstrdup(start, statement->stmt_len) : pstrdup(start);

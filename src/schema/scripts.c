@@ -6,7 +6,8 @@
  *
  *	  There is no list of the layer's objects beside the scripts that could
  *	  grow old: the scripts are parsed, and each function, view, trigger,
- *	  index and default that they make is looked for. A function counts as
+ *	  index, statistics object, column and default that they make is looked
+ *	  for. A function counts as
  *	  intact when its body is the script's, which also tells an older layer,
  *	  a trigger when it fires as the script's does, an index when it is like
  *	  it in outline. The trigger that comes with the first budget is no
@@ -24,6 +25,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -154,16 +156,46 @@ TriggerIsIntact(Oid table, CreateTrigStmt *statement)
 }
 
 /*
- * Whether a statement makes an index of whose name there is something.
+ * Whether a table has the column that a command adds.
+ */
+static bool
+ColumnIsThere(Oid table, const AlterTableCmd *command)
+{
+	return OidIsValid(table) &&
+		get_attnum(table, ((ColumnDef *) command->def)->colname) != InvalidAttrNumber;
+}
+
+/*
+ * Whether the schema has a statistics object of that name.
+ */
+static bool
+StatisticsAreThere(Oid schema, const char *name)
+{
+	return OidIsValid(GetSysCacheOid2(STATEXTNAMENSP, Anum_pg_statistic_ext_oid,
+									  CStringGetDatum(name), ObjectIdGetDatum(schema)));
+}
+
+/*
+ * Whether a statement makes something that cannot be replaced, or would take
+ * long to make anew, and of whose name there is something: an index, a
+ * column, a statistics object.
  */
 bool
-IndexIsThere(Node *statement)
+IsThereAlready(Oid schema, Node *statement)
 {
-	IndexStmt  *index = (IndexStmt *) statement;
+	if (IsA(statement, IndexStmt))
+		return OidIsValid(get_relname_relid(((IndexStmt *) statement)->idxname, schema));
+	if (IsA(statement, CreateStatsStmt))
+		return StatisticsAreThere(schema, strVal(llast(((CreateStatsStmt *) statement)->defnames)));
+	if (IsA(statement, AlterTableStmt))
+	{
+		AlterTableStmt *alter = (AlterTableStmt *) statement;
+		AlterTableCmd *command = linitial_node(AlterTableCmd, alter->cmds);
 
-	return IsA(statement, IndexStmt) &&
-		OidIsValid(get_relname_relid(index->idxname,
-									 get_namespace_oid(index->relation->schemaname, false)));
+		return command->subtype == AT_AddColumn &&
+			ColumnIsThere(get_relname_relid(alter->relation->relname, schema), command);
+	}
+	return false;
 }
 
 /*
@@ -235,6 +267,12 @@ VisitStatement(Node *statement, Oid schema, ApiObjectVisitor visit, void *arg)
 					 IndexIsIntact(schema, get_relname_relid(index->relation->relname, schema), index),
 					 arg);
 	}
+	if (IsA(statement, CreateStatsStmt))
+	{
+		const char *name = strVal(llast(((CreateStatsStmt *) statement)->defnames));
+
+		return visit("statistics", name, StatisticsAreThere(schema, name), arg);
+	}
 	if (IsA(statement, ViewStmt))
 	{
 		const char *view = ((ViewStmt *) statement)->view->relname;
@@ -251,6 +289,10 @@ VisitStatement(Node *statement, Oid schema, ApiObjectVisitor visit, void *arg)
 		{
 			AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
 
+			if (command->subtype == AT_AddColumn &&
+				!visit("column", psprintf("%s.%s", table, ((ColumnDef *) command->def)->colname),
+					   ColumnIsThere(get_relname_relid(table, schema), command), arg))
+				return false;
 			if (command->subtype == AT_ColumnDefault && command->def != NULL &&
 				!visit("default", psprintf("%s.%s", table, command->name),
 					   DefaultIsIntact(get_relname_relid(table, schema), command->name), arg))

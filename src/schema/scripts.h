@@ -24,7 +24,7 @@ typedef struct Script
 
 extern List *ReadScripts(const char *extension);
 extern bool ApiIsIntact(const char *extension, List *scripts);
-extern bool IndexIsThere(Node *statement);
+extern bool IsThereAlready(Oid schema, Node *statement);
 extern bool BudgetsAreIntact(void);
 
 #endif							/* AMELIA_SCRIPTS_H */

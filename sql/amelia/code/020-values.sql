@@ -38,7 +38,7 @@ LANGUAGE c IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_check_choice';
 COMMENT ON FUNCTION amelia_internal.check_choice(text, text) IS
-'The value, which may be NULL; 22023 with the allowed values as hint when it is none of the named set: status, workflow_type, level, role, session_status, bucket.';
+'The value, which may be NULL; 22023 with the allowed values as hint when it is none of the named set: status, workflow_type, level, role, session_status, bucket, search_mode.';
 
 CREATE FUNCTION amelia_internal.check_container(argument text, value jsonb) RETURNS jsonb
 LANGUAGE c IMMUTABLE PARALLEL SAFE
