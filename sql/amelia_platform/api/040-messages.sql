@@ -80,6 +80,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	received uuid[];
+	one uuid;
 BEGIN
 	PERFORM amelia_internal.check_limit(row_limit),
 		amelia_internal.platform_check_interval('visibility', visibility, interval '1 millisecond');
@@ -88,10 +89,9 @@ BEGIN
 		PERFORM amelia_internal.platform_check_agent('recipient_id', receive_messages.recipient_id);
 		RETURN;
 	END IF;
-	RETURN QUERY SELECT m.*
-	FROM unnest(received) WITH ORDINALITY AS r (id, place)
-	JOIN amelia_platform.agent_messages AS m ON m.id = r.id
-	ORDER BY r.place;
+	FOREACH one IN ARRAY received LOOP
+		RETURN QUERY SELECT m.* FROM amelia_platform.agent_messages AS m WHERE m.id = one;
+	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION amelia_platform.receive_messages(uuid, integer, interval) IS
@@ -108,7 +108,8 @@ DECLARE
 BEGIN
 	UPDATE amelia_platform.agent_messages AS m
 	SET status = 'acknowledged', acknowledged_at = clock_timestamp(), visible_at = NULL
-	WHERE m.id = ack_message.id AND m.status = 'delivered'
+	-- written so that no index but the key fits
+	WHERE m.id = ack_message.id AND COALESCE(m.status = 'delivered', false)
 	RETURNING m.* INTO acknowledged;
 	IF FOUND THEN
 		RETURN acknowledged;

@@ -1,19 +1,21 @@
 -- The checks at the door of every function.
 
 CREATE FUNCTION amelia_internal.platform_values(name text) RETURNS text[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT CASE name
-	WHEN 'agent_type' THEN ARRAY['chief_of_staff', 'master_operator']
-	WHEN 'agent status' THEN ARRAY['idle', 'active', 'busy', 'error', 'offline']
-	WHEN 'task status' THEN ARRAY['pending', 'in_progress', 'completed', 'failed', 'cancelled']
-	WHEN 'task priority' THEN ARRAY['urgent', 'high', 'medium', 'low']
-	WHEN 'message priority' THEN ARRAY['urgent', 'high', 'normal', 'low']
-	WHEN 'workflow status' THEN ARRAY['draft', 'active', 'paused', 'completed', 'failed']
-	WHEN 'step_type' THEN ARRAY['task', 'decision', 'parallel', 'join', 'wait', 'end']
-	WHEN 'op' THEN ARRAY['eq', 'ne', 'lt', 'le', 'gt', 'ge', 'in', 'contains', 'exists']
-	WHEN 'bucket' THEN ARRAY['minute', 'hour', 'day', 'week', 'month'] END
+BEGIN
+	RETURN CASE name
+		WHEN 'agent_type' THEN ARRAY['chief_of_staff', 'master_operator']
+		WHEN 'agent status' THEN ARRAY['idle', 'active', 'busy', 'error', 'offline']
+		WHEN 'task status' THEN ARRAY['pending', 'in_progress', 'completed', 'failed', 'cancelled']
+		WHEN 'task priority' THEN ARRAY['urgent', 'high', 'medium', 'low']
+		WHEN 'message priority' THEN ARRAY['urgent', 'high', 'normal', 'low']
+		WHEN 'workflow status' THEN ARRAY['draft', 'active', 'paused', 'completed', 'failed']
+		WHEN 'step_type' THEN ARRAY['task', 'decision', 'parallel', 'join', 'wait', 'end']
+		WHEN 'op' THEN ARRAY['eq', 'ne', 'lt', 'le', 'gt', 'ge', 'in', 'contains', 'exists']
+		WHEN 'bucket' THEN ARRAY['minute', 'hour', 'day', 'week', 'month'] END;
+END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_values(text) IS
 'The values that agent_type, a status, a priority, step_type, op or bucket can have, the first ones first.';

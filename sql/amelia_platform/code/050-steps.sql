@@ -1,22 +1,24 @@
 -- Executions: from step to step. Whoever calls these holds the execution's row.
 
 CREATE FUNCTION amelia_internal.platform_holds(conditions jsonb, context jsonb) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT COALESCE(bool_and(COALESCE(CASE c.op
-	WHEN 'exists' THEN (c.actual IS NOT NULL) = (c.wanted IS DISTINCT FROM 'false'::jsonb)
-	WHEN 'eq' THEN c.actual = c.wanted
-	WHEN 'ne' THEN c.actual IS DISTINCT FROM c.wanted
-	WHEN 'in' THEN EXISTS (SELECT FROM jsonb_array_elements(c.wanted) AS w WHERE w.value = c.actual)
-	WHEN 'contains' THEN CASE WHEN jsonb_typeof(c.actual) = 'string' AND jsonb_typeof(c.wanted) = 'string'
-		THEN position(c.wanted #>> '{}' IN c.actual #>> '{}') > 0 ELSE c.actual @> c.wanted END
-	ELSE CASE WHEN jsonb_typeof(c.actual) = jsonb_typeof(c.wanted) AND jsonb_typeof(c.actual) IN ('number', 'string') THEN
-		CASE c.op WHEN 'lt' THEN c.actual < c.wanted WHEN 'le' THEN c.actual <= c.wanted
-			WHEN 'gt' THEN c.actual > c.wanted WHEN 'ge' THEN c.actual >= c.wanted END END
-	END, false)), true)
-FROM (SELECT e.value ->> 'op', context #> string_to_array(e.value ->> 'path', '.'), e.value -> 'value'
-	FROM jsonb_array_elements(conditions) AS e) AS c (op, actual, wanted)
+BEGIN
+	RETURN (SELECT COALESCE(bool_and(COALESCE(CASE c.op
+		WHEN 'exists' THEN (c.actual IS NOT NULL) = (c.wanted IS DISTINCT FROM 'false'::jsonb)
+		WHEN 'eq' THEN c.actual = c.wanted
+		WHEN 'ne' THEN c.actual IS DISTINCT FROM c.wanted
+		WHEN 'in' THEN EXISTS (SELECT FROM jsonb_array_elements(c.wanted) AS w WHERE w.value = c.actual)
+		WHEN 'contains' THEN CASE WHEN jsonb_typeof(c.actual) = 'string' AND jsonb_typeof(c.wanted) = 'string'
+			THEN position(c.wanted #>> '{}' IN c.actual #>> '{}') > 0 ELSE c.actual @> c.wanted END
+		ELSE CASE WHEN jsonb_typeof(c.actual) = jsonb_typeof(c.wanted) AND jsonb_typeof(c.actual) IN ('number', 'string') THEN
+			CASE c.op WHEN 'lt' THEN c.actual < c.wanted WHEN 'le' THEN c.actual <= c.wanted
+				WHEN 'gt' THEN c.actual > c.wanted WHEN 'ge' THEN c.actual >= c.wanted END END
+		END, false)), true)
+	FROM (SELECT e.value ->> 'op', context #> string_to_array(e.value ->> 'path', '.'), e.value -> 'value'
+	FROM jsonb_array_elements(conditions) AS e) AS c (op, actual, wanted));
+END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_holds(jsonb, jsonb) IS
 'Whether all conditions of a step hold. path: keys and places in arrays, separated by dots. lt, le, gt, ge compare numbers with numbers and texts with texts; of what is not there only ne, and exists with value false, hold.';

@@ -80,17 +80,19 @@ COMMENT ON FUNCTION amelia_internal.platform_run(uuid, text[], text[]) IS
 'Takes an execution as far as it goes: begins the steps that were entered, goes on from those that are finished, skips what can no longer be reached, and ends the execution when nothing is left.';
 
 CREATE FUNCTION amelia_internal.platform_end_execution(of_execution uuid, new_status text, message text) RETURNS void
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-UPDATE amelia_platform.workflow_executions AS e
-SET status = new_status, error_message = message,
-	result_data = CASE WHEN new_status = 'completed' THEN COALESCE((SELECT jsonb_object_agg(s.step_id, s.result_data)
-		FROM amelia_platform.execution_steps AS s
-		JOIN amelia_platform.execution_steps AS l ON l.execution_id = s.execution_id AND l.step_id = ANY (s.taken)
-		JOIN jsonb_array_elements(e.definition -> 'steps') AS d ON d.value ->> 'step_id' = l.step_id AND d.value ->> 'step_type' = 'end'
-		WHERE s.execution_id = e.id AND s.result_data IS NOT NULL), '{}') ELSE e.result_data END
-WHERE e.id = of_execution
+BEGIN
+	UPDATE amelia_platform.workflow_executions AS e
+	SET status = new_status, error_message = message,
+		result_data = CASE WHEN new_status = 'completed' THEN COALESCE((SELECT jsonb_object_agg(s.step_id, s.result_data)
+			FROM amelia_platform.execution_steps AS s
+			JOIN amelia_platform.execution_steps AS l ON l.execution_id = s.execution_id AND l.step_id = ANY (s.taken)
+			JOIN jsonb_array_elements(e.definition -> 'steps') AS d ON d.value ->> 'step_id' = l.step_id AND d.value ->> 'step_type' = 'end'
+			WHERE s.execution_id = e.id AND s.result_data IS NOT NULL), '{}') ELSE e.result_data END
+	WHERE e.id = of_execution;
+END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_end_execution(uuid, text, text) IS
 'Ends an execution that runs; what is left of it is the business of the trigger.';

@@ -150,40 +150,49 @@ $$;
 COMMENT ON FUNCTION amelia_internal.platform_best_agent(text[]) IS 'The agent that match_agents() names first.';
 
 CREATE FUNCTION amelia_internal.platform_stale_after() RETURNS interval
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT COALESCE((SELECT s.stale_after FROM amelia_platform.platform_settings AS s), interval '300 seconds')
+BEGIN
+	RETURN COALESCE((SELECT s.stale_after FROM amelia_platform.platform_settings AS s), interval '300 seconds');
+END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_stale_after() IS
 'After how long without a word an agent is offline.';
 
 CREATE FUNCTION amelia_internal.platform_match(needs text[], min_confidence numeric, row_limit integer)
 RETURNS TABLE (agent_id uuid, confidence numeric, load bigint)
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-WITH able AS (
-	SELECT a.id, m.confidence
-	FROM (SELECT c.agent_id, avg(c.confidence_score)
-			FROM amelia_platform.agent_capabilities AS c
-			WHERE c.capability_name = ANY (needs) AND c.confidence_score >= min_confidence
-			GROUP BY c.agent_id
-			HAVING count(*) = (SELECT count(DISTINCT n.name) FROM unnest(needs) AS n (name))
-			UNION ALL
-			SELECT a.id, NULL FROM amelia_platform.agents AS a WHERE cardinality(needs) = 0) AS m (id, confidence)
-	JOIN amelia_platform.agents AS a ON a.id = m.id
-	WHERE a.status <> 'offline'
-		AND COALESCE(a.last_heartbeat, a.created_at) >= clock_timestamp() - amelia_internal.platform_stale_after()
-	ORDER BY m.confidence DESC
-	FETCH FIRST row_limit ROWS WITH TIES)
-SELECT b.id, round(b.confidence, 4), COALESCE(l.load, 0)
-FROM able AS b
-LEFT JOIN (SELECT t.assigned_agent_id, count(*)
-	FROM amelia_platform.tasks AS t WHERE t.status IN ('pending', 'in_progress') AND t.assigned_agent_id IS NOT NULL
-	GROUP BY t.assigned_agent_id) AS l (id, load) ON l.id = b.id
-ORDER BY b.confidence DESC, COALESCE(l.load, 0), b.id
-LIMIT row_limit
+#variable_conflict use_column
+DECLARE
+	heard_since CONSTANT timestamptz := clock_timestamp() - amelia_internal.platform_stale_after();
+	number CONSTANT integer := (SELECT count(DISTINCT n.name) FROM unnest(needs) AS n (name));
+BEGIN
+	RETURN QUERY
+	WITH able AS (
+		SELECT a.id, m.confidence
+		FROM (SELECT c.agent_id, avg(c.confidence_score)
+				FROM amelia_platform.agent_capabilities AS c
+				WHERE c.capability_name = ANY (needs) AND c.confidence_score >= min_confidence
+				GROUP BY c.agent_id
+				HAVING count(*) = number
+				UNION ALL
+				SELECT a.id, NULL FROM amelia_platform.agents AS a WHERE number = 0) AS m (id, confidence)
+		JOIN amelia_platform.agents AS a ON a.id = m.id
+		WHERE a.status <> 'offline'
+			AND COALESCE(a.last_heartbeat, a.created_at) >= heard_since
+		ORDER BY m.confidence DESC
+		FETCH FIRST row_limit ROWS WITH TIES)
+	SELECT b.id, round(b.confidence, 4), COALESCE(l.load, 0)
+	FROM able AS b
+	LEFT JOIN (SELECT t.assigned_agent_id, count(*)
+		FROM amelia_platform.tasks AS t WHERE t.status IN ('pending', 'in_progress') AND t.assigned_agent_id IS NOT NULL
+		GROUP BY t.assigned_agent_id) AS l (id, load) ON l.id = b.id
+	ORDER BY b.confidence DESC, COALESCE(l.load, 0), b.id
+	LIMIT row_limit;
+END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_match(text[], numeric, integer) IS
 'What match_agents() returns.';

@@ -1,26 +1,37 @@
 -- What receivers call.
 
-CREATE FUNCTION amelia_internal.platform_deliver(ids uuid[], visibility interval) RETURNS SETOF uuid
-LANGUAGE sql VOLATILE
+CREATE FUNCTION amelia_internal.platform_deliver(ids uuid[], visibility interval) RETURNS uuid[]
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-WITH moved AS (
-	UPDATE amelia_platform.agent_messages AS m
-	SET status = CASE WHEN m.status = 'delivered' AND m.retry_count >= m.max_retries THEN 'failed' ELSE 'delivered' END,
-		retry_count = m.retry_count + (m.status = 'delivered' AND m.retry_count < m.max_retries)::integer,
-		error_message = CASE WHEN m.status = 'delivered' AND m.retry_count >= m.max_retries
-			THEN 'not acknowledged, and no retry is left' ELSE m.error_message END,
-		delivered_at = clock_timestamp(),
-		visible_at = clock_timestamp() + visibility,
-		-- When it comes again unless it is acknowledged.
-		available_at = clock_timestamp() + visibility
-			+ amelia_internal.retry_delay(m.retry_count + 1 + (m.status = 'delivered')::integer, 2)
-	WHERE m.id = ANY (ids)
-	RETURNING m.id, m.status)
-SELECT d.id FROM moved AS d WHERE d.status = 'delivered'
+DECLARE
+	this_moment CONSTANT timestamptz := clock_timestamp();
+	one uuid;
+	new_status text;
+	delivered uuid[] := '{}';
+BEGIN
+	FOREACH one IN ARRAY ids LOOP
+		UPDATE amelia_platform.agent_messages AS m
+		SET status = CASE WHEN m.status = 'delivered' AND m.retry_count >= m.max_retries THEN 'failed' ELSE 'delivered' END,
+			retry_count = m.retry_count + (m.status = 'delivered' AND m.retry_count < m.max_retries)::integer,
+			error_message = CASE WHEN m.status = 'delivered' AND m.retry_count >= m.max_retries
+				THEN 'not acknowledged, and no retry is left' ELSE m.error_message END,
+			delivered_at = this_moment,
+			visible_at = this_moment + visibility,
+			-- When it comes again unless it is acknowledged.
+			available_at = this_moment + visibility
+				+ amelia_internal.retry_delay(m.retry_count + 1 + (m.status = 'delivered')::integer, 2)
+		WHERE m.id = one
+		RETURNING m.status INTO new_status;
+		IF new_status = 'delivered' THEN
+			delivered := delivered || one;
+		END IF;
+	END LOOP;
+	RETURN delivered;
+END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_deliver(uuid[], interval) IS
-'Marks messages that are locked as delivered, and returns their ids; one that was delivered as often as it may becomes failed.';
+'Marks messages that are locked as delivered, and returns the ids of those that are; one that was delivered as often as it may becomes failed.';
 
 CREATE FUNCTION amelia_internal.platform_receive(recipient uuid, row_limit integer, visibility interval) RETURNS uuid[]
 LANGUAGE plpgsql VOLATILE
@@ -35,7 +46,7 @@ DECLARE
 	received uuid[] := '{}';
 	message text;
 BEGIN
-	FOREACH level IN ARRAY amelia_internal.platform_values('message priority') LOOP
+	FOREACH level IN ARRAY ARRAY['urgent', 'high', 'normal', 'low'] LOOP
 		WHILE cardinality(received) < row_limit LOOP
 			candidates := ARRAY(SELECT m.id FROM amelia_platform.agent_messages AS m
 				WHERE m.recipient_id = recipient AND m.priority = level
@@ -47,7 +58,7 @@ BEGIN
 				FOR NO KEY UPDATE SKIP LOCKED);
 			EXIT WHEN cardinality(candidates) = 0;
 			BEGIN
-				received := received || ARRAY(SELECT d FROM amelia_internal.platform_deliver(candidates, visibility) AS d);
+				received := received || amelia_internal.platform_deliver(candidates, visibility);
 				CONTINUE;
 			EXCEPTION WHEN OTHERS THEN
 				IF NOT amelia_internal.platform_is_fault(SQLSTATE) THEN
@@ -57,7 +68,7 @@ BEGIN
 			-- One of them cannot be written: each by itself.
 			FOREACH candidate IN ARRAY candidates LOOP
 				BEGIN
-					received := received || ARRAY(SELECT d FROM amelia_internal.platform_deliver(ARRAY[candidate], visibility) AS d);
+					received := received || amelia_internal.platform_deliver(ARRAY[candidate], visibility);
 				EXCEPTION WHEN OTHERS THEN
 					IF NOT amelia_internal.platform_is_fault(SQLSTATE) THEN
 						RAISE;
