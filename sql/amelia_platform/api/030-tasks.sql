@@ -86,9 +86,7 @@ BEGIN
 	END IF;
 	found_status := amelia_internal.platform_lock_task(assign_task.id, NULL);
 	IF found_status <> 'pending' THEN
-		RAISE EXCEPTION USING ERRCODE = '55000',
-			MESSAGE = format('task %s is %s', assign_task.id, found_status),
-			HINT = 'Only a pending task can be assigned.';
+		PERFORM amelia_internal.platform_refuse_status('task', assign_task.id, found_status, 'Only a pending task can be assigned.');
 	END IF;
 	IF chosen IS NULL THEN
 		SELECT amelia_internal.platform_best_agent(t.required_capabilities) INTO chosen
@@ -145,8 +143,9 @@ BEGIN
 		AND (t.leased_until IS NULL OR t.leased_until > clock_timestamp())
 	RETURNING t.leased_until, t.assigned_agent_id INTO leased, holder;
 	IF NOT FOUND THEN
-		PERFORM amelia_internal.platform_check_move('task', heartbeat_task.id,
-			amelia_internal.platform_lock_task(heartbeat_task.id, heartbeat_task.lease_token), 'in_progress', '{}');
+		PERFORM amelia_internal.platform_refuse_status('task', heartbeat_task.id,
+			amelia_internal.platform_lock_task(heartbeat_task.id, heartbeat_task.lease_token),
+			'Leave it, and claim another.');
 	END IF;
 	PERFORM amelia_internal.platform_touch_agent(holder);
 	RETURN leased;
@@ -179,7 +178,7 @@ BEGIN
 		END IF;
 	END IF;
 	IF found_status <> 'in_progress' THEN
-		PERFORM amelia_internal.platform_check_move('task', complete_task.id, found_status, 'completed', '{}');
+		PERFORM amelia_internal.platform_refuse_status('task', complete_task.id, found_status, 'Only a task in progress can be completed.');
 	END IF;
 	UPDATE amelia_platform.tasks AS t SET status = 'completed', result_data = result, error_message = NULL
 	WHERE t.id = complete_task.id
@@ -208,7 +207,7 @@ BEGIN
 	END IF;
 	found_status := amelia_internal.platform_lock_task(fail_task.id, fail_task.lease_token);
 	IF found_status <> 'in_progress' THEN
-		PERFORM amelia_internal.platform_check_move('task', fail_task.id, found_status, 'failed', '{}');
+		PERFORM amelia_internal.platform_refuse_status('task', fail_task.id, found_status, 'Only a task in progress can be failed.');
 	END IF;
 	UPDATE amelia_platform.tasks AS t
 	SET status = 'pending', assigned_agent_id = NULL, error_message = error,

@@ -137,9 +137,7 @@ BEGIN
 	PERFORM amelia_internal.check_given('id', fail_message.id), amelia_internal.check_given('error', error);
 	found_status := amelia_internal.platform_lock_message(fail_message.id);
 	IF found_status <> 'delivered' THEN
-		RAISE EXCEPTION USING ERRCODE = '55000',
-			MESSAGE = format('message %s is %s', fail_message.id, found_status),
-			HINT = 'Only a delivered message can be failed.';
+		PERFORM amelia_internal.platform_refuse_status('message', fail_message.id, found_status, 'Only a delivered message can be failed.');
 	END IF;
 	UPDATE amelia_platform.agent_messages AS m
 	SET status = 'pending', error_message = error,
@@ -164,9 +162,7 @@ DECLARE
 BEGIN
 	found_status := amelia_internal.platform_lock_message(redrive_message.id);
 	IF found_status <> 'failed' THEN
-		RAISE EXCEPTION USING ERRCODE = '55000',
-			MESSAGE = format('message %s is %s', redrive_message.id, found_status),
-			HINT = 'Only a failed message, one of dead_letters(), can be redriven.';
+		PERFORM amelia_internal.platform_refuse_status('message', redrive_message.id, found_status, 'Only a failed message, one of dead_letters(), can be redriven.');
 	END IF;
 	UPDATE amelia_platform.agent_messages AS m SET status = 'pending' WHERE m.id = redrive_message.id
 	RETURNING m.* INTO driven;

@@ -76,7 +76,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM amelia_internal.check_given('required_capabilities', needs);
-	IF array_position(needs, NULL) IS NOT NULL OR array_ndims(needs) > 1
+	IF array_ndims(needs) > 1 OR EXISTS (SELECT FROM unnest(needs) AS n (name) WHERE n.name IS NULL)
 		OR octet_length(array_to_string(needs, ',')) > 2000 THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
 			MESSAGE = format('required_capabilities must be a list of names: %s', left(needs::text, 200)),
@@ -124,8 +124,7 @@ AS $$
 BEGIN
 	IF new_status <> ALL (allowed) THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
-			MESSAGE = CASE WHEN old_status = new_status THEN format('%s %s is %s already', what, id, old_status)
-				ELSE format('%s %s cannot go from %s to %s', what, id, old_status, new_status) END,
+			MESSAGE = format('%s %s cannot go from %s to %s', what, id, old_status, new_status),
 			HINT = CASE WHEN cardinality(allowed) = 0 THEN format('%s is final.', old_status)
 				ELSE format('From %s it can go to: %s.', old_status, array_to_string(allowed, ', ')) END;
 	END IF;
@@ -134,14 +133,25 @@ $$;
 COMMENT ON FUNCTION amelia_internal.platform_check_move(text, uuid, text, text, text[]) IS
 'Raises 55000, with the allowed targets as hint, when a status is none of them.';
 
+CREATE FUNCTION amelia_internal.platform_refuse_status(what text, id uuid, status text, hint text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = format('%s %s is %s', what, id, status), HINT = hint;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_refuse_status(text, uuid, text, text) IS
+'Raises 55000 because something has a status in which this cannot be done.';
+
 CREATE FUNCTION amelia_internal.platform_is_fault(code text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT code !~ '^(40|53|54|57|58|XX)' AND code NOT IN ('55P03', '25006', '42501')
+SELECT code !~ '^(40|53|54|57|58|XX)' AND code NOT IN ('55P03', '25006')
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_is_fault(text) IS
-'Whether an SQLSTATE tells of a row that refuses to be written, and not of the server, of a conflict with another session, or of rights.';
+'Whether an SQLSTATE tells of a row that refuses to be written, and not of the server, or of a conflict with another session.';
 
 CREATE FUNCTION amelia_internal.platform_note_fault(of_relation text, id uuid, code text, message text) RETURNS void
 LANGUAGE sql VOLATILE
@@ -165,6 +175,7 @@ REVOKE ALL ON FUNCTION
 	amelia_internal.platform_check_agent(text, uuid),
 	amelia_internal.platform_is_history(oid),
 	amelia_internal.platform_check_move(text, uuid, text, text, text[]),
+	amelia_internal.platform_refuse_status(text, uuid, text, text),
 	amelia_internal.platform_is_fault(text),
 	amelia_internal.platform_note_fault(text, uuid, text, text)
 FROM PUBLIC;

@@ -150,8 +150,8 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = '55000',
 			MESSAGE = format('message %s is delivered already', OLD.id),
 			HINT = 'Whoever has it may acknowledge it until its visible_at.';
-	ELSIF NEW.status = 'delivered' AND NEW.delivered_at IS DISTINCT FROM OLD.delivered_at
-		AND NEW.expires_at <= clock_timestamp() THEN
+	ELSIF NEW.status = 'delivered' AND NEW.expires_at <= clock_timestamp()
+		AND (OLD.status <> 'delivered' OR NEW.delivered_at IS DISTINCT FROM OLD.delivered_at) THEN
 		RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = format('message %s has expired', OLD.id);
 	ELSIF NEW.status = OLD.status THEN
 		RETURN NEW;

@@ -13,7 +13,7 @@ DECLARE
 	firsts integer[] := '{}';
 	number integer;
 	incoming integer[];
-	ready integer[] := '{1}';
+	ready integer[];
 	done boolean[];
 	-- For each step, those from which it can be reached, a bit each.
 	above bit varying[];
@@ -46,18 +46,6 @@ BEGIN
 		FROM generate_series(1, number + 1) AS n (step)
 		LEFT JOIN unnest(sources) AS e (source) ON e.source <= n.step GROUP BY n.step) AS f (step, place);
 
-	SELECT ids[i.place] AS id INTO strange
-	FROM generate_subscripts(ids, 1) AS i (place)
-	WHERE i.place NOT IN (WITH RECURSIVE reached (place) AS (
-			SELECT 1 UNION
-			SELECT e.target FROM reached AS r JOIN unnest(sources, targets) AS e (source, target) ON e.source = r.place)
-		SELECT r.place FROM reached AS r)
-	ORDER BY i.place LIMIT 1;
-	IF FOUND THEN
-		PERFORM amelia_internal.platform_refuse_step(strange.id, 'cannot be reached',
-			format('Steps begin with the first one, "%s", and go on by next_steps.', left(ids[1], 200)));
-	END IF;
-
 	-- Steps are taken in an order in which each comes behind those that lead to it.
 	incoming := array_fill(0, ARRAY[number]);
 	FOREACH edge IN ARRAY targets LOOP
@@ -65,7 +53,8 @@ BEGIN
 	END LOOP;
 	done := array_fill(false, ARRAY[number]);
 	above := array_fill(repeat('0', number)::bit varying, ARRAY[number]);
-	WHILE incoming[1] = 0 AND cardinality(ready) > 0 LOOP
+	ready := ARRAY(SELECT i.place FROM unnest(incoming) WITH ORDINALITY AS i (number, place) WHERE i.number = 0);
+	WHILE cardinality(ready) > 0 LOOP
 		at := ready[1];
 		ready := ready[2:];
 		done[at] := true;
@@ -86,6 +75,18 @@ BEGIN
 				WHERE e.target = at AND NOT done[e.source]);
 		END LOOP;
 		PERFORM amelia_internal.platform_refuse_step(ids[at], 'stands in a circle');
+	END IF;
+
+	SELECT ids[i.place] AS id INTO strange
+	FROM generate_subscripts(ids, 1) AS i (place)
+	WHERE i.place NOT IN (WITH RECURSIVE reached (place) AS (
+			SELECT 1 UNION
+			SELECT e.target FROM reached AS r JOIN unnest(sources, targets) AS e (source, target) ON e.source = r.place)
+		SELECT r.place FROM reached AS r)
+	ORDER BY i.place LIMIT 1;
+	IF FOUND THEN
+		PERFORM amelia_internal.platform_refuse_step(strange.id, 'cannot be reached',
+			format('Steps begin with the first one, "%s", and go on by next_steps.', left(ids[1], 200)));
 	END IF;
 
 	-- A join waits for branches: of one parallel step, two at least come to it.

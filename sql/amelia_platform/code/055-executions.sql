@@ -178,7 +178,7 @@ BEGIN
 		OR OLD.definition IS NOT NULL AND (NEW.definition, NEW.version) IS DISTINCT FROM (OLD.definition, OLD.version) THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
 			MESSAGE = format('execution %s keeps its workflow and its definition', OLD.id);
-	ELSIF NEW.status = OLD.status OR amelia_internal.platform_is_history(TG_RELID) THEN
+	ELSIF NEW.status IS NULL OR NEW.status = OLD.status OR amelia_internal.platform_is_history(TG_RELID) THEN
 		RETURN NEW;
 	ELSIF OLD.status <> 'running' THEN
 		PERFORM amelia_internal.platform_check_move('execution', OLD.id, OLD.status, NEW.status, '{}');

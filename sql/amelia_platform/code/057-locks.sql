@@ -42,7 +42,7 @@ BEGIN
 	IF found_status = 'running' THEN
 		PERFORM amelia_internal.platform_end_execution(execution, new_status, message);
 	ELSIF found_status <> new_status THEN
-		PERFORM amelia_internal.platform_check_move('execution', execution, found_status, new_status, '{}');
+		PERFORM amelia_internal.platform_refuse_status('execution', execution, found_status, 'It has ended.');
 	END IF;
 END
 $$;

@@ -38,27 +38,31 @@ COMMENT ON FUNCTION amelia_internal.platform_each(text, uuid[], text) IS
 'Runs a statement of Amelia''s, whose only parameter is the ids, on rows that are locked: all at once, and one by one if that fails, so that one that refuses does not keep the others.';
 
 CREATE FUNCTION amelia_internal.platform_faulty(of_relation text, id uuid) RETURNS boolean
-LANGUAGE sql VOLATILE
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT EXISTS (SELECT FROM amelia_platform.platform_faults AS f
-	WHERE f.relation OPERATOR(pg_catalog.=) of_relation AND f.row_id OPERATOR(pg_catalog.=) id
-		AND f.retry_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())
+BEGIN
+	RETURN EXISTS (SELECT FROM amelia_platform.platform_faults AS f
+		WHERE f.relation = of_relation AND f.row_id = id AND f.retry_at > clock_timestamp());
+END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_faulty(text, uuid) IS
-'Whether a row is passed over for now. Without a search_path, so that it is inlined.';
+'Whether a row is passed over for now.';
 
 CREATE FUNCTION amelia_internal.platform_return_tasks(row_limit integer, OUT done integer, OUT faults integer)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	this_moment CONSTANT timestamptz := clock_timestamp();
+	heard_since CONSTANT timestamptz := this_moment - amelia_internal.platform_stale_after();
 	ids uuid[];
 BEGIN
 	ids := ARRAY(SELECT t.id FROM amelia_platform.tasks AS t
 		LEFT JOIN amelia_platform.agents AS a ON a.id = t.assigned_agent_id
 		WHERE t.status = 'in_progress' AND NOT amelia_internal.platform_faulty('tasks', t.id)
-			AND (t.leased_until <= clock_timestamp() OR a.status = 'offline'
-				OR COALESCE(a.last_heartbeat, a.created_at) < clock_timestamp() - amelia_internal.platform_stale_after())
+			AND (t.leased_until <= this_moment OR a.status = 'offline'
+				OR COALESCE(a.last_heartbeat, a.created_at) < heard_since)
 		LIMIT row_limit);
 	-- Executions before their tasks, as everybody locks them, and waiting for nobody.
 	ids := ARRAY(SELECT t.id FROM unnest(ids) AS i (id)
@@ -68,9 +72,9 @@ BEGIN
 			FOR NO KEY UPDATE SKIP LOCKED));
 	ids := ARRAY(SELECT t.id FROM amelia_platform.tasks AS t
 		WHERE t.id = ANY (ids) AND t.status = 'in_progress'
-			AND (t.leased_until <= clock_timestamp() OR EXISTS (SELECT FROM amelia_platform.agents AS a
+			AND (t.leased_until <= this_moment OR EXISTS (SELECT FROM amelia_platform.agents AS a
 				WHERE a.id = t.assigned_agent_id AND (a.status = 'offline'
-					OR COALESCE(a.last_heartbeat, a.created_at) < clock_timestamp() - amelia_internal.platform_stale_after())))
+					OR COALESCE(a.last_heartbeat, a.created_at) < heard_since)))
 		FOR NO KEY UPDATE SKIP LOCKED);
 	SELECT * INTO done, faults FROM amelia_internal.platform_each('tasks', ids, $s$
 		UPDATE amelia_platform.tasks AS t
@@ -82,15 +86,6 @@ $$;
 COMMENT ON FUNCTION amelia_internal.platform_return_tasks(integer) IS
 'Takes tasks back whose lease ran out, or whose agent is offline, so that others may have them; those without an attempt left are failed. Waits for nobody.';
 
-CREATE FUNCTION amelia_internal.platform_day_limit(days integer) RETURNS timestamptz
-LANGUAGE sql VOLATILE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT CASE WHEN days < 0 THEN '-infinity'::timestamptz ELSE clock_timestamp() - make_interval(days => LEAST(days, 36500)) END
-$$;
-COMMENT ON FUNCTION amelia_internal.platform_day_limit(integer) IS
-'What is older than so many days; -1: nothing.';
-
 CREATE FUNCTION amelia_internal.platform_sweep(phase integer, row_limit integer, OUT done integer, OUT faults integer, OUT counter text)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -100,16 +95,21 @@ DECLARE
 	ids uuid[];
 	swept_relation text;
 	statement text;
-	settings record;
+	this_moment CONSTANT timestamptz := clock_timestamp();
+	heard_since CONSTANT timestamptz := this_moment - amelia_internal.platform_stale_after();
+	-- What is older is deleted.
+	old record;
 BEGIN
-	SELECT s.message_retention_days AS messages, s.task_retention_days AS tasks, s.metric_retention_days AS metrics
-	INTO settings FROM amelia_internal.platform_settings() AS s;
+	SELECT CASE WHEN s.message_retention_days >= 0 THEN this_moment - make_interval(days => LEAST(s.message_retention_days, 36500)) END AS messages,
+		CASE WHEN s.task_retention_days >= 0 THEN this_moment - make_interval(days => LEAST(s.task_retention_days, 36500)) END AS tasks,
+		CASE WHEN s.metric_retention_days >= 0 THEN this_moment - make_interval(days => LEAST(s.metric_retention_days, 36500)) END AS metrics
+	INTO old FROM amelia_internal.platform_settings() AS s;
 	IF phase = 0 THEN
 		counter := 'agents_offline';
 		swept_relation := 'agents';
 		ids := ARRAY(SELECT a.id FROM amelia_platform.agents AS a
 			WHERE a.status <> 'offline' AND NOT amelia_internal.platform_faulty('agents', a.id)
-				AND COALESCE(a.last_heartbeat, a.created_at) < clock_timestamp() - amelia_internal.platform_stale_after()
+				AND COALESCE(a.last_heartbeat, a.created_at) < heard_since
 			LIMIT row_limit FOR NO KEY UPDATE SKIP LOCKED);
 		statement := $s$UPDATE amelia_platform.agents AS a SET status = 'offline' WHERE a.id = ANY ($1)$s$;
 	ELSIF phase = 1 THEN
@@ -120,9 +120,9 @@ BEGIN
 		counter := 'messages_expired';
 		swept_relation := 'agent_messages';
 		ids := ARRAY(SELECT m.id FROM amelia_platform.agent_messages AS m
-			WHERE m.expires_at <= clock_timestamp() AND m.status IN ('pending', 'sent', 'delivered')
+			WHERE m.expires_at <= this_moment AND m.status IN ('pending', 'sent', 'delivered')
 				-- whoever has it may still acknowledge it
-				AND (m.status <> 'delivered' OR m.visible_at IS NULL OR m.visible_at <= clock_timestamp())
+				AND (m.status <> 'delivered' OR m.visible_at IS NULL OR m.visible_at <= this_moment)
 				AND NOT amelia_internal.platform_faulty('agent_messages', m.id)
 			LIMIT row_limit FOR NO KEY UPDATE SKIP LOCKED);
 		statement := $s$UPDATE amelia_platform.agent_messages AS m SET status = 'expired' WHERE m.id = ANY ($1)$s$;
@@ -130,7 +130,7 @@ BEGIN
 		counter := 'messages_returned';
 		swept_relation := 'agent_messages';
 		ids := ARRAY(SELECT m.id FROM amelia_platform.agent_messages AS m
-			WHERE m.status = 'delivered' AND m.available_at <= clock_timestamp()
+			WHERE m.status = 'delivered' AND m.available_at <= this_moment
 				AND NOT amelia_internal.platform_faulty('agent_messages', m.id)
 			ORDER BY m.available_at LIMIT row_limit FOR NO KEY UPDATE SKIP LOCKED);
 		statement := $s$UPDATE amelia_platform.agent_messages AS m SET status = 'pending' WHERE m.id = ANY ($1)$s$;
@@ -139,7 +139,7 @@ BEGIN
 		swept_relation := 'agent_messages';
 		ids := ARRAY(SELECT m.id FROM amelia_platform.agent_messages AS m
 			WHERE m.status IN ('acknowledged', 'failed', 'expired')
-				AND m.created_at < amelia_internal.platform_day_limit(settings.messages)
+				AND m.created_at < old.messages
 				AND NOT amelia_internal.platform_faulty('agent_messages', m.id)
 			ORDER BY m.created_at LIMIT row_limit FOR UPDATE SKIP LOCKED);
 		statement := $s$DELETE FROM amelia_platform.agent_messages AS m WHERE m.id = ANY ($1)$s$;
@@ -147,7 +147,7 @@ BEGIN
 		counter := 'executions_deleted';
 		swept_relation := 'workflow_executions';
 		ids := ARRAY(SELECT e.id FROM amelia_platform.workflow_executions AS e
-			WHERE e.status <> 'running' AND e.completed_at < amelia_internal.platform_day_limit(settings.tasks)
+			WHERE e.status <> 'running' AND e.completed_at < old.tasks
 				AND NOT amelia_internal.platform_faulty('workflow_executions', e.id)
 			-- each has its steps and tasks
 			ORDER BY e.completed_at LIMIT GREATEST(row_limit / 100, 1) FOR UPDATE SKIP LOCKED);
@@ -157,7 +157,7 @@ BEGIN
 		swept_relation := 'tasks';
 		ids := ARRAY(SELECT t.id FROM amelia_platform.tasks AS t
 			WHERE t.status IN ('completed', 'failed', 'cancelled') AND t.execution_id IS NULL
-				AND t.completed_at < amelia_internal.platform_day_limit(settings.tasks)
+				AND t.completed_at < old.tasks
 				AND NOT amelia_internal.platform_faulty('tasks', t.id)
 			ORDER BY t.completed_at LIMIT row_limit FOR UPDATE SKIP LOCKED);
 		statement := $s$DELETE FROM amelia_platform.tasks AS t WHERE t.id = ANY ($1)$s$;
@@ -165,7 +165,7 @@ BEGIN
 		counter := 'metrics_deleted';
 		swept_relation := 'agent_performance';
 		ids := ARRAY(SELECT p.id FROM amelia_platform.agent_performance AS p
-			WHERE p.recorded_at < amelia_internal.platform_day_limit(settings.metrics)
+			WHERE p.recorded_at < old.metrics
 				AND NOT amelia_internal.platform_faulty('agent_performance', p.id)
 			ORDER BY p.recorded_at LIMIT row_limit FOR UPDATE SKIP LOCKED);
 		statement := $s$DELETE FROM amelia_platform.agent_performance AS p WHERE p.id = ANY ($1)$s$;
@@ -219,7 +219,6 @@ REVOKE ALL ON FUNCTION
 	amelia_internal.platform_each(text, uuid[], text),
 	amelia_internal.platform_faulty(text, uuid),
 	amelia_internal.platform_return_tasks(integer),
-	amelia_internal.platform_day_limit(integer),
 	amelia_internal.platform_sweep(integer, integer),
 	amelia_internal.platform_maintain(uuid, integer, integer)
 FROM PUBLIC;

@@ -29,10 +29,6 @@ CREATE TABLE amelia_platform.tasks (
 	lease_token bigint NOT NULL DEFAULT 0 CHECK (lease_token >= 0),
 	error_message text
 ) WITH (fillfactor = 80);
--- What a claim may take, in the order in which it takes. Heartbeats change no column of an index.
-CREATE INDEX idx_tasks_claim ON amelia_platform.tasks
-	(COALESCE(assigned_agent_id, '00000000-0000-0000-0000-000000000000'), priority, required_capabilities, deadline, created_at, id)
-	WHERE status = 'pending';
 CREATE INDEX idx_tasks_assigned_agent ON amelia_platform.tasks (assigned_agent_id, status);
 CREATE INDEX idx_tasks_in_progress ON amelia_platform.tasks (id) WHERE status = 'in_progress';
 CREATE INDEX idx_tasks_workflow ON amelia_platform.tasks (workflow_id, step_order) WHERE workflow_id IS NOT NULL;

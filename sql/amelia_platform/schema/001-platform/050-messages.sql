@@ -25,9 +25,6 @@ CREATE TABLE amelia_platform.agent_messages (
 	visible_at timestamptz,
 	error_message text
 ) WITH (fillfactor = 70);
--- What a receiver may take, in the order in which it takes: a range for each priority.
-CREATE INDEX idx_agent_messages_receive ON amelia_platform.agent_messages (recipient_id, priority, available_at, id)
-	WHERE status IN ('pending', 'sent', 'delivered');
 CREATE INDEX idx_agent_messages_recipient ON amelia_platform.agent_messages (recipient_id, created_at);
 CREATE INDEX idx_agent_messages_sender ON amelia_platform.agent_messages (sender_id, created_at) WHERE sender_id IS NOT NULL;
 CREATE INDEX idx_agent_messages_conversation ON amelia_platform.agent_messages (conversation_id, created_at)
