@@ -98,8 +98,8 @@ SELECT * FROM t.errors(
 SELECT t.digest() = :'before' AS nothing_stored;
 -- Its lease is over: whatever it brings is late, whether somebody else has the task or not.
 UPDATE tasks SET leased_until = now() - interval '1 s' WHERE id = t.k(4);
-SELECT regexp_replace(t.error($$SELECT complete_task(t.k(4), 1)$$), '20\d\d-[^/]*', 'TIME ') AS error;
-SELECT regexp_replace(t.error($$SELECT heartbeat_task(t.k(4), 1)$$), '20\d\d-[^/]*', 'TIME ') AS error;
+SELECT t.error($$SELECT complete_task(t.k(4), 1)$$) AS error;
+SELECT t.error($$SELECT heartbeat_task(t.k(4), 1)$$) AS error;
 SELECT t.n(c.id) AS task, t.n(c.assigned_agent_id) AS agent, c.attempts, c.lease_token, c.error_message
 FROM claim_task(t.a(2), '1 day') AS c;
 SELECT t.error($$SELECT complete_task(t.k(4), 1, '{"late": true}')$$) AS error;

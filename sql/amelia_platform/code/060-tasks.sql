@@ -132,7 +132,8 @@ BEGIN
 			HINT = 'Somebody else may be at it: leave it, and claim another.';
 	ELSIF token IS NOT NULL AND found_task.status = 'in_progress' AND found_task.leased_until <= clock_timestamp() THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
-			MESSAGE = format('the lease on task %s is lost: it ended at %s', task, found_task.leased_until),
+			MESSAGE = format('the lease on task %s is lost: it has run out', task),
+			DETAIL = format('It ended at %s.', found_task.leased_until),
 			HINT = 'Leave it, and claim another.';
 	END IF;
 	RETURN found_task.status;
