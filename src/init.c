@@ -15,6 +15,7 @@
 #include "lease/lease.h"
 #include "feed/feed.h"
 #include "background/launcher.h"
+#include "platform/platform.h"
 
 COMPAT_MODULE_MAGIC;
 
@@ -27,6 +28,7 @@ _PG_init(void)
 	InitUsage();
 	InitLease();
 	InitFeed();
+	InitPlatform();
 	/* When all are known: what was set before and is not would be dropped. */
 	MarkGUCPrefixReserved("amelia");
 

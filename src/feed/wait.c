@@ -176,8 +176,7 @@ EnterWaiters(const pg_uuid_t *subject)
 }
 
 /*
- * Whether the workflow has an event behind a sequence, committed by now: 0, or
- * when to look again. The path is the caller's: a procedure that commits can
+ * Whether the workflow has an event behind a sequence, committed by now. The path is the caller's: a procedure that commits can
  * have none of its own.
  */
 static double
@@ -192,7 +191,7 @@ LookForEvent(const pg_uuid_t *workflow, void *after)
 								  " AND e.sequence OPERATOR(pg_catalog.>) $2 LIMIT 1",
 								  lengthof(types), types), values, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for events");
-	return SPI_processed > 0 ? 0 : LOOK_MS;
+	return SPI_processed > 0 ? 0 : WAIT_LONG;
 }
 
 /* Milliseconds since a time, by a clock that nobody sets. */

@@ -14,9 +14,10 @@
 #include "utils/uuid.h"
 
 /*
- * Whether what is waited for is there: 0, or after how many milliseconds to
- * look again at the latest.
+ * Whether what is waited for is there: 0, or after how many milliseconds it
+ * may be without anybody's signal.
  */
+#define WAIT_LONG 1e9
 typedef double (*WaitLook) (const pg_uuid_t *subject, void *arg);
 
 extern void InitWait(void);

@@ -1,0 +1,83 @@
+-- Defaults and triggers. Triggers of one kind fire in the order of their
+-- names; these begin with zzz so that they see what a user's trigger made of
+-- the row.
+
+ALTER TABLE amelia_platform.agents ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
+ALTER TABLE amelia_platform.agent_capabilities ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
+ALTER TABLE amelia_platform.agent_performance ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
+ALTER TABLE amelia_platform.workflows ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
+ALTER TABLE amelia_platform.workflow_executions ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
+ALTER TABLE amelia_platform.tasks ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
+ALTER TABLE amelia_platform.agent_messages ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
+ALTER TABLE amelia_platform.agent_messages ALTER COLUMN message_id SET DEFAULT amelia.uuid_v7();
+
+CREATE OR REPLACE TRIGGER zzz_updated_at
+	BEFORE UPDATE ON amelia_platform.agents
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.touch_updated_at();
+CREATE OR REPLACE TRIGGER zzz_updated_at
+	BEFORE UPDATE ON amelia_platform.workflows
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.touch_updated_at();
+CREATE OR REPLACE TRIGGER zzz_updated_at
+	BEFORE UPDATE ON amelia_platform.tasks
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.touch_updated_at();
+CREATE OR REPLACE TRIGGER zzz_updated_at
+	BEFORE UPDATE ON amelia_platform.platform_settings
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.touch_updated_at();
+
+CREATE OR REPLACE TRIGGER zzz_move_task
+	BEFORE UPDATE ON amelia_platform.tasks
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.platform_move_task();
+CREATE OR REPLACE TRIGGER zzz_task_ended
+	AFTER UPDATE ON amelia_platform.tasks
+	FOR EACH ROW
+	WHEN (OLD.status <> NEW.status AND NEW.status IN ('completed', 'failed', 'cancelled'))
+	EXECUTE FUNCTION amelia_internal.platform_task_ended();
+CREATE OR REPLACE TRIGGER zzz_keep_task
+	AFTER DELETE ON amelia_platform.tasks
+	FOR EACH ROW
+	WHEN (OLD.execution_id IS NOT NULL AND OLD.status IN ('pending', 'in_progress'))
+	EXECUTE FUNCTION amelia_internal.platform_keep_task();
+
+CREATE OR REPLACE TRIGGER zzz_check_workflow
+	BEFORE INSERT OR UPDATE ON amelia_platform.workflows
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.platform_check_workflow();
+CREATE OR REPLACE TRIGGER zzz_start_execution
+	AFTER INSERT ON amelia_platform.workflow_executions
+	FOR EACH ROW
+	WHEN (NEW.definition IS NULL AND NEW.status = 'running')
+	EXECUTE FUNCTION amelia_internal.platform_start_execution();
+CREATE OR REPLACE TRIGGER zzz_move_execution
+	BEFORE UPDATE ON amelia_platform.workflow_executions
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.platform_move_execution();
+CREATE OR REPLACE TRIGGER zzz_execution_ended
+	AFTER UPDATE ON amelia_platform.workflow_executions
+	FOR EACH ROW
+	WHEN (OLD.status = 'running' AND NEW.status <> 'running')
+	EXECUTE FUNCTION amelia_internal.platform_execution_ended();
+
+-- The moves that most messages make, as receive_messages() and ack_message() make them, need no check.
+CREATE OR REPLACE TRIGGER zzz_new_message
+	BEFORE INSERT ON amelia_platform.agent_messages
+	FOR EACH ROW
+	WHEN (NEW.sender_type IS NULL OR NEW.recipient_type IS NULL OR NEW.message_type = 'task_delegation')
+	EXECUTE FUNCTION amelia_internal.platform_new_message();
+CREATE OR REPLACE TRIGGER zzz_move_message
+	BEFORE UPDATE ON amelia_platform.agent_messages
+	FOR EACH ROW
+	WHEN (OLD.id <> NEW.id OR OLD.message_id <> NEW.message_id OR NOT (
+		OLD.status = 'pending' AND NEW.status = 'delivered'
+			AND NEW.delivered_at IS NOT NULL AND NEW.visible_at > NEW.delivered_at AND NEW.available_at > NEW.visible_at
+			AND (NEW.expires_at IS NULL OR NEW.expires_at > NEW.delivered_at) AND NEW.delivered_at >= now()
+		OR OLD.status = 'delivered' AND NEW.status = 'acknowledged'
+			AND NEW.acknowledged_at IS NOT NULL AND NEW.visible_at IS NULL))
+	EXECUTE FUNCTION amelia_internal.platform_move_message();
+CREATE OR REPLACE TRIGGER zzz_note_message
+	AFTER INSERT ON amelia_platform.agent_messages
+	FOR EACH ROW
+	WHEN (NEW.status IN ('pending', 'sent'))
+	EXECUTE FUNCTION amelia_internal.platform_note_message();
+CREATE OR REPLACE TRIGGER zzz_note_returned
+	AFTER UPDATE ON amelia_platform.agent_messages
+	FOR EACH ROW
+	WHEN (OLD.status <> NEW.status AND NEW.status IN ('pending', 'sent'))
+	EXECUTE FUNCTION amelia_internal.platform_note_message();

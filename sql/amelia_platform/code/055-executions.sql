@@ -1,0 +1,227 @@
+-- Executions: their beginning, the way, and the end.
+
+CREATE FUNCTION amelia_internal.platform_run(of_execution uuid, entered text[], finished text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	steps jsonb;
+	context jsonb;
+	queue text[] := finished;
+	to_enter text[] := entered;
+	leaving text;
+	is_completed boolean;
+	chosen text[];
+	target text;
+	led boolean;
+BEGIN
+	SELECT e.context_data, jsonb_object_agg(s.value ->> 'step_id', s.value || jsonb_build_object('place', s.ordinality))
+	INTO context, steps
+	FROM amelia_platform.workflow_executions AS e, jsonb_array_elements(e.definition -> 'steps') WITH ORDINALITY AS s
+	WHERE e.id = of_execution GROUP BY e.id;
+	LOOP
+		FOREACH target IN ARRAY to_enter LOOP
+			IF amelia_internal.platform_enter_step(of_execution, steps -> target) THEN
+				queue := queue || target;
+			END IF;
+		END LOOP;
+		to_enter := '{}';
+		EXIT WHEN cardinality(queue) = 0;
+		leaving := queue[1];
+		queue := queue[2:];
+		chosen := '{}';
+		SELECT s.status = 'completed' INTO is_completed FROM amelia_platform.execution_steps AS s
+		WHERE s.execution_id = of_execution AND s.step_id = leaving;
+		IF is_completed AND steps -> leaving ->> 'step_type' <> 'end' THEN
+			chosen := amelia_internal.platform_leave_step(of_execution, steps, leaving, context);
+			IF cardinality(chosen) = 0 THEN
+				PERFORM amelia_internal.platform_end_execution(of_execution, 'failed',
+					format('step "%s" leads nowhere: the conditions of none of its next_steps hold', leaving));
+				RETURN;
+			END IF;
+		END IF;
+		-- A step that is led to begins; a join, and one that nothing leads to, only when nothing else can come.
+		FOR target IN
+			SELECT s.step_id FROM jsonb_array_elements_text(steps -> leaving -> 'next_steps') WITH ORDINALITY AS n
+			JOIN amelia_platform.execution_steps AS s ON s.execution_id = of_execution AND s.step_id = n.value
+			WHERE s.status = 'waiting' ORDER BY n.ordinality
+		LOOP
+			IF target = ANY (chosen) AND steps -> target ->> 'step_type' <> 'join' THEN
+				to_enter := to_enter || target;
+				CONTINUE;
+			END IF;
+			SELECT bool_or(target = ANY (s.taken)) INTO led
+			FROM amelia_platform.execution_steps AS s
+			WHERE s.execution_id = of_execution AND steps -> s.step_id -> 'next_steps' ? target
+			HAVING bool_and(s.status IN ('completed', 'skipped') AND s.step_id <> ALL (queue));
+			IF led THEN
+				to_enter := to_enter || target;
+			ELSIF FOUND THEN
+				UPDATE amelia_platform.execution_steps AS s SET status = 'skipped', completed_at = clock_timestamp()
+				WHERE s.execution_id = of_execution AND s.step_id = target;
+				queue := queue || target;
+			END IF;
+		END LOOP;
+	END LOOP;
+
+	IF EXISTS (SELECT FROM amelia_platform.execution_steps AS s
+		WHERE s.execution_id = of_execution AND s.status = 'running') THEN
+		UPDATE amelia_platform.workflow_executions AS e
+		SET current_step = (SELECT count(*) FROM amelia_platform.execution_steps AS s
+			WHERE s.execution_id = e.id AND s.status NOT IN ('waiting', 'running'))
+		WHERE e.id = of_execution;
+	ELSE
+		PERFORM amelia_internal.platform_end_execution(of_execution, 'completed', NULL);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_run(uuid, text[], text[]) IS
+'Takes an execution as far as it goes: begins the steps that were entered, goes on from those that are finished, skips what can no longer be reached, and ends the execution when nothing is left.';
+
+CREATE FUNCTION amelia_internal.platform_end_execution(of_execution uuid, new_status text, message text) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	UPDATE amelia_platform.workflow_executions AS e
+	SET status = new_status, error_message = message,
+		result_data = CASE WHEN new_status = 'completed' THEN COALESCE((SELECT jsonb_object_agg(s.step_id, s.result_data)
+			FROM amelia_platform.execution_steps AS s
+			JOIN amelia_platform.execution_steps AS l ON l.execution_id = s.execution_id AND l.step_id = ANY (s.taken)
+			JOIN jsonb_array_elements(e.definition -> 'steps') AS d ON d.value ->> 'step_id' = l.step_id AND d.value ->> 'step_type' = 'end'
+			WHERE s.execution_id = e.id AND s.result_data IS NOT NULL), '{}') ELSE e.result_data END
+	WHERE e.id = of_execution;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_end_execution(uuid, text, text) IS
+'Ends an execution that runs; what is left of it is the business of the trigger.';
+
+CREATE FUNCTION amelia_internal.platform_step_ended(of_execution uuid, ended text, task uuid, problem text, result jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	message text;
+BEGIN
+	PERFORM FROM amelia_platform.workflow_executions AS e
+	WHERE e.id = of_execution AND e.status = 'running' FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	UPDATE amelia_platform.execution_steps AS s
+	SET status = CASE WHEN problem IS NULL THEN 'completed' ELSE 'failed' END, completed_at = clock_timestamp(),
+		result_data = result
+	WHERE s.execution_id = of_execution AND s.step_id = ended AND s.status = 'running' AND s.task_id IS NOT DISTINCT FROM task;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	IF problem IS NOT NULL THEN
+		PERFORM amelia_internal.platform_end_execution(of_execution, 'failed', format('step "%s": %s', ended, problem));
+		RETURN;
+	END IF;
+	UPDATE amelia_platform.workflow_executions AS e
+	SET context_data = e.context_data || jsonb_build_object(ended, result)
+	WHERE e.id = of_execution;
+	-- The step is done, whatever becomes of the next ones.
+	BEGIN
+		PERFORM amelia_internal.platform_run(of_execution, '{}', ARRAY[ended]);
+	EXCEPTION WHEN OTHERS THEN
+		IF NOT amelia_internal.platform_is_fault(SQLSTATE) THEN
+			RAISE;
+		END IF;
+		GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
+		PERFORM amelia_internal.platform_end_execution(of_execution, 'failed',
+			format('after step "%s": %s', ended, message));
+	END;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_step_ended(uuid, text, uuid, text, jsonb) IS
+'What a step that runs brought, or its problem: takes the execution on, or fails it. Nothing when the step, or the execution, has ended already.';
+
+CREATE FUNCTION amelia_internal.platform_start_execution() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	workflow record;
+BEGIN
+	SELECT w.definition, w.version, w.status INTO workflow
+	FROM amelia_platform.workflows AS w WHERE w.id = NEW.workflow_id;
+	IF NOT FOUND THEN
+		RETURN NULL; -- for the foreign key to refuse
+	ELSIF workflow.status IN ('draft', 'paused') THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = format('workflow %s is %s', NEW.workflow_id,
+				CASE workflow.status WHEN 'draft' THEN 'a draft' ELSE workflow.status END),
+			HINT = 'Set its status to active.';
+	END IF;
+	UPDATE amelia_platform.workflow_executions AS e
+	SET definition = workflow.definition, version = workflow.version
+	WHERE e.id = NEW.id;
+	INSERT INTO amelia_platform.execution_steps (execution_id, step_id)
+	SELECT NEW.id, s.value ->> 'step_id' FROM jsonb_array_elements(workflow.definition -> 'steps') AS s;
+	PERFORM amelia_internal.platform_run(NEW.id, ARRAY[workflow.definition -> 'steps' -> 0 ->> 'step_id'], '{}');
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_start_execution() IS
+'AFTER INSERT row trigger of workflow_executions without a definition: pins that of the workflow, and begins with the first step. Raises 55000 for a draft and for a paused workflow.';
+
+CREATE FUNCTION amelia_internal.platform_move_execution() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF (NEW.id, NEW.workflow_id) IS DISTINCT FROM (OLD.id, OLD.workflow_id)
+		OR OLD.definition IS NOT NULL AND (NEW.definition, NEW.version) IS DISTINCT FROM (OLD.definition, OLD.version) THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = format('execution %s keeps its workflow and its definition', OLD.id);
+	ELSIF NEW.status IS NULL OR NEW.status = OLD.status OR amelia_internal.platform_is_history(TG_RELID) THEN
+		RETURN NEW;
+	ELSIF OLD.status <> 'running' THEN
+		PERFORM amelia_internal.platform_check_move('execution', OLD.id, OLD.status, NEW.status, '{}');
+	ELSIF NEW.status = 'completed' AND EXISTS (SELECT FROM amelia_platform.execution_steps AS s
+		WHERE s.execution_id = OLD.id AND s.status IN ('waiting', 'running')) THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = format('execution %s has steps that are not over', OLD.id),
+			HINT = 'It is completed when the last of them is; cancel or fail it to end it before.';
+	END IF;
+	IF NEW.completed_at IS NULL THEN
+		NEW.completed_at := clock_timestamp();
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_move_execution() IS
+'BEFORE UPDATE row trigger of workflow_executions: the state machine. Raises 55000.';
+
+CREATE FUNCTION amelia_internal.platform_execution_ended() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	UPDATE amelia_platform.execution_steps AS s
+	SET status = 'skipped', completed_at = clock_timestamp()
+	WHERE s.execution_id = NEW.id AND s.status IN ('waiting', 'running');
+	UPDATE amelia_platform.tasks AS t
+	SET status = 'cancelled', error_message = format('its execution was %s', NEW.status)
+	WHERE t.execution_id = NEW.id AND t.status IN ('pending', 'in_progress');
+	UPDATE amelia_platform.workflow_executions AS e
+	SET current_step = (SELECT count(*) FROM amelia_platform.execution_steps AS s WHERE s.execution_id = NEW.id)
+	WHERE e.id = NEW.id;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_execution_ended() IS
+'AFTER UPDATE row trigger of workflow_executions that come to an end: skips the steps that are left, and cancels their tasks.';
+
+REVOKE ALL ON FUNCTION
+	amelia_internal.platform_run(uuid, text[], text[]),
+	amelia_internal.platform_end_execution(uuid, text, text),
+	amelia_internal.platform_step_ended(uuid, text, uuid, text, jsonb),
+	amelia_internal.platform_start_execution(),
+	amelia_internal.platform_move_execution(),
+	amelia_internal.platform_execution_ended()
+FROM PUBLIC;

@@ -1,0 +1,224 @@
+-- What maintenance does, a batch at a time.
+
+CREATE FUNCTION amelia_internal.platform_each(of_relation text, ids uuid[], statement text, OUT done integer, OUT faults integer)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	id uuid;
+	message text;
+BEGIN
+	faults := 0;
+	BEGIN
+		EXECUTE statement USING ids;
+		GET DIAGNOSTICS done = ROW_COUNT;
+		RETURN;
+	EXCEPTION WHEN OTHERS THEN
+		IF NOT amelia_internal.platform_is_fault(SQLSTATE) THEN
+			RAISE;
+		END IF;
+	END;
+	done := 0;
+	FOREACH id IN ARRAY ids LOOP
+		BEGIN
+			EXECUTE statement USING ARRAY[id];
+			done := done + 1;
+		EXCEPTION WHEN OTHERS THEN
+			IF NOT amelia_internal.platform_is_fault(SQLSTATE) THEN
+				RAISE;
+			END IF;
+			GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
+			PERFORM amelia_internal.platform_note_fault(of_relation, id, SQLSTATE, message);
+			faults := faults + 1;
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_each(text, uuid[], text) IS
+'Runs a statement of Amelia''s, whose only parameter is the ids, on rows that are locked: all at once, and one by one if that fails, so that one that refuses does not keep the others.';
+
+CREATE FUNCTION amelia_internal.platform_faulty(of_relation text, id uuid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM amelia_platform.platform_faults AS f
+		WHERE f.relation = of_relation AND f.row_id = id AND f.retry_at > clock_timestamp());
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_faulty(text, uuid) IS
+'Whether a row is passed over for now.';
+
+CREATE FUNCTION amelia_internal.platform_return_tasks(row_limit integer, OUT done integer, OUT faults integer)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	this_moment CONSTANT timestamptz := clock_timestamp();
+	heard_since CONSTANT timestamptz := this_moment - amelia_internal.platform_stale_after();
+	ids uuid[];
+BEGIN
+	ids := ARRAY(SELECT t.id FROM amelia_platform.tasks AS t
+		LEFT JOIN amelia_platform.agents AS a ON a.id = t.assigned_agent_id
+		WHERE t.status = 'in_progress' AND NOT amelia_internal.platform_faulty('tasks', t.id)
+			AND (t.leased_until <= this_moment OR a.status = 'offline'
+				OR COALESCE(a.last_heartbeat, a.created_at) < heard_since)
+		LIMIT row_limit);
+	-- Executions before their tasks, as everybody locks them, and waiting for nobody.
+	ids := ARRAY(SELECT t.id FROM unnest(ids) AS i (id)
+		JOIN amelia_platform.tasks AS t ON t.id = i.id
+		WHERE t.execution_id IS NULL OR t.execution_id IN (SELECT e.id FROM amelia_platform.workflow_executions AS e
+			WHERE e.id IN (SELECT o.execution_id FROM amelia_platform.tasks AS o WHERE o.id = ANY (ids))
+			FOR NO KEY UPDATE SKIP LOCKED));
+	ids := ARRAY(SELECT t.id FROM amelia_platform.tasks AS t
+		WHERE t.id = ANY (ids) AND t.status = 'in_progress'
+			AND (t.leased_until <= this_moment OR EXISTS (SELECT FROM amelia_platform.agents AS a
+				WHERE a.id = t.assigned_agent_id AND (a.status = 'offline'
+					OR COALESCE(a.last_heartbeat, a.created_at) < heard_since)))
+		FOR NO KEY UPDATE SKIP LOCKED);
+	SELECT * INTO done, faults FROM amelia_internal.platform_each('tasks', ids, $s$
+		UPDATE amelia_platform.tasks AS t
+		SET status = 'pending', assigned_agent_id = NULL, available_at = clock_timestamp(),
+			error_message = CASE WHEN t.leased_until <= clock_timestamp() THEN 'its lease ran out' ELSE 'its agent was offline' END
+		WHERE t.id = ANY ($1)$s$);
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_return_tasks(integer) IS
+'Takes tasks back whose lease ran out, or whose agent is offline, so that others may have them; those without an attempt left are failed. Waits for nobody.';
+
+CREATE FUNCTION amelia_internal.platform_sweep(phase integer, row_limit integer, OUT done integer, OUT faults integer, OUT counter text)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+DECLARE
+	ids uuid[];
+	swept_relation text;
+	statement text;
+	this_moment CONSTANT timestamptz := clock_timestamp();
+	heard_since CONSTANT timestamptz := this_moment - amelia_internal.platform_stale_after();
+	-- What is older is deleted.
+	old record;
+BEGIN
+	SELECT CASE WHEN s.message_retention_days >= 0 THEN this_moment - make_interval(days => LEAST(s.message_retention_days, 36500)) END AS messages,
+		CASE WHEN s.task_retention_days >= 0 THEN this_moment - make_interval(days => LEAST(s.task_retention_days, 36500)) END AS tasks,
+		CASE WHEN s.metric_retention_days >= 0 THEN this_moment - make_interval(days => LEAST(s.metric_retention_days, 36500)) END AS metrics
+	INTO old FROM amelia_internal.platform_settings() AS s;
+	IF phase = 0 THEN
+		counter := 'agents_offline';
+		swept_relation := 'agents';
+		ids := ARRAY(SELECT a.id FROM amelia_platform.agents AS a
+			WHERE a.status <> 'offline' AND NOT amelia_internal.platform_faulty('agents', a.id)
+				AND COALESCE(a.last_heartbeat, a.created_at) < heard_since
+			LIMIT row_limit FOR NO KEY UPDATE SKIP LOCKED);
+		statement := $s$UPDATE amelia_platform.agents AS a SET status = 'offline' WHERE a.id = ANY ($1)$s$;
+	ELSIF phase = 1 THEN
+		counter := 'tasks_returned';
+		SELECT * INTO done, faults FROM amelia_internal.platform_return_tasks(row_limit);
+		RETURN;
+	ELSIF phase = 2 THEN
+		counter := 'messages_expired';
+		swept_relation := 'agent_messages';
+		ids := ARRAY(SELECT m.id FROM amelia_platform.agent_messages AS m
+			WHERE m.expires_at <= this_moment AND m.status IN ('pending', 'sent', 'delivered')
+				-- whoever has it may still acknowledge it
+				AND (m.status <> 'delivered' OR m.visible_at IS NULL OR m.visible_at <= this_moment)
+				AND NOT amelia_internal.platform_faulty('agent_messages', m.id)
+			LIMIT row_limit FOR NO KEY UPDATE SKIP LOCKED);
+		statement := $s$UPDATE amelia_platform.agent_messages AS m SET status = 'expired' WHERE m.id = ANY ($1)$s$;
+	ELSIF phase = 3 THEN
+		counter := 'messages_returned';
+		swept_relation := 'agent_messages';
+		ids := ARRAY(SELECT m.id FROM amelia_platform.agent_messages AS m
+			WHERE m.status = 'delivered' AND m.available_at <= this_moment
+				AND NOT amelia_internal.platform_faulty('agent_messages', m.id)
+			ORDER BY m.available_at LIMIT row_limit FOR NO KEY UPDATE SKIP LOCKED);
+		statement := $s$UPDATE amelia_platform.agent_messages AS m SET status = 'pending' WHERE m.id = ANY ($1)$s$;
+	ELSIF phase = 4 THEN
+		counter := 'messages_deleted';
+		swept_relation := 'agent_messages';
+		ids := ARRAY(SELECT m.id FROM amelia_platform.agent_messages AS m
+			WHERE m.status IN ('acknowledged', 'failed', 'expired')
+				AND m.created_at < old.messages
+				AND NOT amelia_internal.platform_faulty('agent_messages', m.id)
+			ORDER BY m.created_at LIMIT row_limit FOR UPDATE SKIP LOCKED);
+		statement := $s$DELETE FROM amelia_platform.agent_messages AS m WHERE m.id = ANY ($1)$s$;
+	ELSIF phase = 5 THEN
+		counter := 'executions_deleted';
+		swept_relation := 'workflow_executions';
+		ids := ARRAY(SELECT e.id FROM amelia_platform.workflow_executions AS e
+			WHERE e.status <> 'running' AND e.completed_at < old.tasks
+				AND NOT amelia_internal.platform_faulty('workflow_executions', e.id)
+			-- each has its steps and tasks
+			ORDER BY e.completed_at LIMIT GREATEST(row_limit / 100, 1) FOR UPDATE SKIP LOCKED);
+		statement := $s$DELETE FROM amelia_platform.workflow_executions AS e WHERE e.id = ANY ($1)$s$;
+	ELSIF phase = 6 THEN
+		counter := 'tasks_deleted';
+		swept_relation := 'tasks';
+		ids := ARRAY(SELECT t.id FROM amelia_platform.tasks AS t
+			WHERE t.status IN ('completed', 'failed', 'cancelled') AND t.execution_id IS NULL
+				AND t.completed_at < old.tasks
+				AND NOT amelia_internal.platform_faulty('tasks', t.id)
+			ORDER BY t.completed_at LIMIT row_limit FOR UPDATE SKIP LOCKED);
+		statement := $s$DELETE FROM amelia_platform.tasks AS t WHERE t.id = ANY ($1)$s$;
+	ELSIF phase = 7 THEN
+		counter := 'metrics_deleted';
+		swept_relation := 'agent_performance';
+		ids := ARRAY(SELECT p.id FROM amelia_platform.agent_performance AS p
+			WHERE p.recorded_at < old.metrics
+				AND NOT amelia_internal.platform_faulty('agent_performance', p.id)
+			ORDER BY p.recorded_at LIMIT row_limit FOR UPDATE SKIP LOCKED);
+		statement := $s$DELETE FROM amelia_platform.agent_performance AS p WHERE p.id = ANY ($1)$s$;
+	ELSE
+		-- What happened long ago, to rows that may be gone.
+		DELETE FROM amelia_platform.platform_faults AS f WHERE f.retry_at < clock_timestamp() - interval '1 day';
+		DELETE FROM amelia_platform.maintenance_runs AS r
+		WHERE r.started_at < (SELECT k.started_at FROM amelia_platform.maintenance_runs AS k
+			ORDER BY k.started_at DESC OFFSET 999 LIMIT 1);
+		RETURN;
+	END IF;
+	SELECT * INTO done, faults FROM amelia_internal.platform_each(swept_relation, ids, statement);
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_sweep(integer, integer) IS
+'A batch of a kind of maintenance: how many rows it moved or deleted, how many refused, and the column of maintenance_runs that counts them; NULL behind the last kind. Waits for nobody.';
+
+CREATE FUNCTION amelia_internal.platform_maintain(round uuid, phase integer, row_limit integer) RETURNS integer
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	batch record;
+BEGIN
+	SELECT * INTO batch FROM amelia_internal.platform_sweep(phase, row_limit);
+	IF batch.counter IS NULL THEN
+		RETURN NULL;
+	END IF;
+	IF batch.done + batch.faults > 0 THEN
+		INSERT INTO amelia_platform.maintenance_runs AS r (id) VALUES (round)
+		ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp();
+		EXECUTE format('UPDATE amelia_platform.maintenance_runs AS r SET %1$I = r.%1$I + $2, faults = r.faults + $3 WHERE r.id = $1',
+			batch.counter) USING round, batch.done, batch.faults;
+	END IF;
+	RETURN batch.done + batch.faults;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_maintain(uuid, integer, integer) IS
+'A batch of a kind of maintenance, and its row in maintenance_runs: how many rows it was about, none when that kind is done; NULL behind the last kind.';
+
+-- A procedure that commits may not have a search_path of its own; it sets one
+-- for what it does.
+CREATE PROCEDURE amelia_platform.run_maintenance()
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'amelia_platform_run_maintenance';
+COMMENT ON PROCEDURE amelia_platform.run_maintenance() IS
+'Does what is due, in batches that each commit: agents that were not heard of become offline, tasks whose lease ran out or whose agent is offline are pending again, messages that were not acknowledged too, expired ones are marked, and what is old by platform_settings is deleted. What it did is in maintenance_runs. The maintenance worker does the same. Runs as the owner of the tables, whoever calls it. Errors: 25001 in a transaction block, 25006 on a standby.';
+
+REVOKE ALL ON PROCEDURE amelia_platform.run_maintenance() FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+	amelia_internal.platform_each(text, uuid[], text),
+	amelia_internal.platform_faulty(text, uuid),
+	amelia_internal.platform_return_tasks(integer),
+	amelia_internal.platform_sweep(integer, integer),
+	amelia_internal.platform_maintain(uuid, integer, integer)
+FROM PUBLIC;

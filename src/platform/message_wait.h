@@ -1,0 +1,15 @@
+/*-------------------------------------------------------------------------
+ *
+ * message_wait.h
+ *	  Agents that wait for messages.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_MESSAGE_WAIT_H
+#define AMELIA_MESSAGE_WAIT_H
+
+#include "base/amelia.h"
+
+extern void InitMessageWait(void);
+
+#endif							/* AMELIA_MESSAGE_WAIT_H */

@@ -1,0 +1,197 @@
+/*-------------------------------------------------------------------------
+ *
+ * platform_round.c
+ *	  Maintenance of amelia_platform: agents, tasks and messages whose time
+ *	  has run out, and what is old.
+ *
+ *	  What there is to do is SQL, platform_maintain(): a batch of a phase
+ *	  each time, in a transaction of its own, as the owner of the tables and
+ *	  in a restricted operation, because triggers of users run. A row that
+ *	  refuses is passed over there. The maintenance worker does it in its
+ *	  round, and whoever calls run_maintenance() in their session.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "platform/platform_round.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "utils/lsyscache.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "base/execute.h"
+#include "base/uuid.h"
+
+PG_FUNCTION_INFO_V1(amelia_platform_run_maintenance);
+
+/* Rows in a batch, and batches of a phase in a round, lest a trigger that undoes them keeps it for ever. */
+#define BATCH_ROWS 500
+#define MAX_BATCHES 2000
+
+/*
+ * Who owns the tables.
+ */
+static Oid
+PlatformOwner(void)
+{
+	Oid			schema = get_namespace_oid(PLATFORM_EXTENSION, true);
+	Oid			table = OidIsValid(schema) ? get_relname_relid("maintenance_runs", schema) : InvalidOid;
+
+	if (!OidIsValid(table))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the schema \"%s\" is not complete: \"%s\" is missing",
+						PLATFORM_EXTENSION, "maintenance_runs"),
+				 errhint("Run SELECT %s.migrate() as the owner of the tables.", PLATFORM_EXTENSION)));
+	return RelationOwner(table);
+}
+
+/*
+ * One batch, in the transaction that is open, which should do nothing else.
+ * Counts the phase up when there is no more of it; false behind the last one.
+ */
+bool
+PlatformBatch(int *phase)
+{
+	static const Oid types[] = {UUIDOID, INT4OID, INT4OID};
+	static pg_uuid_t round;
+	static int	in_phase = -1;
+	static int	batches;
+	Datum		values[] = {UUIDPGetDatum(&round), Int32GetDatum(*phase), Int32GetDatum(BATCH_ROWS)};
+	RestrictedContext before;
+	int32		rows;
+	bool		is_over;
+
+	if (*phase != in_phase)
+		batches = 0;
+	in_phase = *phase;
+	if (in_phase == 0 && batches == 0)
+		MakeUuidV7(&round);
+
+	/* It reads what is committed, whatever the session's default is. */
+	if (!FirstSnapshotSet)
+	{
+		XactIsoLevel = XACT_READ_COMMITTED;
+		XactReadOnly = false;
+	}
+	SPI_connect();
+	EnterRestricted(PlatformOwner(), &before);
+
+	/*
+	 * A deferred trigger could not fire in here, and at the end not as its
+	 * owner.
+	 */
+	RunSql("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, false);
+	RunSql("SELECT amelia_internal.platform_maintain($1, $2, $3)", lengthof(types), types, values, false);
+	rows = DatumGetInt32(RowValue(0, 1, &is_over));
+	LeaveRestricted(&before);
+	SPI_finish();
+
+	batches++;
+	if (rows == 0 || batches >= MAX_BATCHES)
+		(*phase)++;
+	if (is_over)
+		in_phase = -1;
+	return !is_over;
+}
+
+/*
+ * Run one batch and commit it. Returns the error that it raised, rolled back,
+ * or NULL, and then *more is whether there may be more.
+ */
+static ErrorData *
+TryBatch(int *phase, bool *more)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool in_subtransaction = false;
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		CHECK_FOR_INTERRUPTS();
+		BeginInternalSubTransaction(NULL);
+		in_subtransaction = true;
+		*more = PlatformBatch(phase);
+		ReleaseCurrentSubTransaction();
+		in_subtransaction = false;
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		SPI_commit();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		if (in_subtransaction)
+		{
+			RollbackAndReleaseCurrentSubTransaction();
+			CurrentResourceOwner = owner;
+		}
+		MemoryContextSwitchTo(context);
+	}
+	PG_END_TRY();
+	return error;
+}
+
+/*
+ * Whether only what the batch was about is at fault, so that others can go on.
+ */
+static bool
+CanGoOn(const ErrorData *error)
+{
+	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+	return category != ERRCODE_OPERATOR_INTERVENTION && category != ERRCODE_INSUFFICIENT_RESOURCES &&
+		category != ERRCODE_SYSTEM_ERROR;
+}
+
+/*
+ * run_maintenance(), a procedure
+ */
+Datum
+amelia_platform_run_maintenance(PG_FUNCTION_ARGS)
+{
+	CallContext *call = (CallContext *) fcinfo->context;
+	ErrorData  *last_error = NULL;
+	bool		more = true;
+	int			phase = 0;
+
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("maintenance cannot run on a standby")));
+	if (call == NULL || !IsA(call, CallContext) || call->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("run_maintenance() cannot run inside a transaction block"),
+				 errdetail("It commits batch by batch.")));
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	/* A transaction that has no snapshot yet can be set up as we need it. */
+	SPI_commit();
+	while (more)
+	{
+		ErrorData  *error = TryBatch(&phase, &more);
+
+		if (error == NULL)
+			continue;
+		if (!CanGoOn(error))
+			ReThrowError(error);
+		SPI_commit();
+		last_error = error;
+		phase++;
+	}
+	SPI_finish();
+	if (last_error != NULL)
+		ereport(WARNING,
+				(errcode(last_error->sqlerrcode),
+				 errmsg("some of the maintenance failed and is left for the next run"),
+				 errdetail("The last error: %s", last_error->message)));
+	PG_RETURN_VOID();
+}
