@@ -23,7 +23,7 @@ BEGIN
 		amelia_internal.platform_check_text('name', register_agent.name, 255),
 		amelia_internal.platform_check_value('agent_type', register_agent.agent_type);
 	INSERT INTO amelia_platform.agents (id, name, agent_type, capabilities, system_prompt, model_provider, model_name, last_heartbeat)
-	VALUES (COALESCE(register_agent.id, amelia.uuid_v7()), register_agent.name, register_agent.agent_type,
+	VALUES (COALESCE(register_agent.id, amelia_internal.new_uuid()), register_agent.name, register_agent.agent_type,
 		register_agent.capabilities, register_agent.system_prompt, register_agent.model_provider, register_agent.model_name,
 		clock_timestamp())
 	ON CONFLICT (id) DO NOTHING

@@ -42,7 +42,7 @@ BEGIN
 	END IF;
 	INSERT INTO amelia_platform.tasks (id, title, description, priority, assigned_agent_id, required_capabilities, context_data,
 		deadline, workflow_id, step_order, max_attempts, available_at)
-	VALUES (COALESCE(create_task.id, amelia.uuid_v7()), create_task.title, create_task.description, create_task.priority,
+	VALUES (COALESCE(create_task.id, amelia_internal.new_uuid()), create_task.title, create_task.description, create_task.priority,
 		create_task.assigned_agent_id, create_task.required_capabilities, create_task.context_data, create_task.deadline,
 		create_task.workflow_id, create_task.step_order, create_task.max_attempts, COALESCE(create_task.available_at, now()))
 	ON CONFLICT (id) DO NOTHING

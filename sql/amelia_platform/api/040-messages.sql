@@ -19,7 +19,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	name CONSTANT uuid := COALESCE(send_message.message_id, amelia.uuid_v7());
+	name CONSTANT uuid := COALESCE(send_message.message_id, amelia_internal.new_uuid());
 	sender_type text;
 	recipient_type text;
 	sent amelia_platform.agent_messages;

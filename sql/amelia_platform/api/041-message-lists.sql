@@ -13,7 +13,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	sender_type text;
-	conversation CONSTANT uuid := amelia.uuid_v7();
+	conversation CONSTANT uuid := amelia_internal.new_uuid();
 	sent bigint;
 BEGIN
 	PERFORM amelia_internal.check_given('message_type', broadcast_message.message_type),
@@ -27,7 +27,7 @@ BEGIN
 	END IF;
 	INSERT INTO amelia_platform.agent_messages (message_id, conversation_id, sender_id, recipient_id, sender_type, recipient_type,
 		message_type, payload)
-	SELECT amelia.uuid_v7(), conversation, broadcast_message.sender_id, a.id, COALESCE(sender_type, 'system'), a.agent_type,
+	SELECT amelia_internal.new_uuid(), conversation, broadcast_message.sender_id, a.id, COALESCE(sender_type, 'system'), a.agent_type,
 		broadcast_message.message_type, broadcast_message.payload
 	FROM amelia_platform.agents AS a
 	WHERE a.id IS DISTINCT FROM broadcast_message.sender_id

@@ -27,7 +27,7 @@ BEGIN
 		PERFORM amelia_internal.platform_check_agent('created_by', create_workflow.created_by);
 	END IF;
 	INSERT INTO amelia_platform.workflows (id, name, definition, description, created_by, tags, status)
-	VALUES (COALESCE(create_workflow.id, amelia.uuid_v7()), create_workflow.name, create_workflow.definition,
+	VALUES (COALESCE(create_workflow.id, amelia_internal.new_uuid()), create_workflow.name, create_workflow.definition,
 		create_workflow.description, create_workflow.created_by, create_workflow.tags, create_workflow.status)
 	ON CONFLICT (id) DO NOTHING
 	RETURNING * INTO created;
@@ -102,7 +102,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	name CONSTANT uuid := COALESCE(start_execution.id, amelia.uuid_v7());
+	name CONSTANT uuid := COALESCE(start_execution.id, amelia_internal.new_uuid());
 	started amelia_platform.workflow_executions;
 BEGIN
 	PERFORM amelia_internal.platform_check_workflow_id(start_execution.workflow_id),
