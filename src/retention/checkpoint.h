@@ -18,6 +18,10 @@
 
 #define PAGE_THREADS 1000
 
+/* LangGraph's tables. */
+#define CHECKPOINT_TABLES 3
+extern const char *const amelia_checkpoint_tables[CHECKPOINT_TABLES];
+
 /* Whose a thread t is: that workflow's whose id is its name, and who linked it. */
 #define THREAD_WORKFLOWS \
 	"(SELECT CASE WHEN t.thread_id ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'" \
@@ -57,8 +61,8 @@ typedef struct CheckpointSource
 	char	   *schema;
 	Oid			owner;
 	char	   *problem;		/* why they are left alone, or NULL */
-	char	   *tables[3];		/* qualified and quoted: checkpoints, blobs,
-								 * writes */
+	char	   *tables[CHECKPOINT_TABLES];	/* qualified and quoted:
+											 * checkpoints, blobs, writes */
 } CheckpointSource;
 
 typedef struct ThreadPage

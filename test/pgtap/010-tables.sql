@@ -220,6 +220,7 @@ INSERT INTO contract VALUES
 	('checkpoint_schemas', 'schema_name', 'name NOT NULL'),
 	('checkpoint_schemas', 'registered_by', 'name NOT NULL DEFAULT CURRENT_USER'),
 	('checkpoint_schemas', 'registered_at', 'ts'),
+	('checkpoint_schemas', 'left_alone', 'boolean NOT NULL DEFAULT false'),
 
 	-- sums, which no column of a single row could hold
 	('usage_history', 'workflow_id', 'uuid NOT NULL'),

@@ -9,7 +9,8 @@ AS $$
 BEGIN
 	RETURN QUERY
 	SELECT s.schema_name, t.owner, CASE
-		WHEN t.number < 3 THEN 'not all of checkpoints, checkpoint_blobs and checkpoint_writes are there'
+		WHEN t.number < (SELECT count(DISTINCT e.relation) FROM amelia_internal.checkpoint_columns() AS e) THEN format('not all of %s are there',
+			(SELECT string_agg(DISTINCT e.relation::text, ', ') FROM amelia_internal.checkpoint_columns() AS e))
 		WHEN t.special IS NOT NULL THEN format('%s is not an ordinary table, or has partitions, children or rules', t.special)
 		WHEN t.owners > 1 THEN 'the three tables do not have the same owner'
 		WHEN t.unusable IS NOT NULL THEN format('the owner of %s lacks a privilege on it', t.unusable)
@@ -26,8 +27,9 @@ BEGIN
 				OR NOT has_table_privilege(c.relowner, c.oid, 'DELETE')) AS unusable
 		FROM pg_class AS c
 		WHERE c.relnamespace = n.oid
-			AND c.relname IN ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes')
+			AND c.relname IN (SELECT e.relation FROM amelia_internal.checkpoint_columns() AS e)
 			AND c.relkind IN ('r', 'p', 'v', 'm', 'f')) AS t ON t.number > 0
+	WHERE NOT s.left_alone
 	ORDER BY s.schema_name;
 END
 $$;

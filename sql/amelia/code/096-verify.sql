@@ -19,6 +19,10 @@ SELECT o.kind || ' is missing, disabled or not as migrate() makes it', o.object,
 FROM amelia_internal.api_objects('amelia') AS o
 WHERE NOT o.intact
 UNION ALL
+SELECT 'checkpoint tables that nobody registered', u.schema_name::text,
+	'their threads stay for ever, though workflows go: register_checkpoints() puts them under retention, unregister_checkpoints() says that they are to be left alone'
+FROM amelia_internal.unknown_checkpoints() AS u
+UNION ALL
 -- claims look these up by name as well
 SELECT 'primary key is missing, or has another name', t.name || '_pkey',
 	format('have an index of that name for the primary key of %s', t.name)
@@ -29,7 +33,7 @@ WHERE to_regclass('amelia.' || t.name) IS NOT NULL
 			AND i.indrelid = to_regclass('amelia.' || t.name) AND i.indisprimary AND i.indisvalid)
 $$;
 COMMENT ON FUNCTION amelia_internal.verify_schema() IS
-'The part of verify() that looks at the schema: versions, functions, triggers, defaults, the indexes that claims need.';
+'The part of verify() that looks at the schema: versions, functions, triggers, defaults, the indexes that claims need; and at checkpoint tables that nobody registered.';
 
 CREATE FUNCTION amelia_internal.verify_sequences()
 RETURNS TABLE (problem text, object text, detail text)
