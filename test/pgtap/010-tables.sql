@@ -154,7 +154,7 @@ INSERT INTO contract VALUES
 	('workflow_leases', 'worker', 'text NOT NULL'),
 	('workflow_leases', 'lease_token', 'bigint NOT NULL'),
 	('workflow_leases', 'claimed_at', 'ts'),
-	('workflow_leases', 'expires_at', 'timestamp with time zone NOT NULL'),
+	('workflow_leases', 'expires_at', 'timestamp with time zone'),
 	('workflow_leases', 'seen_at', 'ts'),
 	('workflow_leases', 'starts_until', 'timestamp with time zone'),
 	('workflow_leases', 'given_back', 'boolean NOT NULL DEFAULT false'),

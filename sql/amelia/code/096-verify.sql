@@ -110,7 +110,7 @@ SELECT 'lease of a workflow that is not in progress', 'workflow ' || w.id,
 	format('of worker "%s"; status %s', l.worker, w.status)
 FROM amelia.workflow_leases AS l
 JOIN amelia.workflows AS w ON w.id = l.workflow_id
-WHERE l.expires_at > '-infinity' AND w.status <> 'in_progress'
+WHERE l.expires_at IS NOT NULL AND w.status <> 'in_progress'
 $$;
 COMMENT ON FUNCTION amelia_internal.verify_workflows() IS
 'The part of verify() that looks for leases that outlived their attempt.';
