@@ -323,7 +323,7 @@ BeginRetention(Round *round)
 {
 	round->extension = LockExtension("amelia");
 	if (round->extension == EXTENSION_READY)
-		round->retention = RetentionRoundBegin(true, round->thorough, &round->other_pid);
+		round->retention = RetentionRoundBegin(true, round->thorough, false, &round->other_pid);
 }
 
 static void

@@ -51,7 +51,7 @@ PG_FUNCTION_INFO_V1(amelia_end_lease);
 		{"worker", TEXTOID, false}, \
 		{"lease_token", INT8OID, false}, \
 		{"claimed_at", TIMESTAMPTZOID, false}, \
-		{"expires_at", TIMESTAMPTZOID, false}, \
+		{"expires_at", TIMESTAMPTZOID, true}, \
 		{"seen_at", TIMESTAMPTZOID, false}, \
 		{"starts_until", TIMESTAMPTZOID, true}, \
 		{"given_back", BOOLOID, false}, \
@@ -78,7 +78,7 @@ static DoorUse change_use = {
 
 /*
  * Keys of the index on expires_at, for the leases that have run out or were
- * given back; those that have ended stand at -infinity.
+ * given back; those that have ended have none.
  */
 void
 InitExpiredKeys(ScanKey keys, TimestampTz now)
@@ -114,7 +114,8 @@ ReadLease(Leases *leases, const pg_uuid_t *workflow, Lease *lease)
 	Datum		value;
 
 	lease->token = DatumGetInt64(RowColumn(leases->table, leases->slot, "lease_token", INT8OID, NULL));
-	lease->expires_at = DatumGetTimestampTz(RowColumn(leases->table, leases->slot, "expires_at", TIMESTAMPTZOID, NULL));
+	value = RowColumn(leases->table, leases->slot, "expires_at", TIMESTAMPTZOID, &is_null);
+	lease->expires_at = is_null ? DT_NOBEGIN : DatumGetTimestampTz(value);
 	value = RowColumn(leases->table, leases->slot, "starts_until", TIMESTAMPTZOID, &is_null);
 	lease->starts_until = is_null ? DT_NOBEGIN : DatumGetTimestampTz(value);
 	lease->given_back = DatumGetBool(RowColumn(leases->table, leases->slot, "given_back", BOOLOID, NULL));
@@ -371,7 +372,8 @@ GiveLease(Leases *leases, const pg_uuid_t *workflow, const Lease *before, Lease 
 }
 
 /*
- * Change a locked lease's end, and free the slots that it holds. seen_at:
+ * Change a locked lease's end, DT_NOBEGIN: it has ended with its attempt, and
+ * free the slots that it holds. seen_at:
  * when its worker was seen first; DT_NOBEGIN: that stays.
  */
 static void
@@ -381,7 +383,8 @@ StopLease(Leases *leases, TimestampTz expires_at, bool given_back, TimestampTz s
 
 	if (!TIMESTAMP_IS_NOBEGIN(seen_at))
 		EditColumn(&edit, "seen_at", TIMESTAMPTZOID, TimestampTzGetDatum(seen_at), false);
-	EditColumn(&edit, "expires_at", TIMESTAMPTZOID, TimestampTzGetDatum(expires_at), false);
+	EditColumn(&edit, "expires_at", TIMESTAMPTZOID, TimestampTzGetDatum(expires_at),
+			   TIMESTAMP_IS_NOBEGIN(expires_at));
 	EditColumn(&edit, "given_back", BOOLOID, BoolGetDatum(given_back), false);
 	EditColumn(&edit, "starts_until", TIMESTAMPTZOID, (Datum) 0, true);
 	EditColumn(&edit, "slot", INT4OID, (Datum) 0, true);

@@ -40,10 +40,6 @@
 #define SLOW_BATCH_MS 1000
 #define FAST_BATCH_MS 200
 
-static const char *const checkpoint_tables[] = {
-	"checkpoints", "checkpoint_blobs", "checkpoint_writes"
-};
-
 /*
  * An empty array, for what may be no array.
  */
@@ -105,8 +101,8 @@ FindCheckpointSources(void)
 		source->schema = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
 		source->owner = DatumGetObjectId(RowValue(i, 2, &is_null));
 		source->problem = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3);
-		for (size_t t = 0; t < lengthof(checkpoint_tables); t++)
-			source->tables[t] = quote_qualified_identifier(source->schema, checkpoint_tables[t]);
+		for (size_t t = 0; t < CHECKPOINT_TABLES; t++)
+			source->tables[t] = quote_qualified_identifier(source->schema, amelia_checkpoint_tables[t]);
 		sources = lappend(sources, source);
 	}
 	return sources;
@@ -138,9 +134,9 @@ void
 EnterSource(const CheckpointSource *source, RestrictedContext *before)
 {
 	EnterRestricted(source->owner, before);
-	for (size_t i = 0; i < lengthof(source->tables); i++)
+	for (size_t i = 0; i < CHECKPOINT_TABLES; i++)
 	{
-		RangeVar   *name = makeRangeVar(source->schema, unconstify(char *, checkpoint_tables[i]), -1);
+		RangeVar   *name = makeRangeVar(source->schema, unconstify(char *, amelia_checkpoint_tables[i]), -1);
 		Oid			table = RangeVarGetRelid(name, AccessShareLock, true);
 
 		if (!OidIsValid(table) || get_rel_relkind(table) != RELKIND_RELATION ||
@@ -443,7 +439,7 @@ DeleteThreads(const CheckpointSource *source, Datum threads)
 	static const Oid types[] = {TEXTARRAYOID};
 	int64		rows = 0;
 
-	for (int i = lengthof(source->tables) - 1; i >= 0; i--)
+	for (int i = CHECKPOINT_TABLES - 1; i >= 0; i--)
 	{
 		RestrictedContext before;
 

@@ -13,6 +13,7 @@
 #include "nodes/pg_list.h"
 
 #include "base/execute.h"
+#include "retention/checkpoint_shape.h"
 #include "retention/round_state.h"
 #include "retention/rules.h"
 
@@ -57,8 +58,8 @@ typedef struct CheckpointSource
 	char	   *schema;
 	Oid			owner;
 	char	   *problem;		/* why they are left alone, or NULL */
-	char	   *tables[3];		/* qualified and quoted: checkpoints, blobs,
-								 * writes */
+	char	   *tables[CHECKPOINT_TABLES];	/* qualified and quoted:
+											 * checkpoints, blobs, writes */
 } CheckpointSource;
 
 typedef struct ThreadPage

@@ -52,7 +52,6 @@ Datum
 amelia_register_checkpoints(PG_FUNCTION_ARGS)
 {
 	static const Oid types[] = {NAMEOID, NAMEOID};
-	static const char *const names[] = {"checkpoints", "checkpoint_blobs", "checkpoint_writes"};
 	Oid			user = GetUserId();
 	char	   *schema;
 	Datum		values[2];
@@ -68,12 +67,12 @@ amelia_register_checkpoints(PG_FUNCTION_ARGS)
 				 errmsg("%u is not a schema whose tables last", PG_GETARG_OID(0))));
 
 	/* Each of them, before the caller learns anything about the tables. */
-	for (size_t i = 0; i < lengthof(names); i++)
+	for (int i = 0; i < CHECKPOINT_TABLES; i++)
 	{
-		Oid			table = get_relname_relid(names[i], PG_GETARG_OID(0));
+		Oid			table = get_relname_relid(amelia_checkpoint_tables[i], PG_GETARG_OID(0));
 
 		if (OidIsValid(table) && !has_privs_of_role(user, RelationOwner(table)))
-			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, names[i]);
+			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, amelia_checkpoint_tables[i]);
 	}
 
 	SPI_connect();
@@ -81,7 +80,7 @@ amelia_register_checkpoints(PG_FUNCTION_ARGS)
 	values[1] = DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(user, false)));
 	EnterRestricted(TableOwner("checkpoint_schemas"), &before);
 	RunSql("INSERT INTO amelia.checkpoint_schemas (schema_name, registered_by)"
-		   " VALUES ($1, $2) ON CONFLICT (schema_name) DO NOTHING",
+		   " VALUES ($1, $2) ON CONFLICT (schema_name) DO UPDATE SET left_alone = false",
 		   lengthof(types), types, values, false);
 	source = FindSource(schema);
 	if (source == NULL)
@@ -106,28 +105,35 @@ amelia_register_checkpoints(PG_FUNCTION_ARGS)
 Datum
 amelia_unregister_checkpoints(PG_FUNCTION_ARGS)
 {
-	static const Oid types[] = {NAMEOID};
+	static const Oid types[] = {NAMEOID, NAMEOID};
 	Oid			user = GetUserId();
 	Oid			owner = TableOwner("checkpoint_schemas");
-	Datum		name;
+	Datum		values[2];
+	char	   *schema;
 	RestrictedContext before;
 	CheckpointSource *source;
 	bool		found;
 
 	if (PG_ARGISNULL(0))
 		RefuseMissing("schema_name");
-	name = PG_GETARG_DATUM(0);
+	values[0] = PG_GETARG_DATUM(0);
+	schema = NameStr(*DatumGetName(values[0]));
 	SPI_connect();
+	values[1] = DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(user, false)));
 	EnterRestricted(owner, &before);
-	source = FindSource(NameStr(*DatumGetName(name)));
+	source = FindSource(schema);
 	if (!has_privs_of_role(user, owner) &&
 		(source == NULL || !has_privs_of_role(user, source->owner)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of the checkpoint tables in schema \"%s\"",
-						NameStr(*DatumGetName(name)))));
-	found = RunSql("DELETE FROM amelia.checkpoint_schemas AS s WHERE s.schema_name = $1",
-				   lengthof(types), types, &name, false) > 0;
+						schema)));
+	found = RunSql("SELECT FROM amelia.checkpoint_schemas AS s WHERE s.schema_name = $1 AND NOT s.left_alone",
+				   1, types, values, false) > 0;
+	/* Kept in mind, so that nobody is told of tables that nobody looks after. */
+	RunSql("INSERT INTO amelia.checkpoint_schemas AS s (schema_name, registered_by, left_alone)"
+		   " VALUES ($1, $2, true) ON CONFLICT (schema_name) DO UPDATE SET left_alone = true",
+		   lengthof(types), types, values, false);
 	LeaveRestricted(&before);
 	SPI_finish();
 	PG_RETURN_BOOL(found);
@@ -146,7 +152,7 @@ HasDeferredTriggers(const CheckpointSource *source)
 	return RunSql("SELECT FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid"
 				  " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
 				  " WHERE n.nspname = $1 AND t.tginitdeferred"
-				  " AND c.relname IN ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes')",
+				  " AND c.relname IN (SELECT k.relation FROM amelia_internal.checkpoint_columns() AS k)",
 				  lengthof(types), types, &schema, false) > 0;
 }
 

@@ -21,6 +21,7 @@
 #include "base/execute.h"
 #include "retention/checkpoint.h"
 #include "retention/rules.h"
+#include "retention/second_look.h"
 
 PG_FUNCTION_INFO_V1(amelia_retention_preview);
 
@@ -226,6 +227,23 @@ PutThreads(ReturnSetInfo *result, const char *rule, const ThreadCounts *counts, 
 }
 
 /*
+ * What to say of checkpoint tables that nobody registered; NULL when there
+ * are none.
+ */
+static char *
+UnknownCheckpoints(void)
+{
+	bool		is_null;
+	Datum		schemas;
+
+	RunSql("SELECT string_agg(quote_ident(u.schema_name), ', ' ORDER BY u.schema_name)"
+		   " FROM amelia_internal.unknown_checkpoints() AS u", 0, NULL, NULL, true);
+	schemas = RowValue(0, 1, &is_null);
+	return is_null ? NULL :
+		psprintf("nobody registered the checkpoint tables in %s: their threads stay", TextDatumGetCString(schemas));
+}
+
+/*
  * retention_preview() returns setof record
  */
 Datum
@@ -240,11 +258,17 @@ amelia_retention_preview(PG_FUNCTION_ARGS)
 	ThreadCounts orphans = {.workflows = EmptyArray(UUIDOID)};
 	Datum		held = EmptyArray(UUIDOID);
 	char	   *waits_for = NULL;
+	char	   *held_back;
+	char	   *left_out;
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	EnterRestricted(TableOwner("workflows"), &before);
 	GetHorizons(&horizons);
+	left_out = UnknownCheckpoints();
+	held_back = NeedsSecondLook(&horizons);
+	if (held_back != NULL)
+		held_back = psprintf("a second look: %s. %s", held_back, SECOND_LOOK_HINT);
 	sources = FindCheckpointSources();
 	foreach(cell, sources)
 	{
@@ -261,11 +285,11 @@ amelia_retention_preview(PG_FUNCTION_ARGS)
 		}
 	}
 
-	PutCounted(result, "trace events", count_traces, horizons.trace, &horizons, held, NULL);
-	PutThreads(result, "checkpoints", &due, true, waits_for);
-	PutCounted(result, "events", count_events, horizons.log, &horizons, held, NULL);
+	PutCounted(result, "trace events", count_traces, horizons.trace, &horizons, held, held_back);
+	PutThreads(result, "checkpoints", &due, true, waits_for != NULL ? waits_for : held_back != NULL ? held_back : left_out);
+	PutCounted(result, "events", count_events, horizons.log, &horizons, held, held_back);
 	if (waits_for == NULL)
-		PutCounted(result, "workflows", count_workflows, horizons.log, &horizons, held, NULL);
+		PutCounted(result, "workflows", count_workflows, horizons.log, &horizons, held, held_back);
 	else
 	{
 		Datum		none[4] = {0};
@@ -273,7 +297,7 @@ amelia_retention_preview(PG_FUNCTION_ARGS)
 
 		PutRule(result, "workflows", none, nulls, waits_for);
 	}
-	PutThreads(result, "orphan threads", &orphans, false, waits_for);
+	PutThreads(result, "orphan threads", &orphans, false, waits_for != NULL ? waits_for : held_back != NULL ? held_back : left_out);
 	LeaveRestricted(&before);
 	SPI_finish();
 	return (Datum) 0;

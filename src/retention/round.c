@@ -38,6 +38,7 @@
 #include "retention/checkpoint.h"
 #include "retention/round_state.h"
 #include "retention/rules.h"
+#include "retention/second_look.h"
 
 /* Below what a maintenance worker allows a whole transaction. */
 #define BATCH_LIMIT_S 20
@@ -47,6 +48,9 @@
 #define IDLE(run) \
 	"(" run ".worker AND " run ".outcome = 'completed' AND " run ".batches_failed = 0 AND " \
 	run ".trace_events + " run ".checkpoint_rows + " run ".events + " run ".workflows = 0)"
+
+/* One of the worker's that was held back. */
+#define HELD(run) "(" run ".worker AND " run ".outcome = '" HELD_BACK "')"
 
 /* SQL's advisory locks are of kinds 1 and 2. */
 #define ROUND_LOCK_KIND 3
@@ -111,20 +115,64 @@ RoundLockHolder(const LOCKTAG *lock)
 	return DatumGetInt32(RowValue(0, 1, &is_null));
 }
 
-RetentionRound *
-RetentionRoundBegin(bool by_worker, bool thorough, int *other_pid)
+/*
+ * Hold a round back, if it wants a second look. The worker says so once, for
+ * as long as that lasts.
+ */
+static void
+HoldBack(RetentionRound *round, bool by_worker)
 {
-	static const Oid types[] = {TEXTOID, BOOLOID, INT4OID, BOOLOID};
+	Horizons	horizons;
+	char	   *reason;
+
+	GetHorizons(&horizons);
+	reason = NeedsSecondLook(&horizons);
+	if (reason == NULL)
+		return;
+	round->held_back = MemoryContextStrdup(round->context, reason);
+	round->phase = PHASE_DONE;
+	if (by_worker && RunSql("SELECT FROM (SELECT * FROM amelia.retention_runs AS n WHERE n.worker"
+							" ORDER BY n.id DESC LIMIT 1) AS r WHERE " HELD("r"), 0, NULL, NULL, true) == 0)
+		ereport(WARNING,
+				(errmsg("retention is held back: %s", reason),
+				 errhint(SECOND_LOOK_HINT)));
+}
+
+/*
+ * Write the round's row.
+ */
+static void
+NoteRound(RetentionRound *round, const char *requested_by, bool by_worker)
+{
+	static const Oid types[] = {TEXTOID, BOOLOID, INT4OID, BOOLOID, TEXTOID};
 	Datum		values[] = {
-		CStringGetTextDatum(GetUserNameFromId(GetUserId(), false)), BoolGetDatum(by_worker),
-		Int32GetDatum(MyProcPid), BoolGetDatum(thorough)
+		CStringGetTextDatum(requested_by), BoolGetDatum(by_worker),
+		Int32GetDatum(MyProcPid), BoolGetDatum(round->thorough),
+		CStringGetTextDatum(round->held_back == NULL ? "" : round->held_back)
 	};
+	bool		is_null;
+
+	/* Rows that replication brought have not moved the sequence. */
+	RunSql("INSERT INTO amelia.retention_runs"
+		   " (id, requested_by, worker, pid, thorough, outcome, finished_at, error)"
+		   " OVERRIDING SYSTEM VALUE SELECT GREATEST("
+		   "nextval(pg_get_serial_sequence('amelia.retention_runs', 'id')::regclass),"
+		   " (SELECT max(r.id) + 1 FROM amelia.retention_runs AS r)),"
+		   " $1, $2, $3, $4, CASE WHEN $5 = '' THEN 'running' ELSE '" HELD_BACK "' END,"
+		   " CASE WHEN $5 <> '' THEN clock_timestamp() END, NULLIF($5, '') RETURNING id",
+		   lengthof(types), types, values, false);
+	round->id = DatumGetInt64(RowValue(0, 1, &is_null));
+}
+
+RetentionRound *
+RetentionRoundBegin(bool by_worker, bool thorough, bool confirmed, int *other_pid)
+{
+	const char *requested_by = GetUserNameFromId(GetUserId(), false);
 	Oid			owner = TableOwner("retention_runs");
 	RestrictedContext before;
 	MemoryContext context;
 	RetentionRound *round;
 	LOCKTAG		lock;
-	bool		is_null;
 
 	SetTransaction();
 	SetRoundLock(&lock);
@@ -151,13 +199,9 @@ RetentionRoundBegin(bool by_worker, bool thorough, int *other_pid)
 		RunSql("UPDATE amelia.retention_runs AS r SET outcome = 'crashed',"
 			   " finished_at = clock_timestamp() WHERE r.outcome = 'running'",
 			   0, NULL, NULL, false);
-		/* Rows that replication brought have not moved the sequence. */
-		RunSql("INSERT INTO amelia.retention_runs (id, requested_by, worker, pid, thorough)"
-			   " OVERRIDING SYSTEM VALUE SELECT GREATEST("
-			   "nextval(pg_get_serial_sequence('amelia.retention_runs', 'id')::regclass),"
-			   " (SELECT max(r.id) + 1 FROM amelia.retention_runs AS r)),"
-			   " $1, $2, $3, $4 RETURNING id", lengthof(types), types, values, false);
-		round->id = DatumGetInt64(RowValue(0, 1, &is_null));
+		if (!confirmed)
+			HoldBack(round, by_worker);
+		NoteRound(round, requested_by, by_worker);
 		LeaveRestricted(&before);
 	}
 	PG_CATCH();
@@ -384,6 +428,9 @@ RetentionRoundEnd(RetentionRound *round, RetentionOutcome outcome, const ErrorDa
 	};
 	RestrictedContext before;
 
+	if (round->held_back != NULL)
+		values[1] = CStringGetTextDatum(HELD_BACK);
+
 	SetTransaction();
 	SPI_connect();
 	EnterRestricted(TableOwner("retention_runs"), &before);
@@ -391,9 +438,14 @@ RetentionRoundEnd(RetentionRound *round, RetentionOutcome outcome, const ErrorDa
 		   " sqlstate = COALESCE(NULLIF($3, ''), r.sqlstate),"
 		   " error = COALESCE(NULLIF($4, ''), r.error) WHERE r.id = $1",
 		   lengthof(types), types, values, false);
-	/* Of the worker's rounds that found nothing, the newest will do. */
+
+	/*
+	 * Of the worker's rounds that found nothing, or were held back, the
+	 * newest will do.
+	 */
 	RunSql("DELETE FROM amelia.retention_runs AS r USING amelia.retention_runs AS t"
-		   " WHERE t.id = $1 AND r.id < $1 AND " IDLE("t") " AND " IDLE("r"),
+		   " WHERE t.id = $1 AND r.id < $1 AND"
+		   " (" IDLE("t") " AND " IDLE("r") " OR " HELD("t") " AND " HELD("r") ")",
 		   1, types, values, false);
 	RunSql(psprintf("DELETE FROM amelia.retention_runs AS r WHERE r.id <"
 					" (SELECT k.id FROM amelia.retention_runs AS k"
@@ -408,6 +460,12 @@ RetentionRoundFree(RetentionRound *round)
 {
 	LockRelease(&round->lock, ExclusiveLock, true);
 	MemoryContextDelete(round->context);
+}
+
+const char *
+RetentionHeldBack(const RetentionRound *round)
+{
+	return round->held_back;
 }
 
 int64

@@ -29,8 +29,10 @@ typedef enum RetentionOutcome
  * the process that holds it in *other_pid (0 if it has just gone), when
  * another round runs. by_worker: started by the maintenance worker. thorough:
  * also look for trace events that were written after rule 1 had been there.
+ * confirmed: whoever asks knows that it may delete most of what there is;
+ * else such a round is held back (second_look.c), and has no batches.
  */
-extern RetentionRound *RetentionRoundBegin(bool by_worker, bool thorough, int *other_pid);
+extern RetentionRound *RetentionRoundBegin(bool by_worker, bool thorough, bool confirmed, int *other_pid);
 
 /*
  * One bounded batch, in the caller's transaction, which should do nothing
@@ -57,6 +59,9 @@ extern void RetentionRoundEnd(RetentionRound *round, RetentionOutcome outcome,
  * error, too. A round that was not ended shows as crashed later.
  */
 extern void RetentionRoundFree(RetentionRound *round);
+
+/* Why the round was held back; NULL when it was not. */
+extern const char *RetentionHeldBack(const RetentionRound *round);
 
 /* How many batches of the round failed so far. */
 extern int64 RetentionBatchesFailed(const RetentionRound *round);

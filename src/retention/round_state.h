@@ -41,6 +41,7 @@ typedef struct RetentionRound
 	LOCKTAG		lock;
 	int64		id;				/* in retention_runs */
 	bool		thorough;
+	char	   *held_back;		/* why it does nothing, or NULL */
 	int64		batches_failed;
 
 	RetentionPhase phase;

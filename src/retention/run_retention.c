@@ -21,6 +21,7 @@
 #include "base/check.h"
 #include "base/execute.h"
 #include "retention/round.h"
+#include "retention/second_look.h"
 
 PG_FUNCTION_INFO_V1(amelia_run_retention);
 
@@ -129,7 +130,24 @@ ShowPreview(void)
 }
 
 /*
- * run_retention(dry_run boolean), a procedure
+ * Whether a round may delete most of what there is: what the caller wants to
+ * be done with one that would be held back.
+ */
+static bool
+IsConfirmed(const char *held_back)
+{
+	if (strcmp(held_back, "delete") == 0)
+		return true;
+	if (strcmp(held_back, "keep") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid held_back \"%s\"", held_back),
+				 errhint("Use keep or delete.")));
+	return false;
+}
+
+/*
+ * run_retention(dry_run boolean, held_back text), a procedure
  */
 Datum
 amelia_run_retention(PG_FUNCTION_ARGS)
@@ -137,9 +155,13 @@ amelia_run_retention(PG_FUNCTION_ARGS)
 	CallContext *call = (CallContext *) fcinfo->context;
 	RetentionRound *round;
 	int			other_pid;
+	bool		confirmed;
 
 	if (PG_ARGISNULL(0))
 		RefuseMissing("dry_run");
+	if (PG_ARGISNULL(1))
+		RefuseMissing("held_back");
+	confirmed = IsConfirmed(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	if (PG_GETARG_BOOL(0))
 	{
 		ShowPreview();
@@ -158,7 +180,7 @@ amelia_run_retention(PG_FUNCTION_ARGS)
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	/* A transaction that has no snapshot yet can be set up as we need it. */
 	SPI_commit();
-	round = RetentionRoundBegin(false, true, &other_pid);
+	round = RetentionRoundBegin(false, true, confirmed, &other_pid);
 	if (round == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -168,6 +190,10 @@ amelia_run_retention(PG_FUNCTION_ARGS)
 	PG_TRY();
 	{
 		SPI_commit();
+		if (RetentionHeldBack(round) != NULL)
+			ereport(WARNING,
+					(errmsg("retention is held back: %s", RetentionHeldBack(round)),
+					 errhint(SECOND_LOOK_HINT)));
 		RunBatches(round);
 	}
 	PG_FINALLY();

@@ -157,6 +157,7 @@ UPDATE amelia.workflows SET completed_at = now() - interval '400 days' WHERE id 
 SELECT count(*) FROM amelia.retention_preview();
 CALL amelia.run_retention(dry_run => true);
 CALL amelia.run_retention();
+CALL amelia.run_retention(held_back => 'delete');
 SELECT amelia.unregister_checkpoints('public');
 SELECT amelia.forget_workflow(:x);
 DELETE FROM amelia.usage_history;

@@ -142,7 +142,7 @@ sub model_against_tables
 	my ($node, $model) = @_;
 	my @wrong;
 
-	for (table_rows($node, q{SELECT w.id, w.status, w.failures, COALESCE(l.lease_token, 0), l.expires_at > '-infinity'
+	for (table_rows($node, q{SELECT w.id, w.status, w.failures, COALESCE(l.lease_token, 0), l.expires_at IS NOT NULL
 		FROM amelia.workflows AS w LEFT JOIN amelia.workflow_leases AS l ON l.workflow_id = w.id}))
 	{
 		my ($id, $status, $failures, $token, $is_open) = @$_;

@@ -154,7 +154,7 @@ INSERT INTO contract VALUES
 	('workflow_leases', 'worker', 'text NOT NULL'),
 	('workflow_leases', 'lease_token', 'bigint NOT NULL'),
 	('workflow_leases', 'claimed_at', 'ts'),
-	('workflow_leases', 'expires_at', 'timestamp with time zone NOT NULL'),
+	('workflow_leases', 'expires_at', 'timestamp with time zone'),
 	('workflow_leases', 'seen_at', 'ts'),
 	('workflow_leases', 'starts_until', 'timestamp with time zone'),
 	('workflow_leases', 'given_back', 'boolean NOT NULL DEFAULT false'),
@@ -220,6 +220,7 @@ INSERT INTO contract VALUES
 	('checkpoint_schemas', 'schema_name', 'name NOT NULL'),
 	('checkpoint_schemas', 'registered_by', 'name NOT NULL DEFAULT CURRENT_USER'),
 	('checkpoint_schemas', 'registered_at', 'ts'),
+	('checkpoint_schemas', 'left_alone', 'boolean NOT NULL DEFAULT false'),
 
 	-- sums, which no column of a single row could hold
 	('usage_history', 'workflow_id', 'uuid NOT NULL'),

@@ -111,7 +111,7 @@ INSERT INTO sets VALUES
 	('event_types', 'domain', NULL, '{workflow,brainstorm,oracle}'),
 	('brainstorm_sessions', 'status', 'session_status', '{active,ready_for_handoff,completed,failed}'),
 	('brainstorm_messages', 'role', 'role', '{user,assistant}'),
-	('retention_runs', 'outcome', NULL, '{running,completed,failed,stopped,crashed}'),
+	('retention_runs', 'outcome', NULL, '{running,completed,failed,stopped,crashed,"held back"}'),
 	('usage_days', 'state', NULL, '{closing,closed}'),
 	('usage_day_workflows', 'kind', NULL, '{agent,model}'),
 	('budgets', 'scope', NULL, '{everything,profile,workflow}'),

@@ -65,7 +65,7 @@ INSERT INTO contract VALUES
 	('list_brainstorm_sessions', 'profile_id text DEFAULT NULL, status text DEFAULT NULL, row_limit integer DEFAULT 50', 'SETOF amelia.brainstorm_sessions', 's'),
 	('brainstorm_usage', 'session_id text', 'TABLE(input_tokens bigint, output_tokens bigint, cost_usd numeric, messages bigint)', 's'),
 	-- retention and checkpoints
-	('run_retention', 'IN dry_run boolean DEFAULT false', NULL, 'v'),
+	('run_retention', 'IN dry_run boolean DEFAULT false, IN held_back text DEFAULT ''keep''', NULL, 'v'),
 	('retention_preview', 'OUT rule text, OUT workflows bigint, OUT threads bigint, OUT row_count bigint, OUT bytes bigint, OUT waits_for text', 'SETOF record', 'v'),
 	('forget_workflow', 'id uuid', 'void', 'v'),
 	('link_thread', 'workflow_id uuid, thread_id text', 'void', 'v'),
@@ -332,7 +332,7 @@ INSERT INTO calls VALUES
 	('checkpoint_stats', ''),
 	('checkpoint_sources', ''),
 	('checkpoint_places', ''),
-	('checkpoint_columns_problem', '''pg_catalog''::regnamespace'),
+	('checkpoint_columns_problem', '''pg_catalog''::regnamespace'), ('checkpoint_columns', ''), ('unknown_checkpoints', ''),
 	('register_checkpoints', '''contract_others'''),
 	('maintenance_status', ''),
 	('maintenance_state', ''),

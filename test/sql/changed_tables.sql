@@ -58,10 +58,13 @@ FROM (VALUES (1, 'ALTER TABLE amelia.server_settings ALTER workflow_start_timeou
 ) AS c (number, change), t.after(c.change) AS a (outcome)
 ORDER BY c.number, a.outcome;
 
--- Retention with settings that cannot be read, or are not there: each phase is
--- given up, and the run ends.
+-- Retention with settings that are not there, or cannot be read; and where what
+-- says where checkpoints are cannot: each phase is given up, and the run ends.
 ALTER TABLE amelia.server_settings DROP COLUMN recovery_hours;
 CALL amelia.run_retention(false);
-ALTER TABLE amelia.server_settings DROP COLUMN orphan_thread_retention_days, ADD orphan_thread_retention_days text DEFAULT 'soon';
+ALTER TABLE amelia.checkpoint_schemas RENAME COLUMN schema_name TO name;
 CALL amelia.run_retention(false);
 SELECT outcome, batches_failed, sqlstate FROM amelia.retention_runs ORDER BY id;
+ALTER TABLE amelia.server_settings DROP COLUMN orphan_thread_retention_days, ADD orphan_thread_retention_days text DEFAULT 'soon';
+\set SHOW_CONTEXT never
+CALL amelia.run_retention(false);

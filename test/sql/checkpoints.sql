@@ -81,6 +81,32 @@ SELECT thread_id FROM app.checkpoints UNION SELECT thread_id FROM app.checkpoint
 -- One by name, whatever its workflow does
 SELECT amelia.delete_thread(t.w(2)::text), amelia.delete_thread(t.w(2)::text), amelia.delete_thread('no checkpoint');
 
+-- Tables of LangGraph's shape that nobody registered are named, until somebody says what is to be done with them.
+CREATE SCHEMA elsewhere;
+CREATE TABLE elsewhere.checkpoints (LIKE app.checkpoints INCLUDING ALL);
+CREATE TABLE elsewhere.checkpoint_blobs (LIKE app.checkpoint_blobs INCLUDING ALL);
+SELECT * FROM amelia.verify();
+CREATE TABLE elsewhere.checkpoint_writes (LIKE app.checkpoint_writes INCLUDING ALL);
+CREATE SCHEMA other;
+CREATE TABLE other.checkpoints (id integer);
+SELECT * FROM amelia.verify();
+SELECT checkpoint_problems FROM amelia.maintenance_status();
+SELECT rule, waits_for FROM amelia.retention_preview() WHERE waits_for IS NOT NULL;
+SELECT amelia.unregister_checkpoints('elsewhere');
+SELECT * FROM amelia.verify();
+SELECT checkpoint_problems FROM amelia.maintenance_status();
+SELECT rule, waits_for FROM amelia.retention_preview() WHERE waits_for IS NOT NULL;
+SELECT schema_name, problem FROM amelia.checkpoint_sources();
+SELECT schema_name, left_alone FROM amelia.checkpoint_schemas ORDER BY 1;
+SELECT amelia.register_checkpoints('elsewhere'), amelia.register_checkpoints('elsewhere');
+SELECT schema_name, problem FROM amelia.checkpoint_sources();
+SELECT amelia.unregister_checkpoints('elsewhere'), amelia.unregister_checkpoints('elsewhere');
+DELETE FROM amelia.checkpoint_schemas WHERE schema_name = 'elsewhere';
+SELECT object FROM amelia.verify();
+SET client_min_messages = warning;
+DROP SCHEMA elsewhere, other CASCADE;
+RESET client_min_messages;
+
 -- Tables that are not LangGraph's
 ALTER TABLE app.checkpoints DROP COLUMN checkpoint;
 SELECT schema_name, problem FROM amelia.checkpoint_sources();
@@ -88,7 +114,7 @@ SELECT threads, problem FROM amelia.checkpoint_stats();
 SELECT rule, waits_for FROM amelia.retention_preview() WHERE waits_for IS NOT NULL;
 SELECT amelia.delete_thread('x');
 SELECT amelia.unregister_checkpoints('app'), amelia.unregister_checkpoints('app'), amelia.unregister_checkpoints('public');
-SELECT schema_name FROM amelia.checkpoint_schemas;
+SELECT schema_name FROM amelia.checkpoint_schemas WHERE NOT left_alone;
 SELECT * FROM amelia.checkpoint_sources();
 SET client_min_messages = warning;
 DROP SCHEMA app CASCADE;

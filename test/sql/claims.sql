@@ -2,7 +2,7 @@
 -- Claims, heartbeats and releases; what is claimable and what is not.
 CREATE VIEW t.leases AS
 SELECT right(l.workflow_id::text, 2) AS workflow, l.worker, l.lease_token,
-	CASE WHEN l.expires_at = '-infinity' THEN 'ended' WHEN l.expires_at <= clock_timestamp() THEN 'lost' ELSE 'in force' END AS state,
+	CASE WHEN l.expires_at IS NULL THEN 'ended' WHEN l.expires_at <= clock_timestamp() THEN 'lost' ELSE 'in force' END AS state,
 	l.given_back, l.slot IS NOT NULL AS slot, l.profile_slot IS NOT NULL AS profile_slot
 FROM amelia.workflow_leases AS l ORDER BY l.workflow_id;
 CREATE FUNCTION t.claim(worker text, lease interval DEFAULT '60 s', profile text DEFAULT NULL, types text[] DEFAULT NULL)

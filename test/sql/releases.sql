@@ -21,7 +21,7 @@ END
 $$;
 CREATE VIEW t.state AS
 SELECT right(w.id::text, 1) AS workflow, w.status, w.parked, w.completed_at = w.updated_at AS ended,
-	l.lease_token, l.expires_at = '-infinity' AS lease_ended, l.slot IS NOT NULL AS slot, l.seen_at > l.claimed_at AS seen,
+	l.lease_token, CASE WHEN l.workflow_id IS NOT NULL THEN l.expires_at IS NULL END AS lease_ended, l.slot IS NOT NULL AS slot, l.seen_at > l.claimed_at AS seen,
 	l.starts_until IS NULL AS started
 FROM amelia.workflows AS w LEFT JOIN amelia.workflow_leases AS l ON l.workflow_id = w.id
 ORDER BY w.id;

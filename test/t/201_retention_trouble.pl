@@ -169,7 +169,7 @@ is($node->safe_psql($db, q{SELECT count(*) FROM amelia.retention_runs}), 0, 'and
 $node->safe_psql($db, q{
 	CREATE ROLE janitor LOGIN;
 	GRANT USAGE ON SCHEMA amelia TO janitor;
-	GRANT EXECUTE ON PROCEDURE amelia.run_retention(boolean) TO janitor;
+	GRANT EXECUTE ON PROCEDURE amelia.run_retention(boolean, text) TO janitor;
 	SELECT amelia.update_settings('{"retention_max_workflows": 12}')});
 my ($result, $out, $err) = $node->psql($db, 'SET SESSION AUTHORIZATION janitor; CALL amelia.run_retention()');
 is($err, '', 'by a role that may');

@@ -79,7 +79,7 @@ sub take_over
 {
 	my ($worker) = @_;
 
-	$node->safe_psql('postgres', q{UPDATE amelia.workflow_leases SET expires_at = now() WHERE expires_at > '-infinity'});
+	$node->safe_psql('postgres', q{UPDATE amelia.workflow_leases SET expires_at = now() WHERE expires_at IS NOT NULL});
 	return claim($worker);
 }
 

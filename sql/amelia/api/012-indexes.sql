@@ -18,7 +18,7 @@ CREATE UNIQUE INDEX idx_workflows_active_worktree ON amelia.workflows (worktree_
 	WHERE status IN ('in_progress', 'blocked');
 COMMENT ON INDEX amelia.idx_workflows_active_worktree IS
 'At most one workflow in a worktree is in_progress or blocked; any number may be pending.';
--- Not partial: those that have ended stand apart, at -infinity.
+-- Not partial: those that have ended stand apart, as NULL.
 CREATE INDEX idx_workflow_leases_expires_at ON amelia.workflow_leases (expires_at);
 -- What keeps the limits: a slot is one lease's.
 CREATE UNIQUE INDEX idx_workflow_leases_slot ON amelia.workflow_leases (slot)

@@ -175,7 +175,7 @@ BEGIN
 		JOIN pg_namespace AS n ON n.oid = c.relnamespace
 		JOIN pg_attribute AS a ON a.attrelid = c.oid
 		WHERE n.nspname = fence_checkpoints.schema
-			AND c.relname IN ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes')
+			AND c.relname IN (SELECT e.relation FROM amelia_internal.checkpoint_columns() AS e)
 			AND c.relkind = 'r'
 			AND a.attname = 'thread_id' AND a.atttypid = 'text'::regtype AND NOT a.attisdropped
 		ORDER BY c.relname

@@ -23,7 +23,7 @@ SELECT (SELECT jsonb_object_agg(s.status, COALESCE(c.number, 0))
 	(SELECT count(*) FROM amelia.workflow_leases AS l JOIN amelia.workflows AS w ON w.id = l.workflow_id
 		WHERE l.claimed_at > now() - interval '1 minute'),
 	(SELECT count(*) FROM amelia.workflow_leases AS l JOIN amelia.workflows AS w ON w.id = l.workflow_id
-		WHERE l.expires_at > '-infinity' AND l.expires_at <= clock_timestamp() AND NOT l.given_back),
+		WHERE l.expires_at <= clock_timestamp() AND NOT l.given_back),
 	(SELECT count(*) FROM amelia.workflow_leases AS l JOIN amelia.workflows AS w ON w.id = l.workflow_id
 		WHERE l.expires_at > clock_timestamp()),
 	(amelia_internal.current_settings() -> 'max_concurrent')::integer,

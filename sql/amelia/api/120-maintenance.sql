@@ -37,19 +37,28 @@ RETURNS TABLE (
 LANGUAGE sql VOLATILE ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT s.state IN ('waiting', 'running', 'failing'), s.state, s.reason, s.preloaded,
+SELECT s.state IN ('waiting', 'running', 'failing'), s.state,
+	COALESCE((SELECT format('retention is held back: %s; if the clock is right, CALL amelia.run_retention(held_back => ''delete'')', b.error)
+			FROM amelia.retention_runs AS b
+			WHERE b.id = (SELECT max(m.id) FROM amelia.retention_runs AS m) AND b.outcome = 'held back'),
+		s.reason),
+	s.preloaded,
 	current_setting('amelia.naptime')::interval,
 	s.launcher_pid, s.worker_pid,
 	r.started_at, r.finished_at, r.outcome, s.last_look, s.next_round,
 	s.failures,
-	COALESCE(s.error, r.error),
+	COALESCE(s.error, CASE WHEN r.outcome <> 'held back' THEN r.error END),
 	CASE WHEN s.error IS NULL THEN r.sqlstate ELSE s.sqlstate END,
-	CASE WHEN s.error IS NULL AND r.error IS NOT NULL THEN r.finished_at ELSE s.failed_at END,
+	CASE WHEN s.error IS NULL AND r.error IS NOT NULL AND r.outcome <> 'held back' THEN r.finished_at ELSE s.failed_at END,
 	(SELECT max(m.version) FROM amelia.schema_versions AS m),
 	(SELECT max(c.version) FROM amelia_internal.amelia_scripts() AS c),
 	(SELECT array_agg(format('%s: %s', p.schema_name, p.problem) ORDER BY p.schema_name)
-		FROM amelia_internal.checkpoint_places() AS p
-		WHERE p.problem IS NOT NULL),
+		FROM (SELECT c.schema_name, c.problem
+				FROM amelia_internal.checkpoint_places() AS c
+				WHERE c.problem IS NOT NULL
+				UNION ALL
+				SELECT u.schema_name, 'nobody registered these tables, so their threads stay'
+				FROM amelia_internal.unknown_checkpoints() AS u) AS p),
 	h.holder, h.since, h.age
 FROM amelia_internal.maintenance_state() AS s
 -- What happened before the server was started last is known to the table only.
@@ -60,7 +69,7 @@ LEFT JOIN LATERAL (SELECT * FROM amelia.retention_runs AS n
 LEFT JOIN LATERAL (SELECT * FROM amelia_internal.held_vacuum() LIMIT 1) AS h ON true
 $$;
 COMMENT ON FUNCTION amelia.maintenance_status() IS
-'One row on the maintenance that runs by itself in this database. active: it does. state: waiting (for next_round), running, failing (it goes on, more rarely), disabled, not listed, schema not complete, standby, no launcher or not preloaded; reason says why there is no round, and what to do about it. last_round, its end and outcome: the worker''s newest in retention_runs. last_look: when a worker last left the database, after a round or without. The errors count rounds with one, in a row, since the server was started. A schema_version below code_version asks for migrate(). checkpoint_problems: the schemas whose checkpoint tables are left alone, with the reason; no workflow is deleted meanwhile. vacuum_held_by: the first of vacuum_holders(), with the start and the age in transactions of what it has open.';
+'One row on the maintenance that runs by itself in this database. active: it does. state: waiting (for next_round), running, failing (it goes on, more rarely), disabled, not listed, schema not complete, standby, no launcher or not preloaded; reason says why there is no round, or why the last one was held back, and what to do about it. last_round, its end and outcome: the worker''s newest in retention_runs. last_look: when a worker last left the database, after a round or without. The errors count rounds with one, in a row, since the server was started. A schema_version below code_version asks for migrate(). checkpoint_problems: the schemas whose checkpoint tables are left alone, with the reason; no workflow is deleted meanwhile, except where nobody registered them. vacuum_held_by: the first of vacuum_holders(), with the start and the age in transactions of what it has open.';
 
 REVOKE ALL ON FUNCTION
 	amelia.vacuum_holders(),

@@ -9,11 +9,11 @@ COMMENT ON FUNCTION amelia_internal.keep_history() IS
 
 -- A procedure that commits may not have a search_path of its own; it sets one
 -- for what it does.
-CREATE PROCEDURE amelia.run_retention(dry_run boolean DEFAULT false)
+CREATE PROCEDURE amelia.run_retention(dry_run boolean DEFAULT false, held_back text DEFAULT 'keep')
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_run_retention';
-COMMENT ON PROCEDURE amelia.run_retention(boolean) IS
-'Deletes what is old by the settings, in batches that each commit: trace events, checkpoints, events, workflows, and threads that belong to no workflow. Runs as the owner of the tables, whoever calls it. dry_run: only tells what would go, as notices. What it did is in retention_runs. A batch that fails, or does not get its locks within a second, is left for the next run, with a warning. Errors: 25001 in a transaction block, 55000 another run is under way, 25006 on a standby.';
+COMMENT ON PROCEDURE amelia.run_retention(boolean, text) IS
+'Deletes what is old by the settings, in batches that each commit: trace events, checkpoints, events, workflows, and threads that belong to no workflow. Runs as the owner of the tables, whoever calls it. dry_run: only tells what would go, as notices. A run that would delete more than 1000 workflows and more than half of those that are finished, when none was there for a week, deletes nothing and warns, because the clock may have jumped; held_back: delete goes on with it, keep does not. What it did is in retention_runs. A batch that fails, or does not get its locks within a second, is left for the next run, with a warning. Errors: 22023 another held_back, 25001 in a transaction block, 55000 another run is under way, 25006 on a standby.';
 
 CREATE FUNCTION amelia.retention_preview(
 	OUT rule text, OUT workflows bigint, OUT threads bigint, OUT row_count bigint,
@@ -23,7 +23,7 @@ LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_retention_preview';
 COMMENT ON FUNCTION amelia.retention_preview() IS
-'What the next run_retention() would delete, a row per rule, with an estimate of the bytes in heap, TOAST and indexes. waits_for: why a rule cannot be applied. Deletes nothing, locks nothing, and reads as the owner of the tables; it reads all that would go.';
+'What the next run_retention() would delete, a row per rule, with an estimate of the bytes in heap, TOAST and indexes. waits_for: why a rule cannot be applied, or not everywhere. Deletes nothing, locks nothing, and reads as the owner of the tables; it reads all that would go.';
 
 CREATE FUNCTION amelia_internal.preview_retention(
 	OUT rule text, OUT workflows bigint, OUT threads bigint, OUT row_count bigint,
@@ -47,7 +47,7 @@ LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_unregister_checkpoints';
 COMMENT ON FUNCTION amelia.unregister_checkpoints(name) IS
-'Leaves the checkpoint tables of a schema alone from now on, and returns whether it was registered. Only their owner, the owner of Amelia''s tables or a superuser may (42501).';
+'Leaves the checkpoint tables of a schema alone from now on, without telling of them, and returns whether it was registered. Only their owner, the owner of Amelia''s tables or a superuser may (42501).';
 
 CREATE FUNCTION amelia.delete_thread(thread_id text) RETURNS bigint
 LANGUAGE c VOLATILE
@@ -84,4 +84,4 @@ REVOKE ALL ON FUNCTION
 	amelia_internal.delete_checkpoints(text),
 	amelia.checkpoint_stats()
 FROM PUBLIC;
-REVOKE ALL ON PROCEDURE amelia.run_retention(boolean) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE amelia.run_retention(boolean, text) FROM PUBLIC;

@@ -1,20 +1,19 @@
 -- What is wrong with columns of LangGraph's tables.
 
+CREATE FUNCTION amelia_internal.checkpoint_columns()
+RETURNS TABLE (relation name, attribute name, type regtype)
+LANGUAGE c IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'amelia_checkpoint_columns';
+COMMENT ON FUNCTION amelia_internal.checkpoint_columns() IS
+'The tables that LangGraph''s savers make, with the columns of them that are used here.';
+
 CREATE FUNCTION amelia_internal.checkpoint_columns_problem(schema_id oid) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT format('%s has no column %s of type %s', e.relation, e.attribute, e.type::regtype)
-FROM (VALUES
-	('checkpoints', 'thread_id', 'text'::regtype), ('checkpoints', 'checkpoint_ns', 'text'),
-	('checkpoints', 'checkpoint_id', 'text'), ('checkpoints', 'checkpoint', 'jsonb'),
-	('checkpoint_blobs', 'thread_id', 'text'), ('checkpoint_blobs', 'checkpoint_ns', 'text'),
-	('checkpoint_blobs', 'channel', 'text'), ('checkpoint_blobs', 'version', 'text'),
-	('checkpoint_blobs', 'blob', 'bytea'),
-	('checkpoint_writes', 'thread_id', 'text'), ('checkpoint_writes', 'checkpoint_ns', 'text'),
-	('checkpoint_writes', 'checkpoint_id', 'text'), ('checkpoint_writes', 'task_id', 'text'),
-	('checkpoint_writes', 'idx', 'integer'), ('checkpoint_writes', 'blob', 'bytea'))
-	AS e (relation, attribute, type)
+SELECT format('%s has no column %s of type %s', e.relation, e.attribute, e.type)
+FROM amelia_internal.checkpoint_columns() AS e
 WHERE NOT EXISTS (SELECT
 	FROM pg_class AS c
 	JOIN pg_attribute AS a ON a.attrelid = c.oid
@@ -25,7 +24,7 @@ UNION ALL
 SELECT format('%s has no primary key that begins with thread_id', c.relname)
 FROM pg_class AS c
 WHERE c.relnamespace = checkpoint_columns_problem.schema_id
-	AND c.relname IN ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes')
+	AND c.relname IN (SELECT e.relation FROM amelia_internal.checkpoint_columns() AS e)
 	AND NOT EXISTS (SELECT
 		FROM pg_index AS i
 		JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
@@ -34,6 +33,27 @@ LIMIT 1
 $$;
 COMMENT ON FUNCTION amelia_internal.checkpoint_columns_problem(oid) IS
 'What the checkpoint tables of a schema lack of the columns and keys that LangGraph''s savers make; NULL when nothing.';
+
+CREATE FUNCTION amelia_internal.unknown_checkpoints() RETURNS TABLE (schema_name name)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT n.nspname
+	FROM pg_namespace AS n
+	WHERE n.nspname !~ '^pg_'
+		AND NOT EXISTS (SELECT FROM amelia.checkpoint_schemas AS s WHERE s.schema_name = n.nspname)
+		AND NOT EXISTS (SELECT FROM amelia_internal.checkpoint_columns() AS e
+			WHERE NOT EXISTS (SELECT FROM pg_class AS c
+				JOIN pg_attribute AS a ON a.attrelid = c.oid
+				WHERE c.relnamespace = n.oid AND c.relname = e.relation AND c.relkind IN ('r', 'p', 'f')
+					AND a.attname = e.attribute AND a.atttypid = e.type AND NOT a.attisdropped));
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.unknown_checkpoints() IS
+'The schemas with LangGraph''s tables that are neither registered nor left alone on purpose.';
 
 CREATE FUNCTION amelia_internal.checkpoint_places()
 RETURNS TABLE (schema_name name, owner oid, problem text)
@@ -44,7 +64,8 @@ AS $$
 BEGIN
 	RETURN QUERY
 	SELECT s.schema_name, t.owner, CASE
-		WHEN t.number < 3 THEN 'not all of checkpoints, checkpoint_blobs and checkpoint_writes are there'
+		WHEN t.number < (SELECT count(DISTINCT e.relation) FROM amelia_internal.checkpoint_columns() AS e) THEN format('not all of %s are there',
+			(SELECT string_agg(DISTINCT e.relation::text, ', ') FROM amelia_internal.checkpoint_columns() AS e))
 		WHEN t.special IS NOT NULL THEN format('%s is not an ordinary table, or has partitions, children or rules', t.special)
 		WHEN t.owners > 1 THEN 'the three tables do not have the same owner'
 		WHEN t.unusable IS NOT NULL THEN format('the owner of %s lacks a privilege on it', t.unusable)
@@ -61,8 +82,9 @@ BEGIN
 				OR NOT has_table_privilege(c.relowner, c.oid, 'DELETE')) AS unusable
 		FROM pg_class AS c
 		WHERE c.relnamespace = n.oid
-			AND c.relname IN ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes')
+			AND c.relname IN (SELECT e.relation FROM amelia_internal.checkpoint_columns() AS e)
 			AND c.relkind IN ('r', 'p', 'v', 'm', 'f')) AS t ON t.number > 0
+	WHERE NOT s.left_alone
 	ORDER BY s.schema_name;
 END
 $$;
@@ -70,6 +92,8 @@ COMMENT ON FUNCTION amelia_internal.checkpoint_places() IS
 'What checkpoint_sources() returns.';
 
 REVOKE ALL ON FUNCTION
+	amelia_internal.checkpoint_columns(),
+	amelia_internal.unknown_checkpoints(),
 	amelia_internal.checkpoint_places(),
 	amelia_internal.checkpoint_columns_problem(oid)
 FROM PUBLIC;

@@ -21,18 +21,24 @@ BEGIN
 			|| migrate
 	FROM amelia_internal.api_objects(extension) AS o
 	WHERE NOT o.intact;
+	IF extension <> 'amelia' THEN
+		RETURN;
+	END IF;
+	RETURN QUERY SELECT 'checkpoint tables that nobody registered', u.schema_name::text,
+		'their threads stay for ever, though workflows go: register_checkpoints() puts them under retention, unregister_checkpoints() says that they are to be left alone'
+	FROM amelia_internal.unknown_checkpoints() AS u;
 	-- claims look these up by name as well
 	RETURN QUERY SELECT 'primary key is missing, or has another name', t.name || '_pkey',
 		format('have an index of that name for the primary key of %s', t.name)
 	FROM unnest(ARRAY['workflows', 'workflow_leases', 'profiles', 'workflow_threads']) AS t (name)
-	WHERE extension = 'amelia' AND to_regclass('amelia.' || t.name) IS NOT NULL
+	WHERE to_regclass('amelia.' || t.name) IS NOT NULL
 		AND NOT EXISTS (SELECT FROM pg_index AS i
 			WHERE i.indexrelid = to_regclass(format('amelia.%s_pkey', t.name))
 				AND i.indrelid = to_regclass('amelia.' || t.name) AND i.indisprimary AND i.indisvalid);
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.verify_schema(name) IS
-'The part of verify() that looks at the schema of an extension of ours: versions, functions, triggers, defaults, the indexes that claims need.';
+'The part of verify() that looks at the schema of an extension of ours: versions, functions, triggers, defaults; of amelia the indexes that claims need, and checkpoint tables that nobody registered.';
 
 CREATE FUNCTION amelia_internal.verify_sequences()
 RETURNS TABLE (problem text, object text, detail text)
@@ -109,7 +115,7 @@ SELECT 'lease of a workflow that is not in progress', 'workflow ' || w.id,
 	format('of worker "%s"; status %s', l.worker, w.status)
 FROM amelia.workflow_leases AS l
 JOIN amelia.workflows AS w ON w.id = l.workflow_id
-WHERE l.expires_at > '-infinity' AND w.status <> 'in_progress'
+WHERE l.expires_at IS NOT NULL AND w.status <> 'in_progress'
 $$;
 COMMENT ON FUNCTION amelia_internal.verify_workflows() IS
 'The part of verify() that looks for leases that outlived their attempt.';

@@ -26,12 +26,12 @@ CREATE TABLE amelia.retention_runs (
 	batches integer NOT NULL DEFAULT 0,
 	batches_failed integer NOT NULL DEFAULT 0,
 	outcome text NOT NULL DEFAULT 'running'
-		CHECK (outcome IN ('running', 'completed', 'failed', 'stopped', 'crashed')),
+		CHECK (outcome IN ('running', 'completed', 'failed', 'stopped', 'crashed', 'held back')),
 	sqlstate text,
 	error text
 );
 COMMENT ON TABLE amelia.retention_runs IS
-'The rounds of retention, a row each, begun before the work and kept up to date by each batch. The newest 1000 are kept, and of the maintenance worker''s rounds that found nothing to do only the newest.';
+'The rounds of retention, a row each, begun before the work and kept up to date by each batch. The newest 1000 are kept, and of the maintenance worker''s rounds that found nothing to do, or were held back, only the newest.';
 COMMENT ON COLUMN amelia.retention_runs.requested_by IS 'The role that called run_retention(), or that the maintenance worker runs as.';
 COMMENT ON COLUMN amelia.retention_runs.worker IS 'Whether the maintenance worker did it by itself.';
 COMMENT ON COLUMN amelia.retention_runs.pid IS 'The server process.';
@@ -47,16 +47,19 @@ COMMENT ON COLUMN amelia.retention_runs.orphan_threads IS 'Threads that belonged
 COMMENT ON COLUMN amelia.retention_runs.batches_failed IS
 'Batches that raised an error and were left for the next round; the last error is kept.';
 COMMENT ON COLUMN amelia.retention_runs.outcome IS
-'running; completed: it came to its end, though batches may have failed; failed: an error ended it; stopped: it made way, for a cancel, a shutdown or a DROP DATABASE; crashed: its process died.';
+'running; completed: it came to its end, though batches may have failed; failed: an error ended it; stopped: it made way, for a cancel, a shutdown or a DROP DATABASE; crashed: its process died; held back: it did nothing, because it would have deleted most of what there is (error says more), and the clock may be wrong.';
 COMMENT ON COLUMN amelia.retention_runs.sqlstate IS 'Of the last error.';
 
 CREATE TABLE amelia.checkpoint_schemas (
 	schema_name name PRIMARY KEY,
 	registered_by name NOT NULL DEFAULT current_user,
-	registered_at timestamptz NOT NULL DEFAULT now()
+	registered_at timestamptz NOT NULL DEFAULT now(),
+	left_alone boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE amelia.checkpoint_schemas IS
 'The schemas in which LangGraph''s checkpoint tables are looked for; see register_checkpoints(). By name, so that a dump can be restored before the application''s.';
+COMMENT ON COLUMN amelia.checkpoint_schemas.left_alone IS
+'unregister_checkpoints() was called: retention does not look there, and nobody is told of it.';
 INSERT INTO amelia.checkpoint_schemas (schema_name) VALUES ('public'), ('amelia');
 
 CREATE TABLE amelia.usage_history (

@@ -6,7 +6,7 @@ CREATE TABLE amelia.workflow_leases (
 	worker text NOT NULL,
 	lease_token bigint NOT NULL,
 	claimed_at timestamptz NOT NULL DEFAULT now(),
-	expires_at timestamptz NOT NULL,
+	expires_at timestamptz,
 	seen_at timestamptz NOT NULL DEFAULT now(),
 	starts_until timestamptz,
 	given_back boolean NOT NULL DEFAULT false,
@@ -19,7 +19,7 @@ COMMENT ON TABLE amelia.workflow_leases IS
 COMMENT ON COLUMN amelia.workflow_leases.lease_token IS
 'The fencing token: greater with every claim of that workflow.';
 COMMENT ON COLUMN amelia.workflow_leases.expires_at IS
-'From then on the lease is lost and the workflow can be claimed; -infinity: the lease has ended with its attempt.';
+'From then on the lease is lost and the workflow can be claimed; NULL: the lease has ended with its attempt.';
 COMMENT ON COLUMN amelia.workflow_leases.seen_at IS
 'The claim, the worker''s last heartbeat, or the first thing that it wrote.';
 COMMENT ON COLUMN amelia.workflow_leases.starts_until IS

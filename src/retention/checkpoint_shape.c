@@ -1,0 +1,64 @@
+/*-------------------------------------------------------------------------
+ *
+ * checkpoint_shape.c
+ *	  The tables of LangGraph's savers, as far as we know them.
+ *
+ *	  Their names and columns stand here and nowhere else. SQL reads them
+ *	  through checkpoint_columns().
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/amelia.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+
+#include "retention/checkpoint_shape.h"
+
+PG_FUNCTION_INFO_V1(amelia_checkpoint_columns);
+
+const char *const amelia_checkpoint_tables[CHECKPOINT_TABLES] = {
+	"checkpoints", "checkpoint_blobs", "checkpoint_writes"
+};
+
+/* The columns that we use. */
+static const struct
+{
+	int			table;
+	const char *name;
+	Oid			type;
+}			columns[] =
+
+{
+	{0, "thread_id", TEXTOID}, {0, "checkpoint_ns", TEXTOID}, {0, "checkpoint_id", TEXTOID},
+	{0, "checkpoint", JSONBOID},
+	{1, "thread_id", TEXTOID}, {1, "checkpoint_ns", TEXTOID}, {1, "channel", TEXTOID},
+	{1, "version", TEXTOID}, {1, "blob", BYTEAOID},
+	{2, "thread_id", TEXTOID}, {2, "checkpoint_ns", TEXTOID}, {2, "checkpoint_id", TEXTOID},
+	{2, "task_id", TEXTOID}, {2, "idx", INT4OID}, {2, "blob", BYTEAOID}
+};
+
+/*
+ * checkpoint_columns() returns table (relation name, attribute name,
+ * type regtype)
+ */
+Datum
+amelia_checkpoint_columns(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (size_t i = 0; i < lengthof(columns); i++)
+	{
+		Datum		values[] = {
+			DirectFunctionCall1(namein, CStringGetDatum(amelia_checkpoint_tables[columns[i].table])),
+			DirectFunctionCall1(namein, CStringGetDatum(columns[i].name)),
+			ObjectIdGetDatum(columns[i].type)
+		};
+		bool		nulls[lengthof(values)] = {0};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

@@ -1,0 +1,16 @@
+/*-------------------------------------------------------------------------
+ *
+ * checkpoint_shape.h
+ *	  The tables of LangGraph's savers, as far as we know them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_CHECKPOINT_SHAPE_H
+#define AMELIA_CHECKPOINT_SHAPE_H
+
+/* LangGraph's tables. */
+#define CHECKPOINT_TABLES 3
+
+extern const char *const amelia_checkpoint_tables[CHECKPOINT_TABLES];
+
+#endif							/* AMELIA_CHECKPOINT_SHAPE_H */

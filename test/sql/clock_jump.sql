@@ -1,0 +1,87 @@
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set helpers :abs_srcdir '/helpers.psql'
+-- The server may have a maintenance worker, which would do what is done here.
+DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET amelia.enabled = off', current_database()); END$$;
+\i :helpers
+-- A clock that jumps ahead does not end the history (README). Instead of the clock, everything else is set back.
+CREATE FUNCTION t.finished(number integer, age interval) RETURNS void LANGUAGE sql AS $$
+INSERT INTO amelia.workflows (issue_id, status, created_at, started_at, completed_at)
+SELECT 'I', 'completed', now() - age, now() - age, now() - age + n * interval '1 ms' FROM generate_series(1, number) AS n
+$$;
+CREATE FUNCTION t.jump(days interval) RETURNS void LANGUAGE sql AS $$
+UPDATE amelia.workflows SET created_at = created_at - days, started_at = started_at - days, completed_at = completed_at - days;
+UPDATE amelia.workflow_log SET "timestamp" = "timestamp" - days;
+UPDATE amelia.token_usage SET "timestamp" = "timestamp" - days;
+UPDATE amelia.retention_runs SET started_at = started_at - days, finished_at = finished_at - days
+$$;
+CREATE VIEW t.runs AS
+SELECT r.workflows, r.events, r.outcome, r.finished_at IS NOT NULL AS finished, r.sqlstate,
+	regexp_replace(r.error, '\d{4}-[-\d]+ [:.+\d]+', 'T', 'g') AS error
+FROM amelia.retention_runs AS r ORDER BY r.id;
+CREATE FUNCTION t.preview() RETURNS TABLE (rule text, row_count bigint, waits_for text) LANGUAGE sql AS $$
+SELECT p.rule, p.row_count, regexp_replace(p.waits_for, '\d{4}-[-\d]+ [:.+\d]+', 'T', 'g') FROM amelia.retention_preview() AS p
+$$;
+SELECT t.finished(6000, '1 day');
+INSERT INTO amelia.workflow_log (workflow_id, event_type, message) SELECT w.id, 'x', 'm' FROM amelia.workflows AS w LIMIT 10;
+CALL amelia.run_retention();
+SELECT t.jump('400 days');
+SET client_min_messages = error;
+CALL amelia.run_retention();
+CALL amelia.run_retention();
+RESET client_min_messages;
+SELECT count(*) FROM amelia.workflows;
+SELECT count(*) FROM amelia.workflow_log;
+TABLE t.runs;
+SELECT * FROM t.preview();
+SELECT regexp_replace(reason, '\d{4}-[-\d]+ [:.+\d]+', 'T', 'g') AS reason FROM amelia.maintenance_status();
+-- What was held back is no round that was there: the next one is held back too, until somebody has looked.
+SELECT * FROM t.errors(
+	$$CALL amelia.run_retention(held_back => 'all')$$, $$CALL amelia.run_retention(held_back => NULL)$$);
+CALL amelia.run_retention(held_back => 'delete');
+SELECT count(*) FROM amelia.workflows;
+SELECT r.workflows, r.outcome FROM t.runs AS r OFFSET 3;
+SELECT reason LIKE '%held back%' AS held_back FROM amelia.maintenance_status();
+-- Once: from then on it goes by itself, also what was too much for one round.
+SELECT t.finished(3000, '40 days');
+SELECT FROM amelia.update_settings('{"retention_max_workflows": 2000}');
+CALL amelia.run_retention();
+CALL amelia.run_retention();
+SELECT count(*) FROM amelia.workflows;
+
+-- A server that was off for a month, most of which is still young; or that has little: nothing to ask.
+SELECT t.finished(3000, '1 day'), t.finished(1500, '10 days');
+SELECT t.jump('25 days');
+CALL amelia.run_retention();
+SELECT count(*) FROM amelia.workflows;
+TRUNCATE amelia.workflows CASCADE;
+SELECT t.finished(1000, '1 day');
+SELECT t.jump('400 days');
+CALL amelia.run_retention();
+SELECT count(*) FROM amelia.workflows;
+-- A jump of some days is met by the age alone.
+SELECT t.finished(1500, '28 days');
+SELECT t.jump('6 days');
+CALL amelia.run_retention();
+SELECT count(*) FROM amelia.workflows;
+
+-- A history that came from elsewhere, before the first round: one word for it, and the preview says so before.
+TRUNCATE amelia.retention_runs;
+SELECT t.finished(1500, '400 days');
+SELECT DISTINCT waits_for FROM t.preview();
+SET client_min_messages = error;
+CALL amelia.run_retention();
+RESET client_min_messages;
+SELECT count(*) FROM amelia.workflows;
+CALL amelia.run_retention(held_back => 'delete');
+SELECT count(*) FROM amelia.workflows;
+-- Nothing at all tells the time.
+TRUNCATE amelia.retention_runs;
+INSERT INTO amelia.workflows (issue_id, status, completed_at)
+SELECT 'I', 'cancelled', now() - interval '60 days' FROM generate_series(1, 1001);
+SELECT DISTINCT waits_for FROM t.preview();
+-- A history that goes on: its newest usage tells the time.
+INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_tokens, cost_usd, "timestamp")
+SELECT w.id, 'a', 'm', 1, 1, 0, now() - interval '1 day' FROM amelia.workflows AS w LIMIT 1;
+CALL amelia.run_retention();
+SELECT count(*) FROM amelia.workflows;
+SELECT * FROM amelia.verify();
