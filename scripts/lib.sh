@@ -183,14 +183,16 @@ build_and_install() {
 }
 
 same_as_installed() {
-	local share program
+	local share program control script
 	share=$("$PG_CONFIG" --sharedir)/extension
 	for program in amelia-load amelia-prices amelia-report amelia-import; do
 		cmp -s "client/$program" "$PG_BINDIR/$program" || return 1
 	done
-	cmp -s amelia.so "$("$PG_CONFIG" --pkglibdir)/amelia.so" &&
-		cmp -s amelia.control "$share/amelia.control" &&
-		cmp -s sql/amelia--1.0.sql "$share/amelia--1.0.sql"
+	for control in *.control; do
+		script=${control%.control}--$(sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" "$control").sql
+		cmp -s "$control" "$share/$control" && cmp -s "sql/$script" "$share/$script" || return 1
+	done
+	cmp -s amelia.so "$("$PG_CONFIG" --pkglibdir)/amelia.so"
 }
 
 install_extension() {

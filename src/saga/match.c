@@ -395,6 +395,7 @@ NoteWord(SearchedColumn column, int place, const IndexedWord *word, const Splitt
 	Matcher    *matcher = (Matcher *) arg;
 	ListCell   *cell;
 
+	matcher->words[column] = place + 1;
 	foreach(cell, matcher->terms)
 	{
 		if (IsMeant(lfirst(cell), word))
@@ -410,6 +411,7 @@ MatchTexts(Matcher *matcher, const RowTexts *texts)
 {
 	for (int i = 0; i < list_length(matcher->terms); i++)
 		matcher->term_places[i].count = 0;
+	memset(matcher->words, 0, sizeof(matcher->words));
 	VisitWords(texts, matcher->query->stem, NoteWord, matcher);
 	return MatchPlaces(matcher);
 }

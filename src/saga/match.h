@@ -35,6 +35,8 @@ typedef struct Matcher
 	List	   *phrases;		/* of QueryPhrase */
 	PlaceList  *term_places;	/* of the row that is looked at */
 	PlaceList  *phrase_places;
+	int			words[SEARCHED_COLUMNS];	/* in the texts that were split
+											 * last */
 	bool		wants_places;	/* where words stand matters */
 	bool		wants_texts;	/* a word is longer than a lexeme */
 } Matcher;

@@ -5,7 +5,8 @@
  *
  *	  The column with the best passage of SNIPPET_WORDS words: the one with
  *	  most different phrases of the query, then with most of them, then the
- *	  first one. It begins a few words before the first phrase in it. What is found is put between two marks, and
+ *	  first one. It begins a few words before the first phrase in it, more
+ *	  where the text ends soon. What is found is put between two marks, and
  *	  where the text goes on stands an ellipsis.
  *
  *-------------------------------------------------------------------------
@@ -90,7 +91,9 @@ FindPassage(const Matcher *matcher, SearchedColumn column, const Found *found, i
 
 	for (int i = 0; i < count; i++)
 	{
-		while (end < count && found[end].first + found[end].words <= found[i].first + SNIPPET_WORDS - WORDS_BEFORE)
+		/* One that is longer than the passage is in it all the same. */
+		while (end <= i ||
+			   (end < count && found[end].first + found[end].words <= found[i].first + SNIPPET_WORDS - WORDS_BEFORE))
 			different += of_phrase[found[end++].phrase]++ == 0;
 		if (different > best->different || (different == best->different && end - i > best->all))
 		{
@@ -99,10 +102,7 @@ FindPassage(const Matcher *matcher, SearchedColumn column, const Found *found, i
 			best->different = different;
 			best->all = end - i;
 		}
-		if (end > i)
-			different -= --of_phrase[found[i].phrase] == 0;
-		else
-			end = i + 1;
+		different -= --of_phrase[found[i].phrase] == 0;
 	}
 }
 
@@ -154,8 +154,6 @@ ShowPassage(const RowTexts *texts, SearchedColumn column, int first, const Found
 		if (marked_to == place || (marked_to > place && place == first + SNIPPET_WORDS - 1))
 			appendStringInfoString(&shown, after);
 	}
-	if (marked_to >= place && place < first + SNIPPET_WORDS)
-		appendStringInfoString(&shown, after);
 	if (NextWord(&splitter) || is_cut)
 		appendStringInfoString(&shown, ELLIPSIS);
 	else
@@ -190,7 +188,8 @@ amelia_saga_snippet(PG_FUNCTION_ARGS)
 		found = FoundInColumn(matcher, column, &count);
 		FindPassage(matcher, column, found, count, &best);
 	}
-	first = Max(best.first - WORDS_BEFORE, 0);
+	first = Min(best.first - WORDS_BEFORE, matcher->words[best.column] - SNIPPET_WORDS);
+	first = Max(first, 0);
 	found = FoundInColumn(matcher, best.column, &count);
 	PG_RETURN_TEXT_P(ShowPassage(&texts, best.column, first, found, count,
 								 text_to_cstring(PG_GETARG_TEXT_PP(3)),

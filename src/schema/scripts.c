@@ -166,6 +166,27 @@ ColumnIsThere(Oid table, const AlterTableCmd *command)
 }
 
 /*
+ * Whether the table has the column, and it is generated if the command says so.
+ */
+static bool
+ColumnIsIntact(Oid table, const AlterTableCmd *command)
+{
+	const ColumnDef *column = (ColumnDef *) command->def;
+	HeapTuple	tuple = OidIsValid(table) ? SearchSysCacheAttName(table, column->colname) : NULL;
+	bool		is_generated = false;
+	bool		intact;
+	ListCell   *cell;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	foreach(cell, column->constraints)
+		is_generated |= lfirst_node(Constraint, cell)->contype == CONSTR_GENERATED;
+	intact = (((Form_pg_attribute) GETSTRUCT(tuple))->attgenerated != '\0') == is_generated;
+	ReleaseSysCache(tuple);
+	return intact;
+}
+
+/*
  * Whether the schema has a statistics object of that name.
  */
 static bool
@@ -291,7 +312,7 @@ VisitStatement(Node *statement, Oid schema, ApiObjectVisitor visit, void *arg)
 
 			if (command->subtype == AT_AddColumn &&
 				!visit("column", psprintf("%s.%s", table, ((ColumnDef *) command->def)->colname),
-					   ColumnIsThere(get_relname_relid(table, schema), command), arg))
+					   ColumnIsIntact(get_relname_relid(table, schema), command), arg))
 				return false;
 			if (command->subtype == AT_ColumnDefault && command->def != NULL &&
 				!visit("default", psprintf("%s.%s", table, command->name),

@@ -13,6 +13,9 @@ use Test::More;
 our @EXPORT = qw(new_node new_database fill operator_changes table_sums catalog
   same_lines same_database fails_with verify_is gaps_and_duplicates wait_for_lock);
 
+# The extensions that a test is about; amelia is one of them.
+our @extensions = ('amelia');
+
 # A running server. With preload the library is loaded at start, as in production.
 sub new_node
 {
@@ -39,9 +42,12 @@ sub new_database
 	$node->safe_psql('postgres',
 		"CREATE DATABASE $db TEMPLATE template0"
 		  . ($params{owner} ? " OWNER $params{owner}" : ''));
-	$node->safe_psql($db, 'CREATE EXTENSION amelia') if $params{extension};
+	$node->safe_psql($db, join '; ', map { "CREATE EXTENSION $_" } @extensions) if $params{extension};
 	return;
 }
+
+# The schemas of the extensions, as a list in SQL.
+sub schemas { return join ', ', map { "'$_'" } @extensions }
 
 # Rows in every table of the schema, with what a dump could lose: numbers that
 # were removed, reserved, or brought by a client, a circle of foreign keys,
@@ -159,12 +165,37 @@ UPDATE event_types SET persisted = NOT persisted WHERE event_type IN ('stream', 
 INSERT INTO event_types (event_type, domain, level) VALUES ('deploy_done', 'workflow', 'info');
 SQL
 
+	fill_saga($node, $db) if grep { $_ eq 'amelia_saga' } @extensions;
 	is( $node->safe_psql(
 			$db, q{
-			SELECT string_agg(c.relname, ' ') FROM pg_class AS c
-			WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind IN ('r', 'p')
+			SELECT string_agg(c.oid::regclass::text, ' ') FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+			WHERE n.nspname IN (} . schemas() . q{) AND c.relkind IN ('r', 'p')
 				AND query_to_xml(format('SELECT 1 FROM %s LIMIT 1', c.oid::regclass), false, true, '')::text = ''}),
 		'', "$db: no table of the schema is empty");
+	return;
+}
+
+# Messages and files: with an index of English words, of one time, with what is
+# stored out of line, and longer than what is indexed.
+sub fill_saga
+{
+	my ($node, $db) = @_;
+
+	$node->safe_psql($db, <<'SQL');
+SET search_path = amelia_saga, public;
+SET timezone = 'UTC';
+SELECT save_message('openai', 'user', 'The café in src/cart.py, é\' || n, '["python", "a b"]', '2024-02-29 23:59:59.999999+00',
+	'{"k": 1.50, "n": 1152921504606846977}', 's1', 'm' || n)
+FROM generate_series(1, 40) AS n;
+SELECT save_message('groq', 'assistant', E'tabs\tand\n\\.\nlines ' || n) FROM generate_series(1, 10) AS n;
+INSERT INTO messages (id, provider, role, content) VALUES ('long', 'p', 'r', repeat('many words ', 30000) || 'end');
+INSERT INTO messages (id, provider, role, content)
+SELECT 'big', 'p', 'r', string_agg(md5(n::text), ' ') FROM generate_series(1, 2000) AS n;
+DELETE FROM messages WHERE id = 'm40';
+SELECT save_file('cart.py', '/srv/src/cart.py', 'text/x-python', 'def total(): return 1', '["python"]', 21, id => 'f1'),
+	save_file('empty', '/srv/empty', 'text/plain', id => 'f2');
+SELECT index_english(true);
+SQL
 	return;
 }
 
@@ -235,6 +266,16 @@ CREATE TABLE amelia.ops_notes (
 	note text);
 INSERT INTO amelia.ops_notes (workflow_id, note) SELECT id, 'see ' || issue_id FROM amelia.workflows;
 SQL
+	$node->safe_psql($db, <<'SQL') if grep { $_ eq 'amelia_saga' } @extensions;
+SELECT amelia_saga.grant_reader('dashboard'), amelia_saga.grant_writer('runner');
+ALTER TABLE amelia_saga.messages ADD COLUMN team text NOT NULL DEFAULT 'core';
+UPDATE amelia_saga.messages SET team = 'ops' WHERE id = 'm3';
+CREATE INDEX ops_words ON amelia_saga.messages USING gin (to_tsvector('amelia_saga.exact', provider));
+CREATE TEXT SEARCH CONFIGURATION amelia_saga.ours (COPY = amelia_saga.exact);
+ALTER TABLE amelia_saga.messages ALTER COLUMN search SET STATISTICS 77;
+ALTER TABLE amelia_saga.messages ENABLE ROW LEVEL SECURITY;
+CREATE POLICY ops_see_own ON amelia_saga.messages TO dashboard USING (team = 'ops');
+SQL
 	return;
 }
 
@@ -244,8 +285,8 @@ sub table_sums
 	my ($node, $db) = @_;
 	my @tables = split /\n/, $node->safe_psql(
 		$db, q{
-		SELECT c.relname FROM pg_class AS c
-		WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind IN ('r', 'p', 'm')
+		SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		WHERE n.nspname IN (} . schemas() . q{) AND c.relkind IN ('r', 'p', 'm')
 		ORDER BY 1});
 
 	return $node->safe_psql(
@@ -253,7 +294,7 @@ sub table_sums
 		"SET timezone = 'UTC';\n" . join "\n",
 		map {
 			qq{SELECT '$_', count(*), md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE "C"))
-				FROM amelia.$_ AS t;}
+				FROM $_ AS t;}
 		} @tables);
 }
 
@@ -263,12 +304,12 @@ sub catalog
 {
 	my ($node, $db) = @_;
 
-	return $node->safe_psql($db, <<'SQL');
+	(my $sql = <<'SQL') =~ s/EXTENSIONS/schemas()/ge;
 SET search_path = '';
-WITH ns AS (SELECT n.* FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'amelia'),
+WITH ns AS (SELECT n.* FROM pg_catalog.pg_namespace AS n WHERE n.nspname IN (EXTENSIONS)),
 rel AS (SELECT c.* FROM pg_catalog.pg_class AS c, ns WHERE c.relnamespace = ns.oid),
 acls (object, acl) AS (
-	SELECT 'schema amelia', COALESCE(nspacl, acldefault('n', nspowner)) FROM ns
+	SELECT 'schema ' || nspname, COALESCE(nspacl, acldefault('n', nspowner)) FROM ns
 	UNION ALL
 	SELECT 'relation ' || relname,
 		COALESCE(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
@@ -285,11 +326,11 @@ lines (line) AS (
 	UNION ALL
 	SELECT concat_ws('|', 'extension', extname, extowner::regrole, extnamespace::regnamespace,
 		extversion, extconfig IS NULL, obj_description(oid, 'pg_extension'))
-	FROM pg_catalog.pg_extension WHERE extname = 'amelia'
+	FROM pg_catalog.pg_extension WHERE extname IN (EXTENSIONS)
 	UNION ALL
 	SELECT concat_ws('|', 'member', pg_describe_object(d.classid, d.objid, d.objsubid))
 	FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid
-	WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'amelia'
+	WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e' AND e.extname IN (EXTENSIONS)
 	UNION ALL
 	SELECT concat_ws('|', 'acl', object, grantee::regrole, privilege_type, is_grantable, grantor::regrole)
 	FROM acls, aclexplode(acl)
@@ -340,6 +381,7 @@ lines (line) AS (
 -- one line each, and so short that a failed test can be read
 SELECT left(replace(line, E'\n', ' '), 200) || ' ' || md5(line) FROM lines ORDER BY line COLLATE pg_catalog."C";
 SQL
+	return $node->safe_psql($db, $sql);
 }
 
 # Like is(), but shows only the lines that differ.
@@ -388,7 +430,8 @@ sub verify_is
 	my ($node, $db, $expected, $name) = @_;
 
 	is( $node->safe_psql(
-			$db, q{SELECT problem, object FROM amelia.verify() ORDER BY problem COLLATE "C", object COLLATE "C"}),
+			$db, 'SELECT problem, object FROM (' . join(' UNION ALL ', map { "SELECT * FROM $_.verify()" } @extensions)
+			  . ') AS v ORDER BY problem COLLATE "C", object COLLATE "C"'),
 		$expected, $name);
 	return;
 }

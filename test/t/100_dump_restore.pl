@@ -10,6 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+@AmeliaTest::extensions = ('amelia', 'amelia_saga');
 my $node = new_node('dump');
 my $dir = PostgreSQL::Test::Utils::tempdir;
 my $count = 0;
@@ -128,8 +129,13 @@ sub check
 	my ($db, $name) = @_;
 
 	same_database($node, $db, $sums, $catalog, $name);
-	is( $node->safe_psql($db, 'SELECT amelia.migrate()'),
+	is( $node->safe_psql($db, 'SELECT DISTINCT m FROM (VALUES (amelia.migrate()), (amelia_saga.migrate())) AS v (m)'),
 		'schema version 1 is complete, nothing to do', "$name: nothing to migrate");
+	is( $node->safe_psql($db, q{
+			SELECT string_agg(f.id, ' ' ORDER BY f.id) FROM amelia_saga.search_messages('"src cart" NOT 2*') AS f WHERE f.id < 'm13';
+			SELECT count(*) FROM amelia_saga.search_messages('many word', mode => 'english');
+			SELECT f.id FROM amelia_saga.search_files('filename : cart') AS f}),
+		"m1 m10 m11 m12\n1\nf1", "$name: messages and files are found");
 	return;
 }
 
@@ -174,14 +180,14 @@ check($db, 'tar in one transaction');
 
 # Of one database, only Amelia.
 $db = empty_database();
-dump_to('amelia.sql', '-n', 'amelia', '-e', 'amelia');
+dump_to('amelia.sql', map { ('-n', $_, '-e', $_) } 'amelia', 'amelia_saga');
 run_script($db, 'amelia.sql', '-1');
 check($db, '-n amelia -e amelia');
 is($node->safe_psql($db, q{SELECT to_regclass('public.mine')}), '', '-n amelia -e amelia: nothing else');
 
 # Over what is there: --clean drops it first.
 $db = empty_database();
-$node->safe_psql($db, 'CREATE EXTENSION amelia');
+$node->safe_psql($db, 'CREATE EXTENSION amelia_saga CASCADE');
 restore($db, 'all.custom', '--clean', '--if-exists');
 check($db, '--clean --if-exists over a fresh extension');
 
@@ -286,10 +292,10 @@ same_database($other, 'source', $sums, $catalog, 'pg_dumpall');
 
 # Without Amelia's schema, but with the extension, as -N has it.
 new_database($node, 'without');
-$node->safe_psql('without', 'CREATE SCHEMA amelia');
-$node->command_ok([ 'pg_dump', '-N', 'amelia', '-f', "$dir/without", 'source' ], 'pg_dump -N amelia');
+$node->safe_psql('without', 'CREATE SCHEMA amelia; CREATE SCHEMA amelia_saga');
+$node->command_ok([ 'pg_dump', '-N', 'amelia', '-N', 'amelia_saga', '-f', "$dir/without", 'source' ], 'pg_dump -N amelia');
 $node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', 'without', '-f', "$dir/without" ], '-N: is restored into an empty schema');
-$node->safe_psql('without', 'SELECT amelia.migrate()');
+$node->safe_psql('without', 'SELECT amelia.migrate(), amelia_saga.migrate()');
 is($node->safe_psql('without', 'SELECT count(*) > 0, (SELECT count(*) FROM amelia.workflows) FROM public.mine, amelia.event_types'),
 	't|0', '-N: and migrate() makes the tables');
 verify_is($node, 'without', '', '-N: verify() finds nothing');

@@ -42,14 +42,14 @@ AS $$
 DECLARE
 	wrong record;
 BEGIN
-	PERFORM m.id, m.search FROM amelia_saga.messages AS m LIMIT 1;
-	PERFORM f.id, f.search FROM amelia_saga.files AS f LIMIT 1;
 	SELECT v.problem, v.object, v.detail INTO wrong FROM amelia_internal.saga_verify_schema() AS v LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
 			MESSAGE = format('%s: %s', wrong.problem, wrong.object),
 			HINT = upper("left"(wrong.detail, 1)) || substr(wrong.detail, 2) || '.';
 	END IF;
+	PERFORM m.id, m.search FROM amelia_saga.messages AS m LIMIT 1;
+	PERFORM f.id, f.search FROM amelia_saga.files AS f LIMIT 1;
 	RETURN true;
 END
 $$;
