@@ -6,12 +6,16 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
+use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(new_node new_database fill operator_changes table_sums catalog
   same_lines same_database fails_with verify_is gaps_and_duplicates wait_for_lock);
+
+# The schemas of our extensions, as SQL has a list of texts.
+my $schemas = "'amelia', 'amelia_saga', 'amelia_platform'";
 
 # A running server. With preload the library is loaded at start, as in production.
 sub new_node
@@ -159,13 +163,25 @@ UPDATE event_types SET persisted = NOT persisted WHERE event_type IN ('stream', 
 INSERT INTO event_types (event_type, domain, level) VALUES ('deploy_done', 'workflow', 'info');
 SQL
 
+	# And in those of the other extensions that the database has.
+	$node->safe_psql($db, slurp_file(dirname(__FILE__) . '/platform_rows.sql'))
+	  if has_extension($node, $db, 'amelia_platform');
+
 	is( $node->safe_psql(
-			$db, q{
-			SELECT string_agg(c.relname, ' ') FROM pg_class AS c
-			WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind IN ('r', 'p')
+			$db, qq{
+			SELECT string_agg(c.oid::regclass::text, ' ') FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+			WHERE n.nspname IN ($schemas) AND c.relkind IN ('r', 'p')
 				AND query_to_xml(format('SELECT 1 FROM %s LIMIT 1', c.oid::regclass), false, true, '')::text = ''}),
 		'', "$db: no table of the schema is empty");
 	return;
+}
+
+# Whether a database has an extension.
+sub has_extension
+{
+	my ($node, $db, $extension) = @_;
+
+	return $node->safe_psql($db, "SELECT count(*) FROM pg_extension WHERE extname = '$extension'");
 }
 
 # What an operator does to tables that are theirs. Roles are the cluster's:
@@ -243,9 +259,9 @@ sub table_sums
 {
 	my ($node, $db) = @_;
 	my @tables = split /\n/, $node->safe_psql(
-		$db, q{
-		SELECT c.relname FROM pg_class AS c
-		WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind IN ('r', 'p', 'm')
+		$db, qq{
+		SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+		WHERE n.nspname IN ($schemas) AND c.relkind IN ('r', 'p', 'm')
 		ORDER BY 1});
 
 	return $node->safe_psql(
@@ -253,7 +269,7 @@ sub table_sums
 		"SET timezone = 'UTC';\n" . join "\n",
 		map {
 			qq{SELECT '$_', count(*), md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE "C"))
-				FROM amelia.$_ AS t;}
+				FROM $_ AS t;}
 		} @tables);
 }
 
@@ -263,18 +279,18 @@ sub catalog
 {
 	my ($node, $db) = @_;
 
-	return $node->safe_psql($db, <<'SQL');
+	return $node->safe_psql($db, <<'SQL' =~ s/SCHEMAS/$schemas/gr);
 SET search_path = '';
-WITH ns AS (SELECT n.* FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'amelia'),
-rel AS (SELECT c.* FROM pg_catalog.pg_class AS c, ns WHERE c.relnamespace = ns.oid),
+WITH ns AS (SELECT n.* FROM pg_catalog.pg_namespace AS n WHERE n.nspname IN (SCHEMAS)),
+rel AS (SELECT c.*, c.oid::regclass AS name FROM pg_catalog.pg_class AS c, ns WHERE c.relnamespace = ns.oid),
 acls (object, acl) AS (
-	SELECT 'schema amelia', COALESCE(nspacl, acldefault('n', nspowner)) FROM ns
+	SELECT 'schema ' || nspname, COALESCE(nspacl, acldefault('n', nspowner)) FROM ns
 	UNION ALL
-	SELECT 'relation ' || relname,
+	SELECT 'relation ' || rel.name,
 		COALESCE(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
 	FROM rel WHERE relkind IN ('r', 'p', 'v', 'm', 'S')
 	UNION ALL
-	SELECT 'column ' || relname || '.' || attname, attacl
+	SELECT 'column ' || rel.name || '.' || attname, attacl
 	FROM rel JOIN pg_catalog.pg_attribute AS a ON a.attrelid = rel.oid WHERE attacl IS NOT NULL
 	UNION ALL
 	SELECT 'routine ' || p.oid::regprocedure, COALESCE(proacl, acldefault('f', proowner))
@@ -285,20 +301,20 @@ lines (line) AS (
 	UNION ALL
 	SELECT concat_ws('|', 'extension', extname, extowner::regrole, extnamespace::regnamespace,
 		extversion, extconfig IS NULL, obj_description(oid, 'pg_extension'))
-	FROM pg_catalog.pg_extension WHERE extname = 'amelia'
+	FROM pg_catalog.pg_extension WHERE extname IN (SCHEMAS)
 	UNION ALL
 	SELECT concat_ws('|', 'member', pg_describe_object(d.classid, d.objid, d.objsubid))
 	FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid
-	WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'amelia'
+	WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e' AND e.extname IN (SCHEMAS)
 	UNION ALL
 	SELECT concat_ws('|', 'acl', object, grantee::regrole, privilege_type, is_grantable, grantor::regrole)
 	FROM acls, aclexplode(acl)
 	UNION ALL
-	SELECT concat_ws('|', 'relation', relname, relkind, relpersistence, relowner::regrole,
+	SELECT concat_ws('|', 'relation', rel.name, relkind, relpersistence, relowner::regrole,
 		relreplident, relrowsecurity, relforcerowsecurity, reloptions,
 		obj_description(oid, 'pg_class')) FROM rel
 	UNION ALL
-	SELECT concat_ws('|', 'column', relname, attname, format_type(atttypid, atttypmod), attnotnull,
+	SELECT concat_ws('|', 'column', rel.name, attname, format_type(atttypid, atttypmod), attnotnull,
 		atthasdef, pg_get_expr(d.adbin, d.adrelid), attidentity, attgenerated, attstorage,
 		attcompression, NULLIF(attstattarget, -1), attcollation::regcollation,
 		-- a server may keep options of its own here
@@ -335,7 +351,7 @@ lines (line) AS (
 		obj_description(p.oid, 'pg_proc'))
 	FROM pg_catalog.pg_proc AS p, ns WHERE p.pronamespace = ns.oid AND prokind <> 'a'
 	UNION ALL
-	SELECT concat_ws('|', 'type', typname, typtype, typowner::regrole)
+	SELECT concat_ws('|', 'type', t.oid::regtype, typtype, typowner::regrole)
 	FROM pg_catalog.pg_type AS t, ns WHERE t.typnamespace = ns.oid)
 -- one line each, and so short that a failed test can be read
 SELECT left(replace(line, E'\n', ' '), 200) || ' ' || md5(line) FROM lines ORDER BY line COLLATE pg_catalog."C";
@@ -366,6 +382,8 @@ sub same_database
 	same_lines(table_sums($node, $db), $sums, "$name: every row of every table");
 	same_lines(catalog($node, $db), $catalog, "$name: the catalog");
 	verify_is($node, $db, '', "$name: verify() finds nothing");
+	is($node->safe_psql($db, 'SELECT * FROM amelia_platform.verify()'), '', "$name: nor does the platform's")
+	  if has_extension($node, $db, 'amelia_platform');
 	return;
 }
 

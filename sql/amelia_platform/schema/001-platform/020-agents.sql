@@ -4,9 +4,9 @@
 CREATE TABLE amelia_platform.agents (
 	id uuid PRIMARY KEY,
 	name varchar(255) NOT NULL CHECK (name <> ''),
-	agent_type varchar(50) NOT NULL CHECK (agent_type IN ('chief_of_staff', 'master_operator')),
+	agent_type varchar(50) NOT NULL CHECK (agent_type::text IN ('chief_of_staff', 'master_operator')),
 	status varchar(50) NOT NULL DEFAULT 'idle'
-		CHECK (status IN ('idle', 'active', 'busy', 'error', 'offline')),
+		CHECK (status::text IN ('idle', 'active', 'busy', 'error', 'offline')),
 	capabilities jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(capabilities) IN ('array', 'object')),
 	system_prompt text,
 	model_provider varchar(100) DEFAULT 'openrouter',
