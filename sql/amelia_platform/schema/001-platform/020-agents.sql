@@ -23,7 +23,7 @@ COMMENT ON TABLE amelia_platform.agents IS
 COMMENT ON COLUMN amelia_platform.agents.capabilities IS
 'What the application says of what the agent can do. Claims and match_agents() go by agent_capabilities.';
 COMMENT ON COLUMN amelia_platform.agents.last_heartbeat IS
-'When it was heard of last; NULL: not since created_at. Older than stale_after of platform_settings: it is offline.';
+'When it was heard of last. Older than stale_after of platform_settings: it is offline. NULL: it sends no heartbeats, and is not taken for offline.';
 COMMENT ON COLUMN amelia_platform.agents.updated_at IS 'Moves by itself on every UPDATE that does not set it.';
 
 CREATE TABLE amelia_platform.agent_capabilities (
