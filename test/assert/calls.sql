@@ -204,3 +204,70 @@ SELECT amelia_saga.health_check();
 SELECT count(*) FROM amelia_saga.verify();
 SELECT amelia_saga.forget_session('s');
 SELECT amelia_saga.migrate() <> '';
+
+-- The platform.
+\set a '\'01970000-0000-7000-8000-0000000000a1\''
+\set b '\'01970000-0000-7000-8000-0000000000a2\''
+\set k '\'01970000-0000-7000-8000-0000000000b1\''
+\set l '\'01970000-0000-7000-8000-0000000000b2\''
+\set m '\'01970000-0000-7000-8000-0000000000c1\''
+\set f '\'01970000-0000-7000-8000-0000000000d1\''
+\set g '\'01970000-0000-7000-8000-0000000000e1\''
+CREATE EXTENSION amelia_platform;
+SELECT amelia_platform.migrate() <> '';
+SELECT name FROM amelia_platform.register_agent('a', 'chief_of_staff', id => :a);
+SELECT name FROM amelia_platform.register_agent('b', 'master_operator', '["sql"]', id => :b);
+SELECT name FROM amelia_platform.update_agent(:b, '{"name": "c"}');
+SELECT status FROM amelia_platform.agent_heartbeat(:b, 'busy');
+SELECT confidence_score FROM amelia_platform.set_capability(:b, 'sql', 0.9);
+SELECT count(*) FROM amelia_platform.list_agents();
+SELECT count(*) FROM amelia_platform.match_agents('{sql}');
+SELECT task_retention_days FROM amelia_platform.update_settings('{"task_retention_days": 5, "stale_after": "100 days"}');
+SELECT task_retention_days FROM amelia_platform.settings();
+SELECT status FROM amelia_platform.create_task('k', required_capabilities => '{sql}', id => :k);
+SELECT assigned_agent_id FROM amelia_platform.assign_task(:k);
+SELECT status FROM amelia_platform.claim_task(:b, '1 day');
+SELECT amelia_platform.heartbeat_task(:k, 1, '1 day') > now();
+SELECT status FROM amelia_platform.fail_task(:k, 1, 'x', '0 s');
+SELECT status FROM amelia_platform.claim_task(:b, '1 day');
+SELECT status FROM amelia_platform.complete_task(:k, 2, '{}');
+SELECT status FROM amelia_platform.create_task('l', id => :l);
+SELECT status FROM amelia_platform.cancel_task(:l);
+SELECT count(*) FROM amelia_platform.list_tasks();
+SELECT count(*) FROM amelia_platform.search_tasks('k');
+SELECT count(*) FROM amelia_platform.overdue_tasks;
+SELECT status FROM amelia_platform.send_message(:a, :b, 'task_delegation', jsonb_build_object('task_id', :k), message_id => :m);
+CALL amelia_platform.wait_messages(:b);
+SELECT status FROM amelia_platform.receive_messages(:b, 1, '1 day');
+SELECT status FROM amelia_platform.fail_message(:m, 'x');
+UPDATE amelia_platform.agent_messages SET status = 'failed' WHERE id = :m;
+SELECT status FROM amelia_platform.redrive_message(:m);
+SELECT status FROM amelia_platform.receive_messages(:b, 1, '1 day');
+SELECT status FROM amelia_platform.ack_message(:m);
+SELECT amelia_platform.broadcast_message(:a, 'x');
+INSERT INTO amelia_platform.agent_messages (recipient_id, message_type) VALUES (:b, 'x');
+SELECT count(*) FROM amelia_platform.pending_messages(:b);
+SELECT count(*) FROM amelia_platform.dead_letters();
+SELECT count(*) FROM amelia_platform.message_history(:b);
+SELECT count(*) FROM amelia_platform.conversation(:m);
+SELECT count(*) FROM amelia_platform.queue_stats();
+SELECT status FROM amelia_platform.create_workflow('w', '{"steps": [{"step_id": "p", "step_type": "parallel", "next_steps": ["x", "y"]}, {"step_id": "x", "step_type": "task", "next_steps": ["j"]},
+	{"step_id": "y", "step_type": "wait", "conditions": [{"path": "n", "op": "eq", "value": 1}], "next_steps": ["j"]}, {"step_id": "j", "step_type": "join", "next_steps": ["e"]}, {"step_id": "e", "step_type": "end"}]}', id => :f);
+SELECT status FROM amelia_platform.start_execution(:f, '{"n": 1}', id => :g);
+SELECT status FROM amelia_platform.advance_execution(:g, 'x');
+SELECT status FROM amelia_platform.advance_execution(:g, 'y');
+SELECT version FROM amelia_platform.set_workflow_definition(:f, '{"steps": [{"step_id": "x", "step_type": "task", "next_steps": ["e"]}, {"step_id": "e", "step_type": "end"}]}');
+SELECT count(*) FROM amelia_platform.search_workflows('w');
+SELECT amelia_platform.cancel_execution(s.id) IS NULL FROM amelia_platform.start_execution(:f) AS s;
+SELECT amelia_platform.fail_execution(s.id, 'x') IS NULL FROM amelia_platform.start_execution(:f) AS s;
+SELECT amelia_platform.record_metric(:a, 'm', 1) IS NULL;
+SELECT count FROM amelia_platform.agent_metrics(:a, 'm', bucket => 'day');
+SELECT amelia_internal.platform_note_fault('agents', :a, '23514', 'x');
+INSERT INTO amelia_platform.tasks (title, status, assigned_agent_id, leased_until) VALUES ('left', 'in_progress', :b, now());
+CALL amelia_platform.run_maintenance();
+-- A row that refuses.
+ALTER TABLE amelia_platform.tasks ADD CONSTRAINT never CHECK (status <> 'in_progress') NOT VALID;
+SELECT count(*) FROM amelia_platform.claim_task(:b, '1 day');
+SELECT amelia_platform.grant_reader('regress_reader'), amelia_platform.grant_agent('regress_worker'), amelia_platform.grant_admin('regress_admin');
+SELECT count(*) FROM amelia_platform.verify();
+DELETE FROM amelia_platform.workflows;

@@ -6,6 +6,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
+use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -165,7 +166,9 @@ UPDATE event_types SET persisted = NOT persisted WHERE event_type IN ('stream', 
 INSERT INTO event_types (event_type, domain, level) VALUES ('deploy_done', 'workflow', 'info');
 SQL
 
-	fill_saga($node, $db) if grep { $_ eq 'amelia_saga' } @extensions;
+	fill_saga($node, $db) if is_about('amelia_saga');
+	$node->safe_psql($db, slurp_file(dirname(__FILE__) . '/platform_rows.sql')) if is_about('amelia_platform');
+
 	is( $node->safe_psql(
 			$db, q{
 			SELECT string_agg(c.oid::regclass::text, ' ') FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -197,6 +200,14 @@ SELECT save_file('cart.py', '/srv/src/cart.py', 'text/x-python', 'def total(): r
 SELECT index_english(true);
 SQL
 	return;
+}
+
+# Whether a test is about an extension.
+sub is_about
+{
+	my ($extension) = @_;
+
+	return grep { $_ eq $extension } @extensions;
 }
 
 # What an operator does to tables that are theirs. Roles are the cluster's:
@@ -266,7 +277,7 @@ CREATE TABLE amelia.ops_notes (
 	note text);
 INSERT INTO amelia.ops_notes (workflow_id, note) SELECT id, 'see ' || issue_id FROM amelia.workflows;
 SQL
-	$node->safe_psql($db, <<'SQL') if grep { $_ eq 'amelia_saga' } @extensions;
+	$node->safe_psql($db, <<'SQL') if is_about('amelia_saga');
 SELECT amelia_saga.grant_reader('dashboard'), amelia_saga.grant_writer('runner');
 ALTER TABLE amelia_saga.messages ADD COLUMN team text NOT NULL DEFAULT 'core';
 UPDATE amelia_saga.messages SET team = 'ops' WHERE id = 'm3';
@@ -307,15 +318,15 @@ sub catalog
 	(my $sql = <<'SQL') =~ s/EXTENSIONS/schemas()/ge;
 SET search_path = '';
 WITH ns AS (SELECT n.* FROM pg_catalog.pg_namespace AS n WHERE n.nspname IN (EXTENSIONS)),
-rel AS (SELECT c.* FROM pg_catalog.pg_class AS c, ns WHERE c.relnamespace = ns.oid),
+rel AS (SELECT c.*, c.oid::regclass AS name FROM pg_catalog.pg_class AS c, ns WHERE c.relnamespace = ns.oid),
 acls (object, acl) AS (
 	SELECT 'schema ' || nspname, COALESCE(nspacl, acldefault('n', nspowner)) FROM ns
 	UNION ALL
-	SELECT 'relation ' || relname,
+	SELECT 'relation ' || rel.name,
 		COALESCE(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner))
 	FROM rel WHERE relkind IN ('r', 'p', 'v', 'm', 'S')
 	UNION ALL
-	SELECT 'column ' || relname || '.' || attname, attacl
+	SELECT 'column ' || rel.name || '.' || attname, attacl
 	FROM rel JOIN pg_catalog.pg_attribute AS a ON a.attrelid = rel.oid WHERE attacl IS NOT NULL
 	UNION ALL
 	SELECT 'routine ' || p.oid::regprocedure, COALESCE(proacl, acldefault('f', proowner))
@@ -335,11 +346,11 @@ lines (line) AS (
 	SELECT concat_ws('|', 'acl', object, grantee::regrole, privilege_type, is_grantable, grantor::regrole)
 	FROM acls, aclexplode(acl)
 	UNION ALL
-	SELECT concat_ws('|', 'relation', relname, relkind, relpersistence, relowner::regrole,
+	SELECT concat_ws('|', 'relation', rel.name, relkind, relpersistence, relowner::regrole,
 		relreplident, relrowsecurity, relforcerowsecurity, reloptions,
 		obj_description(oid, 'pg_class')) FROM rel
 	UNION ALL
-	SELECT concat_ws('|', 'column', relname, attname, format_type(atttypid, atttypmod), attnotnull,
+	SELECT concat_ws('|', 'column', rel.name, attname, format_type(atttypid, atttypmod), attnotnull,
 		atthasdef, pg_get_expr(d.adbin, d.adrelid), attidentity, attgenerated, attstorage,
 		attcompression, NULLIF(attstattarget, -1), attcollation::regcollation,
 		-- a server may keep options of its own here
@@ -376,7 +387,7 @@ lines (line) AS (
 		obj_description(p.oid, 'pg_proc'))
 	FROM pg_catalog.pg_proc AS p, ns WHERE p.pronamespace = ns.oid AND prokind <> 'a'
 	UNION ALL
-	SELECT concat_ws('|', 'type', typname, typtype, typowner::regrole)
+	SELECT concat_ws('|', 'type', t.oid::regtype, typtype, typowner::regrole)
 	FROM pg_catalog.pg_type AS t, ns WHERE t.typnamespace = ns.oid)
 -- one line each, and so short that a failed test can be read
 SELECT left(replace(line, E'\n', ' '), 200) || ' ' || md5(line) FROM lines ORDER BY line COLLATE pg_catalog."C";

@@ -101,7 +101,7 @@ SELECT t.n(agent_id) AS agent, confidence, load FROM match_agents('{b,a,b}', 0.4
 SELECT t.n(agent_id) AS agent, confidence, load FROM match_agents('{a}', 0.5, 2);
 SELECT t.n(agent_id) AS agent, confidence, load FROM match_agents('{a,nobody}');
 SELECT t.n(agent_id) AS agent, confidence, load FROM match_agents('{}', row_limit => 3);
--- One that was not heard of for long is offline, marked or not.
+-- One that was not heard of for long is offline, marked or not; one that sends no heartbeats is not.
 UPDATE agents SET last_heartbeat = now() - interval '301 seconds' WHERE id = t.a(13);
 UPDATE agents SET last_heartbeat = NULL, created_at = now() - interval '301 seconds' WHERE id = t.a(12);
 SELECT t.n(agent_id) AS agent FROM match_agents('{a,b}');

@@ -201,6 +201,10 @@ main(int argc, char **argv)
 		read_feed(7);
 	else if (strcmp(argv[1], "events") == 0)
 		read_events();
+	else if (strcmp(argv[1], "agent") == 0)
+		be_agent(false);
+	else if (strcmp(argv[1], "last") == 0)
+		be_agent(true);
 	else
 	{
 		fprintf(stderr, "no role \"%s\"\n", argv[1]);

@@ -51,5 +51,6 @@ extern void observe(void);
 extern void finish(void);
 extern void read_feed(int row_limit);
 extern void read_events(void);
+extern void be_agent(bool finishing);
 
 #endif

@@ -229,4 +229,30 @@ for my $file ('README.md', map { s{^\Q$top\E/}{}r } glob("$top/docs/*.md"))
 	is_deeply([ grep { !$anchors{$_} } $text =~ /\]\(#([^)]+)\)/g ], [], "$file: links lead to headings that are there");
 }
 
+# The platform's page has a part of each kind too.
+$node->safe_psql('postgres', 'CREATE EXTENSION amelia_platform');
+my $platform = slurp_file("$FindBin::RealBin/../../docs/platform.md");
+my ($platform_functions, $platform_tables) = map { section($platform, "## $_") } qw(Functions Tables);
+my @platform_catalog = rows(q{SELECT p.pronamespace::regnamespace AS schema, p.proname AS name, pg_get_function_arguments(p.oid) AS arguments,
+	pg_get_function_result(p.oid) AS result, p.prokind AS kind, obj_description(p.oid, 'pg_proc') AS comment
+	FROM pg_proc AS p WHERE p.pronamespace = 'amelia_platform'::regnamespace ORDER BY p.proname});
+cmp_ok(scalar @platform_catalog, '>=', 40, 'there are functions of the platform');
+is_deeply([ headings($platform_functions, '####') ], [ map { $_->{name} } @platform_catalog ], 'each has its section');
+for my $function (@platform_catalog)
+{
+	my $text = section($platform_functions, "#### `$function->{name}`");
+
+	like(unwrapped($text), qr/^ ``` \Q@{[ signature($function) ]}\E ``` /, "platform: $function->{name}(): signature");
+	like(one_space($text), qr/\Q@{[ one_space($function->{comment}) ]}\E/, "platform: $function->{name}(): what it does");
+}
+for my $relation (rows(q{SELECT c.oid, c.relname AS name FROM pg_class AS c
+	WHERE c.relnamespace = 'amelia_platform'::regnamespace AND c.relkind = 'r' ORDER BY c.relname}))
+{
+	my @columns = map { $_->{line} } rows(qq{SELECT concat_ws(' | ', '`' || a.attname || '`', format_type(a.atttypid, a.atttypmod)) AS line FROM pg_attribute AS a
+		WHERE a.attrelid = $relation->{oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum});
+	my @shown = map { join(' | ', @$_[ 1, 2 ]) } grep { $_->[1] =~ /^`/ } cells(section($platform_tables, "### `$relation->{name}`") // '');
+
+	is_deeply([ map { s/timestamptz/timestamp with time zone/r =~ s/varchar/character varying/r } @shown ], \@columns, "platform: the columns of $relation->{name}");
+}
+
 done_testing();

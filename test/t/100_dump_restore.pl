@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-@AmeliaTest::extensions = ('amelia', 'amelia_saga');
+@AmeliaTest::extensions = ('amelia', 'amelia_saga', 'amelia_platform');
 my $node = new_node('dump');
 my $dir = PostgreSQL::Test::Utils::tempdir;
 my $count = 0;
@@ -75,6 +75,24 @@ sub queue_goes_on
 	return;
 }
 
+# The platform's tasks, executions and messages go on where they were too.
+sub platform_goes_on
+{
+	my ($cluster, $database, $name) = @_;
+
+	is( $cluster->safe_psql($database, q{
+			SET search_path = amelia_platform, public;
+			SELECT status FROM complete_task('bbbbbbbb-0000-7000-8000-000000000004', 2);
+			SELECT status, current_step, version FROM advance_execution('eeeeeeee-0000-7000-8000-000000000002', 'a');
+			SELECT count(*) FROM receive_messages('aaaaaaaa-0000-7000-8000-000000000002', 10);
+			SELECT status FROM start_execution('dddddddd-0000-7000-8000-000000000001');
+			INSERT INTO tasks (title) VALUES ('new') RETURNING id IS NOT NULL}),
+		"completed\ncompleted|5|1\n3\ncompleted\nt", "$name: the platform goes on");
+	fails_with($cluster, $database, q{SELECT amelia_platform.complete_task('bbbbbbbb-0000-7000-8000-000000000004', 1)},
+		'55000', 'token is 2', "$name: the old token");
+	return;
+}
+
 sub dump_to
 {
 	my ($file, @options) = @_;
@@ -136,6 +154,8 @@ sub check
 			SELECT count(*) FROM amelia_saga.search_messages('many word', mode => 'english');
 			SELECT f.id FROM amelia_saga.search_files('filename : cart') AS f}),
 		"m1 m10 m11 m12\n1\nf1", "$name: messages and files are found");
+	is( $node->safe_psql($db, 'SELECT amelia_platform.migrate()'),
+		'schema version 1 is complete, nothing to do', "$name: nor of the platform");
 	return;
 }
 
@@ -156,6 +176,7 @@ is( $node->safe_psql($db, q{
 		RETURNING sequence, id IS NOT NULL}),
 	'1|t', 'plain: ids and sequences come by themselves');
 queue_goes_on($node, $db, 'plain');
+platform_goes_on($node, $db, 'plain');
 verify_is($node, $db, '', 'plain: verify() finds nothing after that');
 
 $db = empty_database();
@@ -180,7 +201,7 @@ check($db, 'tar in one transaction');
 
 # Of one database, only Amelia.
 $db = empty_database();
-dump_to('amelia.sql', map { ('-n', $_, '-e', $_) } 'amelia', 'amelia_saga');
+dump_to('amelia.sql', map { ('-n', $_, '-e', $_) } 'amelia', 'amelia_saga', 'amelia_platform');
 run_script($db, 'amelia.sql', '-1');
 check($db, '-n amelia -e amelia');
 is($node->safe_psql($db, q{SELECT to_regclass('public.mine')}), '', '-n amelia -e amelia: nothing else');
@@ -234,6 +255,7 @@ restore($db, 'data.custom', '-n', 'amelia', '-t', 'budget_spending', '-t', 'work
 check_apart($db, 'schema, then data with triggers on');
 is($node->safe_psql($db, $next), $expected_next, 'data with triggers on: the logs go on where they were');
 queue_goes_on($node, $db, 'data with triggers on');
+platform_goes_on($node, $db, 'data with triggers on');
 
 $db = empty_database();
 restore($db, 'schema.custom');
@@ -292,10 +314,10 @@ same_database($other, 'source', $sums, $catalog, 'pg_dumpall');
 
 # Without Amelia's schema, but with the extension, as -N has it.
 new_database($node, 'without');
-$node->safe_psql('without', 'CREATE SCHEMA amelia; CREATE SCHEMA amelia_saga');
-$node->command_ok([ 'pg_dump', '-N', 'amelia', '-N', 'amelia_saga', '-f', "$dir/without", 'source' ], 'pg_dump -N amelia');
+$node->safe_psql('without', 'CREATE SCHEMA amelia; CREATE SCHEMA amelia_saga; CREATE SCHEMA amelia_platform');
+$node->command_ok([ 'pg_dump', '-N', 'amelia*', '-f', "$dir/without", 'source' ], 'pg_dump -N amelia');
 $node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', 'without', '-f', "$dir/without" ], '-N: is restored into an empty schema');
-$node->safe_psql('without', 'SELECT amelia.migrate(), amelia_saga.migrate()');
+$node->safe_psql('without', 'SELECT amelia.migrate(), amelia_saga.migrate(), amelia_platform.migrate()');
 is($node->safe_psql('without', 'SELECT count(*) > 0, (SELECT count(*) FROM amelia.workflows) FROM public.mine, amelia.event_types'),
 	't|0', '-N: and migrate() makes the tables');
 verify_is($node, 'without', '', '-N: verify() finds nothing');

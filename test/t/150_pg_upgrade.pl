@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-@AmeliaTest::extensions = ('amelia', 'amelia_saga');
+@AmeliaTest::extensions = ('amelia', 'amelia_saga', 'amelia_platform');
 my $old = new_node('old', preload => 1);
 my $new = new_node('new', preload => 1);
 
@@ -47,7 +47,8 @@ is( $new->safe_psql('runs', q{
 	"63\n68", 'upgraded: the logs go on where they were');
 $new->safe_psql('runs', q{
 	DROP EXTENSION amelia CASCADE;
-	CREATE EXTENSION amelia_saga CASCADE});
+	CREATE EXTENSION amelia_saga CASCADE;
+	CREATE EXTENSION amelia_platform});
 verify_is($new, 'runs', '', 'upgraded, then DROP EXTENSION and CREATE EXTENSION: verify() finds nothing');
 
 done_testing();

@@ -30,12 +30,12 @@ CREATE OR REPLACE TRIGGER zzz_move_task
 CREATE OR REPLACE TRIGGER zzz_task_ended
 	AFTER UPDATE ON amelia_platform.tasks
 	FOR EACH ROW
-	WHEN (OLD.status <> NEW.status AND NEW.status IN ('completed', 'failed', 'cancelled'))
+	WHEN (OLD.status <> NEW.status AND NEW.status::text IN ('completed', 'failed', 'cancelled'))
 	EXECUTE FUNCTION amelia_internal.platform_task_ended();
 CREATE OR REPLACE TRIGGER zzz_keep_task
 	AFTER DELETE ON amelia_platform.tasks
 	FOR EACH ROW
-	WHEN (OLD.execution_id IS NOT NULL AND OLD.status IN ('pending', 'in_progress'))
+	WHEN (OLD.execution_id IS NOT NULL AND OLD.status::text IN ('pending', 'in_progress'))
 	EXECUTE FUNCTION amelia_internal.platform_keep_task();
 
 CREATE OR REPLACE TRIGGER zzz_check_workflow
@@ -74,10 +74,10 @@ CREATE OR REPLACE TRIGGER zzz_move_message
 CREATE OR REPLACE TRIGGER zzz_note_message
 	AFTER INSERT ON amelia_platform.agent_messages
 	FOR EACH ROW
-	WHEN (NEW.status IN ('pending', 'sent'))
+	WHEN (NEW.status::text IN ('pending', 'sent'))
 	EXECUTE FUNCTION amelia_internal.platform_note_message();
 CREATE OR REPLACE TRIGGER zzz_note_returned
 	AFTER UPDATE ON amelia_platform.agent_messages
 	FOR EACH ROW
-	WHEN (OLD.status <> NEW.status AND NEW.status IN ('pending', 'sent'))
+	WHEN (OLD.status <> NEW.status AND NEW.status::text IN ('pending', 'sent'))
 	EXECUTE FUNCTION amelia_internal.platform_note_message();

@@ -7,4 +7,4 @@ CREATE INDEX idx_tasks_claim ON amelia_platform.tasks
 	WHERE status = 'pending';
 -- What a receiver may take, in the order in which it takes: a range for each priority.
 CREATE INDEX idx_agent_messages_receive ON amelia_platform.agent_messages (recipient_id, priority, available_at, id)
-	WHERE status IN ('pending', 'sent', 'delivered');
+	WHERE status::text IN ('pending', 'sent', 'delivered');

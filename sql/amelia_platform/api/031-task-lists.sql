@@ -73,7 +73,7 @@ SELECT t.id, t.title, t.status, t.priority, t.assigned_agent_id, a.name AS agent
 	now() - t.deadline AS overdue_by, t.attempts, t.workflow_id, t.execution_id, t.step_id, t.created_at
 FROM amelia_platform.tasks AS t
 LEFT JOIN amelia_platform.agents AS a ON a.id = t.assigned_agent_id
-WHERE t.deadline IS NOT NULL AND t.deadline < now() AND t.status IN ('pending', 'in_progress');
+WHERE t.deadline IS NOT NULL AND t.deadline < now() AND t.status::text IN ('pending', 'in_progress');
 COMMENT ON VIEW amelia_platform.overdue_tasks IS
 'Tasks that are pending or in progress behind their deadline. overdue_by: since when.';
 

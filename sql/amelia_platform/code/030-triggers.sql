@@ -23,7 +23,8 @@ BEGIN
 			NEW.lease_token := GREATEST(NEW.lease_token, OLD.lease_token + 1);
 		END IF;
 	END IF;
-	IF NEW.status = OLD.status THEN
+	IF NEW.status = OLD.status
+		OR (current_setting('amelia.history', true) = 'on' AND amelia_internal.platform_is_history(TG_RELID)) THEN
 		RETURN NEW;
 	END IF;
 
@@ -32,7 +33,7 @@ BEGIN
 		WHEN 'in_progress' THEN ARRAY['pending', 'completed', 'failed', 'cancelled']
 		WHEN 'failed' THEN CASE WHEN OLD.execution_id IS NULL THEN ARRAY['pending'] ELSE ARRAY[]::text[] END
 		ELSE ARRAY[]::text[] END;
-	IF NEW.status <> ALL (allowed) AND NOT amelia_internal.platform_is_history(TG_RELID) THEN
+	IF NEW.status <> ALL (allowed) THEN
 		PERFORM amelia_internal.platform_check_move('task', OLD.id, OLD.status, NEW.status, allowed);
 	END IF;
 	IF NEW.status = 'in_progress' THEN
@@ -153,7 +154,8 @@ BEGIN
 	ELSIF NEW.status = 'delivered' AND NEW.expires_at <= clock_timestamp()
 		AND (OLD.status <> 'delivered' OR NEW.delivered_at IS DISTINCT FROM OLD.delivered_at) THEN
 		RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = format('message %s has expired', OLD.id);
-	ELSIF NEW.status = OLD.status THEN
+	ELSIF NEW.status = OLD.status
+		OR (current_setting('amelia.history', true) = 'on' AND amelia_internal.platform_is_history(TG_RELID)) THEN
 		RETURN NEW;
 	END IF;
 
@@ -164,7 +166,7 @@ BEGIN
 		WHEN 'delivered' THEN ARRAY['pending', 'acknowledged', 'failed', 'expired']
 		WHEN 'failed' THEN ARRAY['pending']
 		ELSE ARRAY[]::text[] END;
-	IF NEW.status <> ALL (allowed) AND NOT amelia_internal.platform_is_history(TG_RELID) THEN
+	IF NEW.status <> ALL (allowed) THEN
 		PERFORM amelia_internal.platform_check_move('message', OLD.id, OLD.status, NEW.status, allowed);
 	END IF;
 	IF NEW.status = 'pending' AND NEW.expires_at <= clock_timestamp() THEN

@@ -183,7 +183,7 @@ BEGIN
 				SELECT a.id, NULL FROM amelia_platform.agents AS a WHERE number = 0) AS m (id, confidence)
 		JOIN amelia_platform.agents AS a ON a.id = m.id
 		WHERE a.status <> 'offline'
-			AND COALESCE(a.last_heartbeat, a.created_at) >= heard_since
+			AND (a.last_heartbeat IS NULL OR a.last_heartbeat >= heard_since)
 		ORDER BY m.confidence DESC
 		FETCH FIRST row_limit ROWS WITH TIES)
 	SELECT b.id, round(b.confidence, 4), COALESCE(l.load, 0)

@@ -62,7 +62,7 @@ BEGIN
 		LEFT JOIN amelia_platform.agents AS a ON a.id = t.assigned_agent_id
 		WHERE t.status = 'in_progress' AND NOT amelia_internal.platform_faulty('tasks', t.id)
 			AND (t.leased_until <= this_moment OR a.status = 'offline'
-				OR COALESCE(a.last_heartbeat, a.created_at) < heard_since)
+				OR a.last_heartbeat < heard_since)
 		LIMIT row_limit);
 	-- Executions before their tasks, as everybody locks them, and waiting for nobody.
 	ids := ARRAY(SELECT t.id FROM unnest(ids) AS i (id)
@@ -74,7 +74,7 @@ BEGIN
 		WHERE t.id = ANY (ids) AND t.status = 'in_progress'
 			AND (t.leased_until <= this_moment OR EXISTS (SELECT FROM amelia_platform.agents AS a
 				WHERE a.id = t.assigned_agent_id AND (a.status = 'offline'
-					OR COALESCE(a.last_heartbeat, a.created_at) < heard_since)))
+					OR a.last_heartbeat < heard_since)))
 		FOR NO KEY UPDATE SKIP LOCKED);
 	SELECT * INTO done, faults FROM amelia_internal.platform_each('tasks', ids, $s$
 		UPDATE amelia_platform.tasks AS t
@@ -109,7 +109,7 @@ BEGIN
 		swept_relation := 'agents';
 		ids := ARRAY(SELECT a.id FROM amelia_platform.agents AS a
 			WHERE a.status <> 'offline' AND NOT amelia_internal.platform_faulty('agents', a.id)
-				AND COALESCE(a.last_heartbeat, a.created_at) < heard_since
+				AND a.last_heartbeat < heard_since
 			LIMIT row_limit FOR NO KEY UPDATE SKIP LOCKED);
 		statement := $s$UPDATE amelia_platform.agents AS a SET status = 'offline' WHERE a.id = ANY ($1)$s$;
 	ELSIF phase = 1 THEN

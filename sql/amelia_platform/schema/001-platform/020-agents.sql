@@ -4,9 +4,9 @@
 CREATE TABLE amelia_platform.agents (
 	id uuid PRIMARY KEY,
 	name varchar(255) NOT NULL CHECK (name <> ''),
-	agent_type varchar(50) NOT NULL CHECK (agent_type IN ('chief_of_staff', 'master_operator')),
+	agent_type varchar(50) NOT NULL CHECK (agent_type::text IN ('chief_of_staff', 'master_operator')),
 	status varchar(50) NOT NULL DEFAULT 'idle'
-		CHECK (status IN ('idle', 'active', 'busy', 'error', 'offline')),
+		CHECK (status::text IN ('idle', 'active', 'busy', 'error', 'offline')),
 	capabilities jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(capabilities) IN ('array', 'object')),
 	system_prompt text,
 	model_provider varchar(100) DEFAULT 'openrouter',
@@ -23,7 +23,7 @@ COMMENT ON TABLE amelia_platform.agents IS
 COMMENT ON COLUMN amelia_platform.agents.capabilities IS
 'What the application says of what the agent can do. Claims and match_agents() go by agent_capabilities.';
 COMMENT ON COLUMN amelia_platform.agents.last_heartbeat IS
-'When it was heard of last; NULL: not since created_at. Older than stale_after of platform_settings: it is offline.';
+'When it was heard of last. Older than stale_after of platform_settings: it is offline. NULL: it sends no heartbeats, and is not taken for offline.';
 COMMENT ON COLUMN amelia_platform.agents.updated_at IS 'Moves by itself on every UPDATE that does not set it.';
 
 CREATE TABLE amelia_platform.agent_capabilities (

@@ -6,7 +6,7 @@ CREATE TABLE amelia_platform.workflows (
 	description text,
 	definition jsonb NOT NULL CHECK (jsonb_typeof(definition) = 'object'),
 	status varchar(50) NOT NULL DEFAULT 'draft'
-		CHECK (status IN ('draft', 'active', 'paused', 'completed', 'failed')),
+		CHECK (status::text IN ('draft', 'active', 'paused', 'completed', 'failed')),
 	version integer NOT NULL DEFAULT 1 CHECK (version > 0),
 	created_by uuid REFERENCES amelia_platform.agents (id) ON DELETE SET NULL,
 	tags text[] NOT NULL DEFAULT '{}',
@@ -29,7 +29,7 @@ CREATE TABLE amelia_platform.workflow_executions (
 	id uuid PRIMARY KEY,
 	workflow_id uuid NOT NULL REFERENCES amelia_platform.workflows (id) ON DELETE CASCADE,
 	status varchar(50) NOT NULL DEFAULT 'running'
-		CHECK (status IN ('running', 'completed', 'failed', 'cancelled')),
+		CHECK (status::text IN ('running', 'completed', 'failed', 'cancelled')),
 	current_step integer NOT NULL DEFAULT 0 CHECK (current_step >= 0),
 	context_data jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(context_data) = 'object'),
 	result_data jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(result_data) IN ('array', 'object')),

@@ -5,8 +5,8 @@ CREATE TABLE amelia_platform.tasks (
 	title varchar(500) NOT NULL CHECK (title <> ''),
 	description text,
 	status varchar(50) NOT NULL DEFAULT 'pending'
-		CHECK (status IN ('pending', 'in_progress', 'completed', 'failed', 'cancelled')),
-	priority varchar(20) NOT NULL DEFAULT 'medium' CHECK (priority IN ('low', 'medium', 'high', 'urgent')),
+		CHECK (status::text IN ('pending', 'in_progress', 'completed', 'failed', 'cancelled')),
+	priority varchar(20) NOT NULL DEFAULT 'medium' CHECK (priority::text IN ('low', 'medium', 'high', 'urgent')),
 	assigned_agent_id uuid REFERENCES amelia_platform.agents (id) ON DELETE SET NULL,
 	workflow_id uuid REFERENCES amelia_platform.workflows (id) ON DELETE CASCADE,
 	step_order integer NOT NULL DEFAULT 0,
@@ -34,10 +34,10 @@ CREATE INDEX idx_tasks_in_progress ON amelia_platform.tasks (id) WHERE status = 
 CREATE INDEX idx_tasks_workflow ON amelia_platform.tasks (workflow_id, step_order) WHERE workflow_id IS NOT NULL;
 CREATE INDEX idx_tasks_execution ON amelia_platform.tasks (execution_id) WHERE execution_id IS NOT NULL;
 CREATE INDEX idx_tasks_deadline ON amelia_platform.tasks (deadline)
-	WHERE deadline IS NOT NULL AND status IN ('pending', 'in_progress');
+	WHERE deadline IS NOT NULL AND status::text IN ('pending', 'in_progress');
 CREATE INDEX idx_tasks_created_at ON amelia_platform.tasks (created_at);
 CREATE INDEX idx_tasks_ended ON amelia_platform.tasks (completed_at)
-	WHERE status IN ('completed', 'failed', 'cancelled') AND execution_id IS NULL;
+	WHERE status::text IN ('completed', 'failed', 'cancelled') AND execution_id IS NULL;
 CREATE INDEX idx_tasks_text ON amelia_platform.tasks
 	USING gin (to_tsvector('english'::regconfig, title || ' ' || COALESCE(description, '')));
 COMMENT ON TABLE amelia_platform.tasks IS

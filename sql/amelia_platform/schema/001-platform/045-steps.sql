@@ -4,7 +4,7 @@ CREATE TABLE amelia_platform.execution_steps (
 	execution_id uuid NOT NULL REFERENCES amelia_platform.workflow_executions (id) ON DELETE CASCADE,
 	step_id text NOT NULL CHECK (step_id <> ''),
 	status text NOT NULL DEFAULT 'waiting'
-		CHECK (status IN ('waiting', 'running', 'completed', 'skipped', 'failed')),
+		CHECK (status::text IN ('waiting', 'running', 'completed', 'skipped', 'failed')),
 	task_id uuid REFERENCES amelia_platform.tasks (id) ON DELETE SET NULL,
 	started_at timestamptz,
 	completed_at timestamptz,
