@@ -17,6 +17,11 @@
 #error "Amelia is for PostgreSQL 15, 16, 17 and 18."
 #endif
 
+/* 16: what is inside a varlena has a header of its own. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* 16: functions that SQL calls are exported by themselves when all else is hidden. */
 #if PG_VERSION_NUM < 160000
 #undef PGDLLEXPORT

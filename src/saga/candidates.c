@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "base/amelia.h"
+#include "saga/candidates.h"
 
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -19,7 +19,6 @@
 #include "utils/pg_crc.h"
 
 #include "base/check.h"
-#include "saga/query.h"
 
 PG_FUNCTION_INFO_V1(amelia_saga_fts5_query);
 
@@ -121,10 +120,10 @@ NodeItems(const QueryNode *node, ColumnSet all, StringInfo lexemes)
 }
 
 /*
- * The tsquery of a node.
+ * The tsquery that every row matches which the query finds.
  */
-static TSQuery
-NodeQuery(const QueryNode *node, ColumnSet all)
+TSQuery
+CandidatesOf(const SearchQuery *search, const QueryColumns *columns)
 {
 	StringInfoData lexemes;
 	List	   *items;
@@ -133,7 +132,7 @@ NodeQuery(const QueryNode *node, ColumnSet all)
 	int			size;
 
 	initStringInfo(&lexemes);
-	items = NodeItems(node, all, &lexemes);
+	items = NodeItems(search->root, columns->all, &lexemes);
 	/* What was left out again may have left lexemes behind. */
 	if (items == NIL)
 		lexemes.len = 0;
@@ -172,7 +171,7 @@ amelia_saga_fts5_query(PG_FUNCTION_ARGS)
 	TakeQueryColumns(PG_GETARG_ARRAYTYPE_P(1), &columns);
 	query = ParseQuery(text_to_cstring(PG_GETARG_TEXT_PP(0)), &columns,
 					   strcmp(text_to_cstring(PG_GETARG_TEXT_PP(2)), "english") == 0);
-	values[0] = TSQueryGetDatum(NodeQuery(query->root, columns.all));
+	values[0] = TSQueryGetDatum(CandidatesOf(query, &columns));
 	values[1] = BoolGetDatum(NodeIsExact(query->root, columns.all));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
 }

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * statistics.c
- *	  How rare the phrases of a query are, and how long a row is on average,
- *	  from what ANALYZE keeps.
+ *	  What a search begins with: its candidates, how rare the phrases of its
+ *	  query are, and how long a row is on average, from what ANALYZE keeps.
  *
  *	  For the tsvector it keeps the most common words with the share of rows
  *	  that have each. A word that is not among them counts half as often as
@@ -40,10 +40,9 @@
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
-#include "base/check.h"
-#include "saga/query.h"
+#include "saga/candidates.h"
 
-PG_FUNCTION_INFO_V1(amelia_saga_statistics);
+PG_FUNCTION_INFO_V1(amelia_saga_prepare);
 
 /* As FTS5 has it for what more than half of the rows have. */
 #define LEAST_RARENESS 1e-6
@@ -149,7 +148,8 @@ MeanOfStatistics(HeapTuple tuple)
 	float8		sum = 0;
 	float8		counted = 0;
 
-	if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_MCV, InvalidOid, ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS))
+	if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_MCV, InvalidOid, ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS) &&
+		slot.valuetype == INT4OID)
 	{
 		for (int i = 0; i < slot.nvalues; i++)
 		{
@@ -158,7 +158,8 @@ MeanOfStatistics(HeapTuple tuple)
 		}
 		free_attstatsslot(&slot);
 	}
-	if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_HISTOGRAM, InvalidOid, ATTSTATSSLOT_VALUES))
+	if (get_attstatsslot(&slot, tuple, STATISTIC_KIND_HISTOGRAM, InvalidOid, ATTSTATSSLOT_VALUES) &&
+		slot.valuetype == INT4OID)
 	{
 		float8		bounds = 0;
 
@@ -203,14 +204,32 @@ AverageWords(Oid table)
 }
 
 /*
- * saga_statistics(query text, columns text[], stem boolean, searched regclass,
- * searched_column name, OUT rareness float8[], OUT average float8)
+ * The column of tsvectors that a mode of search reads. Errors: 55000.
+ */
+static AttrNumber
+SearchedAttribute(Oid table, bool stem)
+{
+	const char *name = stem ? "search_english" : "search";
+	AttrNumber	column = get_attnum(table, name);
+
+	if (column == InvalidAttrNumber || get_atttype(table, column) != TSVECTOROID)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" has no column \"%s\"", get_rel_name(table), name),
+				 stem ? errhint("Run SELECT amelia_saga.index_english(true).") :
+				 errhint("Run SELECT amelia_saga.migrate().")));
+	return column;
+}
+
+/*
+ * saga_prepare(query text, columns text[], stem boolean, searched regclass,
+ * OUT candidates tsquery, OUT rareness float8[], OUT average float8)
  */
 Datum
-amelia_saga_statistics(PG_FUNCTION_ARGS)
+amelia_saga_prepare(PG_FUNCTION_ARGS)
 {
 	Oid			table = PG_GETARG_OID(3);
-	AttrNumber	column = get_attnum(table, NameStr(*PG_GETARG_NAME(4)));
+	AttrNumber	column = SearchedAttribute(table, PG_GETARG_BOOL(2));
 	QueryColumns columns;
 	SearchQuery *query;
 	AttStatsSlot words;
@@ -219,16 +238,16 @@ amelia_saga_statistics(PG_FUNCTION_ARGS)
 	float8		rows;
 	Datum	   *rareness;
 	TupleDesc	tupdesc;
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
+	Datum		values[3];
+	bool		nulls[3] = {false, false, false};
 	ListCell   *cell;
 
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "saga_statistics() must return a row");
+		elog(ERROR, "saga_prepare() must return a row");
 	TakeQueryColumns(PG_GETARG_ARRAYTYPE_P(1), &columns);
 	query = ParseQuery(text_to_cstring(PG_GETARG_TEXT_PP(0)), &columns, PG_GETARG_BOOL(2));
 	rows = CountedRows(table);
-	if (rows >= 1 && column != InvalidAttrNumber && MayReadAll(table, column))
+	if (rows >= 1 && MayReadAll(table, column))
 		statistics = ColumnStatistics(table, column);
 	if (HeapTupleIsValid(statistics))
 		has_words = get_attstatsslot(&words, statistics, STATISTIC_KIND_MCELEM, InvalidOid,
@@ -239,9 +258,10 @@ amelia_saga_statistics(PG_FUNCTION_ARGS)
 	foreach(cell, query->phrases)
 		rareness[foreach_current_index(cell)] =
 		Float8GetDatum(has_words ? RarenessOfPhrase(lfirst(cell), &words, rows) : 1);
-	values[0] = PointerGetDatum(construct_array(rareness, list_length(query->phrases), FLOAT8OID,
+	values[0] = TSQueryGetDatum(CandidatesOf(query, &columns));
+	values[1] = PointerGetDatum(construct_array(rareness, list_length(query->phrases), FLOAT8OID,
 												sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[1] = Float8GetDatum(has_words ? AverageWords(table) : 0);
+	values[2] = Float8GetDatum(has_words ? AverageWords(table) : 0);
 	if (HeapTupleIsValid(statistics))
 		ReleaseSysCache(statistics);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));

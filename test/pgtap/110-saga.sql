@@ -37,7 +37,7 @@ INSERT INTO contract VALUES
 	('schema_versions', 'applied_at', 'timestamp with time zone NOT NULL DEFAULT now()');
 SELECT set_eq($$
 	SELECT c.relname::text, a.attname::text, concat_ws(' ', format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'NOT NULL' END,
-		CASE WHEN a.attidentity <> '' THEN 'IDENTITY ' || a.attidentity END,
+		CASE WHEN a.attidentity <> '' THEN 'IDENTITY ' || a.attidentity::text END,
 		CASE WHEN a.attgenerated <> '' THEN 'GENERATED ' ELSE 'DEFAULT ' END || pg_get_expr(d.adbin, d.adrelid))
 	FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
 	LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum

@@ -112,10 +112,10 @@ SELECT * FROM t.errors(
 -- Rank: without statistics all words are alike, with them the rare one counts.
 INSERT INTO amelia_saga.messages (id, provider, role, content) SELECT 'c' || n, 'p', 'r', 'common words again' FROM generate_series(1, 50) AS n;
 INSERT INTO amelia_saga.messages (id, provider, role, content) VALUES ('rare', 'p', 'r', 'rare words here'), ('both', 'p', 'r', 'common rare');
-SELECT rareness, average FROM amelia_internal.saga_statistics('common OR rare', '{content,tags}', false, 'amelia_saga.messages', 'search');
+SELECT rareness, average FROM amelia_internal.saga_prepare('common OR rare', '{content,tags}', false, 'amelia_saga.messages');
 ANALYZE amelia_saga.messages;
-SELECT rareness[1] < rareness[2] AS rarer, average > 3 AND average < 20 AS average FROM amelia_internal.saga_statistics('common OR rare', '{content,tags}', false, 'amelia_saga.messages', 'search');
-SELECT rareness[1] <= rareness[2] AND rareness[1] < rareness[3] AS rarer FROM amelia_internal.saga_statistics('wor* OR "common words" OR nobody', '{content,tags}', false, 'amelia_saga.messages', 'search');
+SELECT rareness[1] < rareness[2] AS rarer, average > 3 AND average < 20 AS average FROM amelia_internal.saga_prepare('common OR rare', '{content,tags}', false, 'amelia_saga.messages');
+SELECT rareness[1] <= rareness[2] AND rareness[1] < rareness[3] AS rarer FROM amelia_internal.saga_prepare('wor* OR "common words" OR nobody', '{content,tags}', false, 'amelia_saga.messages');
 SELECT id FROM amelia_saga.search_messages('common OR rare', row_limit => 2);
 -- What readers may call by hand with whatever they like.
 SELECT * FROM t.errors(

@@ -55,9 +55,9 @@ cmp_ok($mean, '>=', 9, 'of its ten best nine are among ours');
 
 # A word that few rows have counts for more than one that all have, which it needs ANALYZE to know.
 is( $node->safe_psql('saga', q{
-		SELECT rareness[1] > rareness[2] AND rareness[2] < 1, average > 5 FROM amelia_internal.saga_statistics(
+		SELECT rareness[1] > rareness[2] AND rareness[2] < 1, average > 5 FROM amelia_internal.saga_prepare(
 			(SELECT '"' || w.word || '" OR the' FROM ts_stat('SELECT search FROM amelia_saga.messages') AS w WHERE w.ndoc = 2 AND w.word ~ '^[a-z]+$' LIMIT 1),
-			'{content,tags}', false, 'amelia_saga.messages', 'search')}),
+			'{content,tags}', false, 'amelia_saga.messages')}),
 	't|t', 'a rare word counts for more');
 # Who is bound by row security learns nothing of rows that are not theirs.
 $node->safe_psql('saga', q{
@@ -67,7 +67,7 @@ $node->safe_psql('saga', q{
 	CREATE POLICY few ON amelia_saga.messages FOR SELECT TO bound USING (id::integer % 7 = 0)});
 is( $node->safe_psql('saga', q{
 		SET ROLE bound;
-		SELECT rareness, average FROM amelia_internal.saga_statistics('the OR zzz', '{content,tags}', false, 'amelia_saga.messages', 'search');
+		SELECT rareness, average FROM amelia_internal.saga_prepare('the OR zzz', '{content,tags}', false, 'amelia_saga.messages');
 		SELECT bool_and(id::integer % 7 = 0), count(*) > 3 FROM amelia_saga.search_messages('the')}),
 	"{1,1}|0\nt|t", 'row security binds rank and rows');
 

@@ -24,31 +24,18 @@ AS 'MODULE_PATHNAME', 'amelia_saga_fts5_query';
 COMMENT ON FUNCTION amelia_saga.fts5_query(text, text[], text) IS
 'What a search for a query in the language of FTS5 needs. candidates: every row that the query finds matches it; empty when there can be none. exact: and no other row. columns: those of the table that are searched, {content,tags} or {filename,extracted_text,tags}. mode exact or english. Errors: 42601 what FTS5 refuses too, with the place; 22023 a NULL, an unknown column or mode.';
 
-CREATE FUNCTION amelia_internal.saga_candidates(
-	query text,
-	columns text[],
-	mode text,
-	OUT candidates tsquery,
-	OUT exact boolean)
-LANGUAGE c STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS 'MODULE_PATHNAME', 'amelia_saga_fts5_query';
-COMMENT ON FUNCTION amelia_internal.saga_candidates(text, text[], text) IS
-'What amelia_saga.fts5_query() is, where nobody else can put another one.';
-
-CREATE FUNCTION amelia_internal.saga_statistics(
+CREATE FUNCTION amelia_internal.saga_prepare(
 	query text,
 	columns text[],
 	stem boolean,
 	searched regclass,
-	searched_column name,
+	OUT candidates tsquery,
 	OUT rareness double precision[],
 	OUT average double precision)
 LANGUAGE c STABLE STRICT
-SET search_path = pg_catalog, pg_temp
-AS 'MODULE_PATHNAME', 'amelia_saga_statistics';
-COMMENT ON FUNCTION amelia_internal.saga_statistics(text, text[], boolean, regclass, name) IS
-'How rare each phrase of a query is in a table, as the idf of BM25, and how many words its rows have on average (0: not known). From the statistics that ANALYZE keeps; without them, and for who may not read all rows, each phrase is 1.';
+AS 'MODULE_PATHNAME', 'amelia_saga_prepare';
+COMMENT ON FUNCTION amelia_internal.saga_prepare(text, text[], boolean, regclass) IS
+'What a search of a table begins with: the tsquery of fts5_query(); how rare each phrase of the query is, as the idf of BM25, and how many words rows have on average (0: not known), from the statistics that ANALYZE keeps. Without them, and for who may not read all rows, each phrase is 1. Errors: 42601, 55000 when the table has not the column that is searched.';
 
 CREATE FUNCTION amelia_internal.saga_rank(
 	query text,
@@ -85,8 +72,7 @@ REVOKE ALL ON FUNCTION
 	amelia_internal.saga_vector(text, jsonb, text, boolean),
 	amelia_internal.saga_words(tsvector),
 	amelia_saga.fts5_query(text, text[], text),
-	amelia_internal.saga_candidates(text, text[], text),
-	amelia_internal.saga_statistics(text, text[], boolean, regclass, name),
+	amelia_internal.saga_prepare(text, text[], boolean, regclass),
 	amelia_internal.saga_rank(text, text[], boolean, double precision[], double precision, tsvector, text, jsonb, text),
 	amelia_internal.saga_snippet(text, text[], boolean, text, text, text, jsonb, text)
 FROM PUBLIC;

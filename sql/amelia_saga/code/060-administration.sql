@@ -1,25 +1,5 @@
--- What the search in English needs, privileges for the operator's own roles, and
+-- Privileges for the operator's own roles, and
 -- whether the schema is as it should be.
-
-CREATE FUNCTION amelia_internal.saga_searched_column(searched regclass, mode text) RETURNS name
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	wanted CONSTANT name := CASE mode WHEN 'english' THEN 'search_english' ELSE 'search' END;
-BEGIN
-	IF NOT EXISTS (SELECT FROM pg_attribute AS a
-			WHERE a.attrelid = searched AND a.attname = wanted AND NOT a.attisdropped) THEN
-		RAISE EXCEPTION USING ERRCODE = '55000',
-			MESSAGE = format('%s has no column "%s"', searched, wanted),
-			HINT = CASE mode WHEN 'english' THEN 'Run SELECT amelia_saga.index_english(true).'
-				ELSE 'Run SELECT amelia_saga.migrate().' END;
-	END IF;
-	RETURN wanted;
-END
-$$;
-COMMENT ON FUNCTION amelia_internal.saga_searched_column(regclass, text) IS
-'The column of tsvectors that a mode of search reads. Errors: 55000 when it is not there.';
 
 CREATE FUNCTION amelia_internal.saga_role_privileges()
 RETURNS TABLE (kind text, relations text[], privileges text, functions text[])
@@ -29,8 +9,8 @@ AS $$
 VALUES
 	('reader', ARRAY['schema_versions', 'messages', 'files'], 'SELECT',
 		ARRAY['check_given', 'check_limit', 'check_choice', 'api_objects', 'amelia_saga_scripts',
-			'fts5_query', 'saga_candidates', 'saga_statistics', 'saga_rank', 'saga_snippet', 'saga_words',
-			'saga_searched_column', 'saga_check_text', 'saga_check_search', 'saga_verify_schema', 'saga_verify_words', 'saga_vector',
+			'fts5_query', 'saga_prepare', 'saga_rank', 'saga_snippet', 'saga_words',
+			'saga_check_text', 'saga_check_search', 'saga_verify_schema', 'saga_verify_words', 'saga_vector',
 			'get_message', 'get_session', 'list_sessions', 'recent_messages', 'search_messages',
 			'get_file', 'search_files', 'health_check', 'verify']),
 	('writer', ARRAY['messages', 'files'], 'INSERT, UPDATE, DELETE',
@@ -146,7 +126,6 @@ COMMENT ON FUNCTION amelia_internal.saga_verify_words() IS
 
 REVOKE ALL ON FUNCTION
 	amelia_internal.saga_verify_words(),
-	amelia_internal.saga_searched_column(regclass, text),
 	amelia_internal.saga_role_privileges(),
 	amelia_internal.saga_grant(text[], name),
 	amelia_internal.saga_verify_schema()
