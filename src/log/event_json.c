@@ -209,7 +209,8 @@ ReadEvents(Datum events, int *count)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("events must be a JSON array of objects, not %s",
-						JB_ROOT_IS_SCALAR(array) ? "a single value" : "an object")));
+						JB_ROOT_IS_SCALAR(array) ? "a single value" : "an object"),
+				 JB_ROOT_IS_SCALAR(array) ? errhint("JSON that was encoded twice arrives as a string.") : 0));
 	result = palloc(Max(JB_ROOT_COUNT(array), 1) * sizeof(Event));
 
 	error_context_stack = &callback;

@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "base/execute.h"
+#include "retention/checkpoint_shape.h"
 #include "retention/round_state.h"
 #include "retention/rules.h"
 

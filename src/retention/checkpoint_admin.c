@@ -20,6 +20,7 @@
 
 #include "base/check.h"
 #include "base/execute.h"
+#include "retention/checkpoint_shape.h"
 #include "retention/checkpoint.h"
 
 PG_FUNCTION_INFO_V1(amelia_register_checkpoints);

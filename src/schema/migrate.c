@@ -20,6 +20,10 @@
  *	  session, to off or to on; an ordinary session does not touch it, and
  *	  what a role or a database has set for its sessions does not count.
  *
+ *	  A dump of the schema alone brings tables without rows. If all of them
+ *	  are empty, migrate() fills in what its scripts insert. The version is told
+ *	  by a comment, which such a dump has.
+ *
  *	  Each extension of ours has a migrate() for the schema of its own name,
  *	  and all are this one.
  *
@@ -54,6 +58,9 @@
 #include "schema/scripts.h"
 
 PG_FUNCTION_INFO_V1(amelia_migrate);
+
+/* What stands before the version in the comment of schema_versions.version. */
+#define VERSION_COMMENT "The highest one is "
 
 /* Where an error context callback finds the statement that runs. */
 typedef struct ScriptPlace
@@ -121,10 +128,10 @@ CheckOwnerOfMade(Node *statement, Oid schema)
 
 /*
  * Run the statements of a script one by one, so that an error shows the one
- * that failed.
+ * that failed. only_rows: those that insert rows.
  */
 static void
-RunScript(const Script *script, Oid schema)
+RunScript(const Script *script, Oid schema, bool only_rows)
 {
 	ScriptPlace place = {.name = script->name,.line = 1};
 	ErrorContextCallback callback = {
@@ -144,6 +151,8 @@ RunScript(const Script *script, Oid schema)
 		int			result;
 
 		CHECK_FOR_INTERRUPTS();
+		if (only_rows && !IsA(statement->stmt, InsertStmt))
+			continue;
 		if (script->is_api && IsThereAlready(schema, statement->stmt))
 			continue;
 		text = statement->stmt_len > 0 ?
@@ -197,7 +206,7 @@ DatabaseVersion(const char *extension, Oid schema)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the tables of Amelia are there, but schema_versions does not say of which version"),
-				 errhint("A dump was restored without its rows: restore those of schema_versions and event_types at least.")));
+				 errhint("A dump was restored without these rows, while other tables have some: restore those of schema_versions and event_types at least.")));
 	return DatumGetInt32(version);
 }
 
@@ -212,8 +221,76 @@ NoteVersion(const char *extension, int32 version)
 
 	if (SPI_execute_with_args(psprintf("INSERT INTO %s (version) VALUES ($1)",
 									   quote_qualified_identifier(extension, "schema_versions")),
-							  1, types, values, NULL, false, 0) != SPI_OK_INSERT)
+							  1, types, values, NULL, false, 0) != SPI_OK_INSERT ||
+		SPI_execute(psprintf("COMMENT ON COLUMN %s.version IS '" VERSION_COMMENT "%d'",
+							 quote_qualified_identifier(extension, "schema_versions"), version),
+					false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "could not write schema_versions");
+}
+
+/*
+ * Whether none of the tables that belong to the current user has a row.
+ */
+static bool
+AllAreEmpty(Oid schema)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(schema)};
+	SPITupleTable *tables;
+	uint64		count;
+
+	if (SPI_execute_with_args("SELECT pg_catalog.format('SELECT FROM %s LIMIT 1', c.oid::pg_catalog.regclass)"
+							  " FROM pg_catalog.pg_class AS c"
+							  " WHERE c.relnamespace = $1 AND c.relkind IN ('r', 'p')"
+							  " AND c.relowner = CURRENT_USER::pg_catalog.regrole",
+							  lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not list the tables");
+	tables = SPI_tuptable;
+	count = SPI_processed;
+	for (uint64 i = 0; i < count; i++)
+	{
+		if (SPI_execute(SPI_getvalue(tables->vals[i], tables->tupdesc, 1), true, 1) != SPI_OK_SELECT)
+			elog(ERROR, "could not look for rows");
+		if (SPI_processed > 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Fill tables in that came without any row, and say so in done.
+ */
+static void
+FillEmptySchema(const char *extension, List *scripts, Oid schema, StringInfo done)
+{
+	Oid			table = get_relname_relid("schema_versions", schema);
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(table)};
+	int32		noted = 0;
+	bool		is_null = true;
+	ListCell   *cell;
+
+	if (!OidIsValid(table) || !AllAreEmpty(schema))
+		return;
+	if (SPI_execute_with_args("SELECT pg_catalog.\"substring\"(pg_catalog.col_description($1, a.attnum),"
+							  " '^" VERSION_COMMENT "([0-9]{1,9})$')::pg_catalog.int4"
+							  " FROM pg_catalog.pg_attribute AS a"
+							  " WHERE a.attrelid = $1 AND a.attname = 'version'",
+							  lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the comment of schema_versions");
+	if (SPI_processed == 1)
+		noted = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+	if (is_null)
+		return;
+	foreach(cell, scripts)
+	{
+		Script	   *script = lfirst(cell);
+
+		if (!script->is_api && script->version <= noted)
+			RunScript(script, schema, true);
+	}
+	NoteVersion(extension, noted);
+	appendStringInfo(done, "rows of schema version %d put into empty tables", noted);
 }
 
 /*
@@ -237,16 +314,17 @@ RunScripts(const char *extension, List *scripts, Oid schema, bool anew, StringIn
 		if (script->version != version && version != before)
 			NoteVersion(extension, version);
 		version = script->version;
-		RunScript(script, schema);
+		RunScript(script, schema, false);
 	}
 	if (version != before)
 	{
 		NoteVersion(extension, version);
-		appendStringInfo(done, "schema brought from version %d to %d", before, version);
+		appendStringInfo(done, "%sschema brought from version %d to %d", done->len > 0 ? "; " : "", before, version);
 	}
 	if (version == before && !anew && ApiIsIntact(extension, scripts) && (!has_budgets || BudgetsAreIntact()))
 	{
-		appendStringInfo(done, "schema version %d is complete, nothing to do", version);
+		appendStringInfo(done, done->len > 0 ? "; schema version %d is complete" :
+						 "schema version %d is complete, nothing to do", version);
 		return;
 	}
 
@@ -255,7 +333,7 @@ RunScripts(const char *extension, List *scripts, Oid schema, bool anew, StringIn
 		Script	   *script = lfirst(cell);
 
 		if (script->is_api)
-			RunScript(script, schema);
+			RunScript(script, schema, false);
 	}
 	if (has_budgets && HaveBudgets())
 		RunSql(budget_trigger, 0, NULL, NULL, false);
@@ -394,6 +472,7 @@ Migrate(const char *extension, Oid schema, Oid owner, Oid code_owner, StringInfo
 		GrantMembers(extension, owner);
 		BecomeSelf(&before);
 		BecomeOwner(owner, &before);
+		FillEmptySchema(extension, scripts, schema, done);
 		CheckNotNewer(extension, scripts, schema);
 		RunScripts(extension, scripts, schema, in_extension_script, done);
 		BecomeSelf(&before);

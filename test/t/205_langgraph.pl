@@ -3,7 +3,7 @@
 # thread that stays goes on as if nothing had been, and of the others nothing is left.
 #
 # test/langgraph/run.mjs runs the graphs, with the packages in the folder
-# AMELIA_LANGGRAPH, which scripts/setup-langgraph installs.
+# AMELIA_LANGGRAPH, which scripts/setup-packages installs.
 use strict;
 use warnings FATAL => 'all';
 
@@ -24,7 +24,7 @@ my ($nodejs) = (glob("$packages/node_modules/node-linux-*/bin/node"), 'node');
 
 if (!-d "$packages/node_modules/\@langchain/langgraph-checkpoint-postgres")
 {
-	my $reason = 'LangGraph\'s packages are not installed: see scripts/setup-langgraph';
+	my $reason = 'LangGraph\'s packages are not installed: see scripts/setup-packages';
 
 	# Somebody without a network may do without, the project may not.
 	die $reason if $ENV{CI};

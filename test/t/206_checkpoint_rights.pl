@@ -59,4 +59,41 @@ my ($status, undef, $error) = $node->psql('postgres', qq{SELECT amelia.forget_wo
 like($error, qr/may be where they cannot be deleted/, 'forget_workflow(): refused while checkpoints cannot be deleted');
 is($node->safe_psql('postgres', qq{SELECT count(*) FROM amelia.get_workflow('$other')}), '1', '… and the workflow is there');
 
+# Who owns Amelia's tables, without being a superuser, gets no right on somebody else's by it:
+# retention acts as the owner of the checkpoints, so that one has to agree.
+$node->safe_psql('postgres', q{
+	ALTER TABLE app.checkpoint_blobs RENAME COLUMN v TO version;
+	CREATE ROLE landlord LOGIN;
+	GRANT CREATE ON SCHEMA amelia TO landlord;
+	DO $$
+	DECLARE
+		statement text;
+	BEGIN
+		FOR statement IN
+			SELECT format('ALTER TABLE %s OWNER TO landlord', c.oid::regclass)
+			FROM pg_class AS c WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind IN ('r', 'v')
+			UNION ALL
+			SELECT format('ALTER ROUTINE %s OWNER TO landlord', p.oid::regprocedure)
+			FROM pg_proc AS p WHERE p.pronamespace = 'amelia'::regnamespace
+				AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+			UNION ALL
+			SELECT 'ALTER SCHEMA amelia OWNER TO landlord'
+		LOOP
+			EXECUTE statement;
+		END LOOP;
+	END
+	$$;
+	SELECT amelia.migrate();
+	SELECT amelia.grant_admin('landlord')});
+my $thread = $node->safe_psql('postgres', 'SELECT count(*) FROM app.checkpoints');
+is($node->safe_psql('postgres', 'SELECT problem FROM amelia.checkpoint_sources()'),
+	q{landlord, who owns Amelia's tables, may not SELECT and DELETE from checkpoint_blobs, whose owner has to GRANT that},
+	"another owner of Amelia's tables: checkpoint_sources() says what is missing");
+($status, undef, $error) = $node->psql('postgres', qq{SET SESSION AUTHORIZATION landlord; SELECT amelia.delete_thread('$other')});
+is($node->safe_psql('postgres', 'SELECT count(*) FROM app.checkpoints'), $thread, 'delete_thread() deletes nothing there');
+$node->safe_psql('postgres', 'GRANT SELECT, DELETE ON app.checkpoints, app.checkpoint_blobs, app.checkpoint_writes TO landlord');
+is($node->safe_psql('postgres', 'SELECT problem FROM amelia.checkpoint_sources()'), '', 'their owner agrees');
+is($node->safe_psql('postgres', qq{SET SESSION AUTHORIZATION landlord; SELECT amelia.delete_thread('$other')}), 1, 'and it does');
+
+$node->stop;
 done_testing();

@@ -1,7 +1,7 @@
 # The fence on LangGraph's tables, with its own Postgres saver: what a saver writes
 # under a lease that another worker has by now is refused, with everything that
 # belongs to it. test/langgraph/fence.mjs has the savers, with the packages in
-# the folder AMELIA_LANGGRAPH, which scripts/setup-langgraph installs.
+# the folder AMELIA_LANGGRAPH, which scripts/setup-packages installs.
 use strict;
 use warnings FATAL => 'all';
 
@@ -22,7 +22,7 @@ my ($nodejs) = (glob("$packages/node_modules/node-linux-*/bin/node"), 'node');
 
 if (!-d "$packages/node_modules/\@langchain/langgraph-checkpoint-postgres")
 {
-	my $reason = 'LangGraph\'s packages are not installed: see scripts/setup-langgraph';
+	my $reason = 'LangGraph\'s packages are not installed: see scripts/setup-packages';
 
 	die $reason if $ENV{CI};
 	plan skip_all => $reason;

@@ -69,17 +69,23 @@ BEGIN
 		WHEN t.special IS NOT NULL THEN format('%s is not an ordinary table, or has partitions, children or rules', t.special)
 		WHEN t.owners > 1 THEN 'the three tables do not have the same owner'
 		WHEN t.unusable IS NOT NULL THEN format('the owner of %s lacks a privilege on it', t.unusable)
+		WHEN t.refused IS NOT NULL THEN format('%s, who owns Amelia''s tables, may not SELECT and DELETE from %s, whose owner has to GRANT that',
+			o.relowner::regrole, t.refused)
 		WHEN NOT has_schema_privilege(t.owner, n.oid, 'USAGE') THEN 'the owner of the tables may not use the schema'
 		ELSE amelia_internal.checkpoint_columns_problem(n.oid) END
 	FROM amelia.checkpoint_schemas AS s
 	JOIN pg_namespace AS n ON n.nspname = s.schema_name
+	-- what is done there is done as the tables' owner: nobody gets more rights by that
+	JOIN pg_class AS o ON o.oid = 'amelia.workflows'::regclass
 	JOIN LATERAL (
 		SELECT count(*) AS number, count(DISTINCT c.relowner) AS owners, max(c.relowner) AS owner,
 			min(c.relname::text) FILTER (WHERE c.relkind <> 'r' OR c.relhasrules
 				OR EXISTS (SELECT FROM pg_inherits AS i
 					WHERE i.inhparent = c.oid OR i.inhrelid = c.oid)) AS special,
 			min(c.relname::text) FILTER (WHERE NOT has_table_privilege(c.relowner, c.oid, 'SELECT')
-				OR NOT has_table_privilege(c.relowner, c.oid, 'DELETE')) AS unusable
+				OR NOT has_table_privilege(c.relowner, c.oid, 'DELETE')) AS unusable,
+			min(c.relname::text) FILTER (WHERE NOT has_table_privilege(o.relowner, c.oid, 'SELECT')
+				OR NOT has_table_privilege(o.relowner, c.oid, 'DELETE')) AS refused
 		FROM pg_class AS c
 		WHERE c.relnamespace = n.oid
 			AND c.relname IN (SELECT e.relation FROM amelia_internal.checkpoint_columns() AS e)

@@ -36,7 +36,8 @@ BEGIN
 	PERFORM amelia_internal.check_given('changes', changes);
 	IF jsonb_typeof(changes) <> 'object' THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
-			MESSAGE = format('changes must be a JSON object, not %s', jsonb_typeof(changes));
+			MESSAGE = format('changes must be a JSON object, not %s', jsonb_typeof(changes)),
+			HINT = CASE jsonb_typeof(changes) WHEN 'string' THEN 'JSON that was encoded twice arrives as a string.' ELSE '' END;
 	END IF;
 	-- The owner may have dropped some, and then they are none.
 	known := ARRAY(SELECT l.name

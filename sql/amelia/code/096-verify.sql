@@ -11,7 +11,7 @@ BEGIN
 	RETURN QUERY EXECUTE format('SELECT ''schema is older than the code'', ''schema_versions'',
 			CASE WHEN EXISTS (SELECT FROM %1$I.schema_versions AS m)
 				THEN format(''version %%s is missing: %%s'', s.version, $1)
-				ELSE ''it is empty: restore its rows, and those of event_types'' END
+				ELSE format(''it is empty: restore its rows, and those of event_types; or, if no table has a row, %%s'', $1) END
 		FROM (SELECT DISTINCT c.version FROM amelia_internal.%2$I() AS c) AS s
 		WHERE s.version IS NOT NULL
 			AND NOT EXISTS (SELECT FROM %1$I.schema_versions AS m WHERE m.version = s.version)',
