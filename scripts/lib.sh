@@ -183,14 +183,17 @@ build_and_install() {
 }
 
 same_as_installed() {
-	local share program
+	local share program extension
 	share=$("$PG_CONFIG" --sharedir)/extension
 	for program in amelia-load amelia-prices amelia-report amelia-import; do
 		cmp -s "client/$program" "$PG_BINDIR/$program" || return 1
 	done
-	cmp -s amelia.so "$("$PG_CONFIG" --pkglibdir)/amelia.so" &&
-		cmp -s amelia.control "$share/amelia.control" &&
-		cmp -s sql/amelia--1.0.sql "$share/amelia--1.0.sql"
+	for extension in *.control; do
+		extension=${extension%.control}
+		cmp -s "$extension.control" "$share/$extension.control" &&
+			cmp -s "sql/$extension--1.0.sql" "$share/$extension--1.0.sql" || return 1
+	done
+	cmp -s amelia.so "$("$PG_CONFIG" --pkglibdir)/amelia.so"
 }
 
 install_extension() {
