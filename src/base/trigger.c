@@ -23,6 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "base/execute.h"
+#include "base/history_mode.h"
 
 PG_FUNCTION_INFO_V1(amelia_touch_updated_at);
 
@@ -189,8 +190,9 @@ amelia_touch_updated_at(PG_FUNCTION_ARGS)
 	Datum		now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 	bool		is_null = false;
 
+	/* What happened elsewhere moved there, or did not. */
 	if (!SameValue(tupdesc, column, data->tg_trigtuple, data->tg_newtuple) ||
-		OnlyCountersChanged(data))
+		OnlyCountersChanged(data) || IsHistory(data))
 		return PointerGetDatum(data->tg_newtuple);
 	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_newtuple, tupdesc, 1,
 													 &column, &now, &is_null));

@@ -214,7 +214,8 @@ my $message = fault(q{INSERT INTO amelia_platform.agent_messages (id, message_id
 	SELECT m, m, 'aaaaaaaa-0000-7000-8000-000000000001', 'x', 'x', 'x' FROM amelia.uuid_v7() AS m RETURNING id});
 value(q{ALTER TABLE amelia_platform.agent_messages ENABLE ALWAYS TRIGGER audit; ALTER TABLE amelia_platform.tasks ENABLE ALWAYS TRIGGER audit;
 	ALTER TABLE amelia_platform.execution_steps ENABLE ALWAYS TRIGGER audit});
-fault(qq{UPDATE amelia_platform.agent_messages SET status = 'delivered', delivered_at = clock_timestamp(), visible_at = clock_timestamp() + interval '1 hour' WHERE id = '$message'})
+fault(qq{UPDATE amelia_platform.agent_messages SET status = 'delivered', delivered_at = clock_timestamp(), visible_at = clock_timestamp() + interval '1 hour',
+	available_at = clock_timestamp() + interval '2 hours' WHERE id = '$message'})
   for 1 .. 2;
 like(held_twice($node), qr/^message $message is delivered while it is delivered$/m, 'a message that was delivered twice at once is found');
 like(messages_end($node), qr/^message $message is delivered$/m, 'and one that has not come to an end');

@@ -41,7 +41,7 @@ like($said, qr/amelia_platform/, 'without the extension: it is named');
 $node->safe_psql('app', 'CREATE EXTENSION amelia_platform');
 
 $said = import_is($node, 'app', 4, 'an agent that is gone', $source);
-like($said, qr/assigned_agent_id: refers to no row of agents \(SQLSTATE 23503\)/, 'an agent that is gone: is said');
+like($said, qr/1 row is rejected/, 'an agent that is gone: is said');
 is(value('SELECT count(*) FROM tasks WHERE title = $$Lost$$'), 0, 'an agent that is gone: nothing of it is stored');
 $said = import_is($node, 'app', 0, 'load', '--orphans=null', $source);
 like($said, qr/tasks -> tasks: 5 loaded/, 'load: its rows');
@@ -74,9 +74,16 @@ import_is($node, 'app', 0, 'verify after delta', '--orphans=null', '--verify', $
 is(value(q{SELECT c.title, c.lease_token FROM claim_task((SELECT id FROM agents WHERE name = 'Chief'), '1 day') AS c}), 'Plan|1', 'a task that came is claimed');
 $said = import_is($node, 'app', 3, 'verify after that', '--orphans=null', '--verify', $source);
 value(q{UPDATE tasks SET status = 'pending', updated_at = '2025-10-05 10:00:00+00' WHERE title = 'Plan'});
-value(q{UPDATE tasks SET assigned_agent_id = (SELECT id FROM agents WHERE name = 'Chief'), updated_at = '2025-10-05 10:00:00+00' WHERE title = 'Plan'});
 
-import_is($node, 'app', 0, 'rollback', '--rollback', $source);
+# One run after the other, the last one first.
+import_is($node, 'app', 0, 'rollback of the delta', '--rollback', $source);
+is( value(q{SELECT title, status FROM tasks ORDER BY 1}),
+	"Check|pending\nDropped|cancelled\nLost|failed\nPlan|completed\nWrite|in_progress", 'rollback of the delta: as it was before');
+import_is($node, 'app', 0, 'rollback of the run that brought nothing', '--rollback', $source);
+# Its claim was a sign of life of the agent.
+$said = import_is($node, 'app', 3, 'rollback of what has changed', '--rollback', $source);
+like($said, qr/agents aaaaaaaa-0000-4000-8000-000000000001 has changed/, 'rollback of what has changed: is named');
+import_is($node, 'app', 0, 'rollback', '--rollback', '--force', $source);
 is(value('SELECT (SELECT count(*) FROM agents), (SELECT count(*) FROM tasks), (SELECT count(*) FROM agent_capabilities)'), '0|0|0', 'rollback: all of it is gone');
 is(value('SELECT * FROM verify()'), '', 'rollback: verify() finds nothing');
 
