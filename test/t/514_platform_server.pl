@@ -116,12 +116,37 @@ is(value('SELECT sum(agents_offline) > 0 AND sum(tasks_returned) = 1 AND sum(mes
 ok($node->poll_query_until('without', q(SELECT count(*) > 0 FROM amelia.retention_runs WHERE worker AND outcome = 'completed')), 'a database without the platform has its rounds');
 # Its schema torn: nothing of the platform's is done, and the rest is.
 value('DROP TRIGGER zzz_move_task ON amelia_platform.tasks');
-my $rounds = value('SELECT COALESCE(max(id), 0) FROM amelia.retention_runs');
+# A round that is under way has looked before; the next but one has begun after that.
+my $rounds = q(SELECT COALESCE(max(id), 0) FROM amelia.retention_runs WHERE worker);
+my $so_far = value($rounds);
+ok($node->poll_query_until('app', "SELECT ($rounds) > $so_far + 1"), 'rounds go on without a trigger of the platform\'s');
 value(qq(UPDATE amelia_platform.tasks SET status = 'in_progress', leased_until = now() - interval '1 s'));
-ok($node->poll_query_until('app', "SELECT max(id) > $rounds + 1 FROM amelia.retention_runs WHERE worker"), 'rounds go on without a trigger of the platform\'s');
+$so_far = value($rounds);
+ok($node->poll_query_until('app', "SELECT ($rounds) > $so_far + 1"), 'and on');
 is(value('SELECT status FROM amelia_platform.tasks'), 'in_progress', 'which is left alone');
 value('SELECT amelia_platform.migrate()');
 ok($node->poll_query_until('app', q(SELECT status = 'pending' FROM amelia_platform.tasks)), 'until migrate() has mended it');
+
+# The code goes and comes again, the data stays: also when it goes with amelia.
+$node->append_conf('postgresql.conf', 'amelia.enabled = off');
+$node->reload;
+ok($node->poll_query_until('app', q(SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'amelia maintenance%')), 'the worker has gone');
+my $sums = table_sums($node, 'app');
+value('DROP EXTENSION amelia_platform CASCADE; CREATE EXTENSION amelia_platform');
+is(table_sums($node, 'app'), $sums, 'DROP EXTENSION amelia_platform CASCADE takes no row');
+value('DROP EXTENSION amelia CASCADE');
+is(value(q(SELECT count(*) FROM pg_extension WHERE extname LIKE 'amelia%')), 0, 'DROP EXTENSION amelia CASCADE takes both');
+is(table_sums($node, 'app'), $sums, 'and no row either');
+value('CREATE EXTENSION amelia_platform CASCADE');
+is(value('SELECT * FROM amelia_platform.verify()'), '', 'both are there again');
+is(value('SELECT status, lease_token > 0 FROM amelia_platform.claim_task((SELECT id FROM amelia_platform.agents WHERE name = $$a1$$))'), 'in_progress|t', 'and go on');
+
+# Nobody else's schema is adopted.
+new_database($node, 'theirs', extension => 1);
+$node->safe_psql('theirs', 'CREATE SCHEMA amelia_platform CREATE TABLE mine ()');
+fails_with($node, 'theirs', 'CREATE EXTENSION amelia_platform', '55000', 'objects that are not Amelia', 'a schema with tables of others');
+new_database($node, 'alone');
+fails_with($node, 'alone', 'CREATE EXTENSION amelia_platform', '42704', 'amelia', 'without amelia');
 unlike(slurp_file($node->logfile), qr/TRAP|terminated by signal/, 'no process of the server died');
 
 $node->stop;
