@@ -13,6 +13,7 @@ GRANT USAGE ON SCHEMA t TO plain_host;
 SET ROLE plain_host;
 SET search_path = amelia_platform, public;
 \set QUIET off
+\set SHOW_CONTEXT never
 
 -- Agents.
 INSERT INTO agents (name, agent_type, status, capabilities, system_prompt, model_provider, model_name)
@@ -24,8 +25,8 @@ UPDATE agents SET status = 'busy', last_heartbeat = NOW(), performance_metrics =
 SELECT name, agent_type, status, model_provider, model_name, performance_metrics, updated_at >= created_at AS touched FROM agents ORDER BY name;
 
 -- Tasks.
-INSERT INTO tasks (title, description, priority, assigned_agent_id, context_data, deadline)
-VALUES ('Write it', 'all of it', 'high', t.a(2), '{"repo": "x"}', NOW() + INTERVAL '1 day') RETURNING id AS task \gset
+INSERT INTO tasks (id, title, description, priority, assigned_agent_id, context_data, deadline)
+VALUES (t.k(1), 'Write it', 'all of it', 'high', t.a(2), '{"repo": "x"}', NOW() + INTERVAL '1 day') RETURNING id AS task \gset
 UPDATE tasks SET status = 'in_progress', started_at = NOW() WHERE id = :'task' AND status = 'pending';
 UPDATE tasks SET status = 'completed', completed_at = NOW(), result_data = '{"ok": true}' WHERE id = :'task';
 UPDATE tasks SET status = 'pending' WHERE id = :'task';

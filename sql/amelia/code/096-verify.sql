@@ -17,7 +17,9 @@ BEGIN
 			AND NOT EXISTS (SELECT FROM %1$I.schema_versions AS m WHERE m.version = s.version)',
 		extension, extension || '_scripts') USING migrate;
 	RETURN QUERY SELECT o.kind || ' is missing, disabled or not as migrate() makes it', o.object,
-		CASE WHEN o.kind = 'index' AND to_regclass(format('%I.%I', extension, o.object)) IS NOT NULL THEN 'drop it, then ' ELSE '' END
+		CASE WHEN o.kind = 'column' THEN 'drop it if it is there, then '
+			WHEN o.kind = 'index' AND to_regclass(format('%I.%I', extension, o.object)) IS NOT NULL THEN 'drop it, then '
+			ELSE '' END
 			|| migrate
 	FROM amelia_internal.api_objects(extension) AS o
 	WHERE NOT o.intact;

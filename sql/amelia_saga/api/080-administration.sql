@@ -21,7 +21,7 @@ CREATE OR REPLACE FUNCTION amelia_saga.grant_reader(role name) RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT amelia_internal.saga_grant(ARRAY['reader'], grant_reader.role)
+SELECT amelia_internal.grant_privileges(ARRAY['reader'], grant_reader.role, 'amelia_saga')
 $$;
 COMMENT ON FUNCTION amelia_saga.grant_reader(name) IS
 'Lets a role read and search all messages and files. Errors: 42704 no such role, 42501 not the owner, 22023 NULL.';
@@ -30,7 +30,7 @@ CREATE OR REPLACE FUNCTION amelia_saga.grant_writer(role name) RETURNS void
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT amelia_internal.saga_grant(ARRAY['reader', 'writer'], grant_writer.role)
+SELECT amelia_internal.grant_privileges(ARRAY['reader', 'writer'], grant_writer.role, 'amelia_saga')
 $$;
 COMMENT ON FUNCTION amelia_saga.grant_writer(name) IS
 'Lets a role read, search, save, change and delete messages and files: for the application. Errors: 42704 no such role, 42501 not the owner, 22023 NULL.';
@@ -42,7 +42,7 @@ AS $$
 DECLARE
 	wrong record;
 BEGIN
-	SELECT v.problem, v.object, v.detail INTO wrong FROM amelia_internal.saga_verify_schema() AS v LIMIT 1;
+	SELECT v.problem, v.object, v.detail INTO wrong FROM amelia_internal.verify_schema('amelia_saga') AS v LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
 			MESSAGE = format('%s: %s', wrong.problem, wrong.object),

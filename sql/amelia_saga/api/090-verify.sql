@@ -4,7 +4,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 -- of the api layer with the fingerprint @API_FINGERPRINT@
-SELECT v.* FROM amelia_internal.saga_verify_schema() AS v
+SELECT v.* FROM amelia_internal.verify_schema('amelia_saga') AS v
 UNION ALL
 SELECT v.* FROM amelia_internal.saga_verify_words() AS v
 $$;
