@@ -182,6 +182,7 @@ amelia_saga_snippet(PG_FUNCTION_ARGS)
 	}
 	matcher = KeptMatcher(fcinfo);
 	TakeRowTexts(fcinfo, 5, &texts);
+	FetchRowTexts(&texts);
 	MatchTexts(matcher, &texts);
 	for (SearchedColumn column = 0; column < SEARCHED_COLUMNS; column++)
 	{

@@ -37,6 +37,23 @@ TakeRowTexts(FunctionCallInfo fcinfo, int first, RowTexts *texts)
 }
 
 /*
+ * Fetch what is out of line or compressed, as far as it is indexed, for texts
+ * that are read more than once.
+ */
+void
+FetchRowTexts(RowTexts *texts)
+{
+	for (SearchedColumn column = 0; column < SEARCHED_COLUMNS; column++)
+	{
+		NullableDatum *given = &texts->columns[column];
+
+		if (!given->isnull && column != COLUMN_TAGS)
+			given->value = PointerGetDatum(DatumGetTextPSlice(given->value, 0,
+															  indexed_characters[column] * MAX_UTF8_BYTES + 1));
+	}
+}
+
+/*
  * The tags of a row with a blank between them. What is no string is no tag:
  * the table's CHECK refuses it.
  */

@@ -32,6 +32,7 @@ typedef void (*WordVisitor) (SearchedColumn column, int place, const IndexedWord
 							 const Splitter *splitter, void *arg);
 
 extern void TakeRowTexts(FunctionCallInfo fcinfo, int first, RowTexts *texts);
+extern void FetchRowTexts(RowTexts *texts);
 extern const char *ColumnText(const RowTexts *texts, SearchedColumn column, int *len, bool *is_cut);
 extern void VisitWords(const RowTexts *texts, bool stem, WordVisitor visit, void *arg);
 

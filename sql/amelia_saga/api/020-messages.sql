@@ -64,8 +64,19 @@ DECLARE
 	added integer;
 	clash text;
 BEGIN
-	PERFORM amelia_internal.saga_check_rows('messages', save_messages.messages, ARRAY['provider', 'role', 'content'],
-		ARRAY['id', 'tags', 'timestamp', 'metadata', 'session_id']);
+	-- One expression for each where all is well; what is wrong is said by saga_check_rows().
+	IF jsonb_typeof(save_messages.messages) IS DISTINCT FROM 'array' OR EXISTS (
+			SELECT FROM jsonb_array_elements(save_messages.messages) AS e (element)
+			WHERE (jsonb_typeof(e.element) = 'object'
+				AND jsonb_typeof(e.element -> 'provider') = 'string' AND e.element ->> 'provider' ~ '\S'
+				AND jsonb_typeof(e.element -> 'role') = 'string' AND e.element ->> 'role' ~ '\S'
+				AND jsonb_typeof(e.element -> 'content') = 'string' AND "left"(e.element ->> 'content', 1000) ~ '\S'
+				AND (NOT e.element ? 'id' OR (jsonb_typeof(e.element -> 'id') = 'string' AND e.element ->> 'id' ~ '\S'))
+				AND e.element - ARRAY['provider', 'role', 'content', 'id', 'tags', 'timestamp', 'metadata', 'session_id'] = '{}')
+				IS NOT TRUE) THEN
+		PERFORM amelia_internal.saga_check_rows('messages', save_messages.messages, ARRAY['provider', 'role', 'content'],
+			ARRAY['id', 'tags', 'timestamp', 'metadata', 'session_id']);
+	END IF;
 	PERFORM amelia_internal.saga_check_json(format('messages[%s].', e.place - 1),
 		NULLIF(e.element -> 'tags', 'null'), NULLIF(e.element -> 'metadata', 'null'))
 	FROM jsonb_array_elements(save_messages.messages) WITH ORDINALITY AS e (element, place)
