@@ -163,7 +163,7 @@ COMMENT ON FUNCTION amelia_internal.platform_stale_after() IS
 
 CREATE FUNCTION amelia_internal.platform_match(needs text[], min_confidence numeric, row_limit integer)
 RETURNS TABLE (agent_id uuid, confidence numeric, load bigint)
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -171,27 +171,38 @@ DECLARE
 	heard_since CONSTANT timestamptz := clock_timestamp() - amelia_internal.platform_stale_after();
 	number CONSTANT integer := (SELECT count(DISTINCT n.name) FROM unnest(needs) AS n (name));
 BEGIN
+	IF number = 0 THEN
+		RETURN QUERY
+		SELECT a.id, NULL::numeric, COALESCE(l.load, 0)
+		FROM amelia_platform.agents AS a
+		LEFT JOIN (SELECT t.assigned_agent_id, count(*)
+			FROM amelia_platform.tasks AS t WHERE t.status IN ('pending', 'in_progress') AND t.assigned_agent_id IS NOT NULL
+			GROUP BY t.assigned_agent_id) AS l (id, load) ON l.id = a.id
+		WHERE a.status <> 'offline' AND (a.last_heartbeat IS NULL OR a.last_heartbeat >= heard_since)
+		ORDER BY COALESCE(l.load, 0), a.id
+		LIMIT row_limit;
+		RETURN;
+	END IF;
+	-- Sums of whole hundredths are fast; and only of the best ones it is asked whether they are there, and how busy.
 	RETURN QUERY
-	WITH able AS (
-		SELECT a.id, m.confidence
-		FROM (SELECT c.agent_id, avg(c.confidence_score)
+	WITH able AS MATERIALIZED (
+		SELECT m.id, m.total
+		FROM (SELECT c.agent_id, sum((c.confidence_score * 100)::integer)
 				FROM amelia_platform.agent_capabilities AS c
 				WHERE c.capability_name = ANY (needs) AND c.confidence_score >= min_confidence
 				GROUP BY c.agent_id
 				HAVING count(*) = number
-				UNION ALL
-				SELECT a.id, NULL FROM amelia_platform.agents AS a WHERE number = 0) AS m (id, confidence)
+				ORDER BY 2 DESC) AS m (id, total)
 		JOIN amelia_platform.agents AS a ON a.id = m.id
-		WHERE a.status <> 'offline'
-			AND (a.last_heartbeat IS NULL OR a.last_heartbeat >= heard_since)
-		ORDER BY m.confidence DESC
+		WHERE a.status <> 'offline' AND (a.last_heartbeat IS NULL OR a.last_heartbeat >= heard_since)
+		ORDER BY m.total DESC
 		FETCH FIRST row_limit ROWS WITH TIES)
-	SELECT b.id, round(b.confidence, 4), COALESCE(l.load, 0)
+	SELECT b.id, round(b.total / (100.0 * number), 4), COALESCE(l.load, 0)
 	FROM able AS b
 	LEFT JOIN (SELECT t.assigned_agent_id, count(*)
 		FROM amelia_platform.tasks AS t WHERE t.status IN ('pending', 'in_progress') AND t.assigned_agent_id IS NOT NULL
 		GROUP BY t.assigned_agent_id) AS l (id, load) ON l.id = b.id
-	ORDER BY b.confidence DESC, COALESCE(l.load, 0), b.id
+	ORDER BY b.total DESC, COALESCE(l.load, 0), b.id
 	LIMIT row_limit;
 END
 $$;
