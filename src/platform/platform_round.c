@@ -21,9 +21,9 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "base/batch.h"
 #include "base/execute.h"
 #include "base/uuid.h"
 
@@ -100,44 +100,11 @@ PlatformBatch(int *phase)
 	return !is_over;
 }
 
-/*
- * Run one batch and commit it. Returns the error that it raised, rolled back,
- * or NULL, and then *more is whether there may be more.
- */
-static ErrorData *
-TryBatch(int *phase, bool *more)
+/* The same, for TryBatch(). */
+static bool
+NextBatch(void *phase)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool in_subtransaction = false;
-	ErrorData  *volatile error = NULL;
-
-	PG_TRY();
-	{
-		CHECK_FOR_INTERRUPTS();
-		BeginInternalSubTransaction(NULL);
-		in_subtransaction = true;
-		*more = PlatformBatch(phase);
-		ReleaseCurrentSubTransaction();
-		in_subtransaction = false;
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		SPI_commit();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		if (in_subtransaction)
-		{
-			RollbackAndReleaseCurrentSubTransaction();
-			CurrentResourceOwner = owner;
-		}
-		MemoryContextSwitchTo(context);
-	}
-	PG_END_TRY();
-	return error;
+	return PlatformBatch(phase);
 }
 
 /*
@@ -177,7 +144,7 @@ amelia_platform_run_maintenance(PG_FUNCTION_ARGS)
 	SPI_commit();
 	while (more)
 	{
-		ErrorData  *error = TryBatch(&phase, &more);
+		ErrorData  *error = TryBatch(NextBatch, &phase, &more);
 
 		if (error == NULL)
 			continue;

@@ -16,8 +16,8 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
-#include "utils/resowner.h"
 
+#include "base/batch.h"
 #include "base/check.h"
 #include "base/execute.h"
 #include "retention/round.h"
@@ -25,44 +25,11 @@
 
 PG_FUNCTION_INFO_V1(amelia_run_retention);
 
-/*
- * Run one batch and commit it. Returns the error that it raised, rolled back,
- * or NULL, and then *more is whether there may be more.
- */
-static ErrorData *
-TryBatch(RetentionRound *round, bool *more)
+/* A batch, for TryBatch(). */
+static bool
+NextBatch(void *round)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool in_subtransaction = false;
-	ErrorData  *volatile error = NULL;
-
-	PG_TRY();
-	{
-		CHECK_FOR_INTERRUPTS();
-		BeginInternalSubTransaction(NULL);
-		in_subtransaction = true;
-		*more = RetentionBatch(round);
-		ReleaseCurrentSubTransaction();
-		in_subtransaction = false;
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		SPI_commit();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		if (in_subtransaction)
-		{
-			RollbackAndReleaseCurrentSubTransaction();
-			CurrentResourceOwner = owner;
-		}
-		MemoryContextSwitchTo(context);
-	}
-	PG_END_TRY();
-	return error;
+	return RetentionBatch(round);
 }
 
 /*
@@ -76,7 +43,7 @@ RunBatches(RetentionRound *round)
 
 	while (more)
 	{
-		ErrorData  *error = TryBatch(round, &more);
+		ErrorData  *error = TryBatch(NextBatch, round, &more);
 
 		if (error == NULL)
 			continue;
