@@ -15,7 +15,8 @@
  *	  that the use names, without inheritance, rules and generated columns,
  *	  whose triggers are ours and enabled, whose indexes can be kept without
  *	  a constraint's trigger, and whose CHECKs, index expressions, predicates
- *	  and operator classes call only what PostgreSQL itself brought: nothing
+ *	  and operator classes call only what PostgreSQL itself brought, and of
+ *	  that only what is immutable and cannot be made to run anything: nothing
  *	  that a user wrote runs behind it. A column that nobody but its owner
  *	  knows must be one that an INSERT leaves NULL. A caller's write also
  *	  wants no policies, rights on the whole table, and nobody who watches
@@ -44,6 +45,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -125,22 +127,50 @@ InitDoor(void)
 static bool
 IsUsersFunction(Oid function, void *context)
 {
-	return function >= FirstNormalObjectId;
+	return function >= FirstNormalObjectId || func_volatile(function) != PROVOLATILE_IMMUTABLE;
 }
 
 /*
- * Whether an expression calls what is not PostgreSQL's own.
+ * Whether an expression is other than plain: it may come to run what a user
+ * wrote. Some of PostgreSQL's own functions do, with SQL that they are given or
+ * by the input of a type: so only immutable ones are plain, of PostgreSQL's own
+ * types, in kinds of expressions that are known here.
  */
 static bool
 UsesUsersObjects(Node *expression, void *context)
 {
 	if (expression == NULL)
 		return false;
-	if (IsA(expression, CoerceToDomain) || IsA(expression, NextValueExpr) ||
-		(IsA(expression, MinMaxExpr) && exprType(expression) >= FirstNormalObjectId) ||
-		check_functions_in_node(expression, IsUsersFunction, context))
-		return true;
-	return expression_tree_walker(expression, UsesUsersObjects, context);
+	switch (nodeTag(expression))
+	{
+		case T_List:
+			break;
+		case T_Var:
+		case T_Const:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+		case T_ScalarArrayOpExpr:
+		case T_BoolExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+		case T_RelabelType:
+		case T_CoerceViaIO:
+		case T_FuncExpr:
+		case T_ArrayExpr:
+		case T_CaseExpr:
+		case T_CaseWhen:
+		case T_CaseTestExpr:
+		case T_CoalesceExpr:
+		case T_MinMaxExpr:
+			if (exprType(expression) >= FirstNormalObjectId || exprType(expression) == RECORDOID)
+				return true;
+			break;
+		default:
+			return true;
+	}
+	return check_functions_in_node(expression, IsUsersFunction, context) ||
+		expression_tree_walker(expression, UsesUsersObjects, context);
 }
 
 /*

@@ -33,6 +33,9 @@ PG_FUNCTION_INFO_V1(amelia_platform_run_maintenance);
 #define BATCH_ROWS 500
 #define MAX_BATCHES 2000
 
+/* The last kind of work that platform_sweep() knows, which says so itself, unless it cannot. */
+#define LAST_PHASE 8
+
 /*
  * Who owns the tables.
  */
@@ -67,6 +70,8 @@ PlatformBatch(int *phase)
 	int32		rows;
 	bool		is_over;
 
+	if (*phase > LAST_PHASE)
+		return false;
 	if (*phase != in_phase)
 		batches = 0;
 	in_phase = *phase;

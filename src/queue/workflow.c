@@ -23,6 +23,7 @@
 
 #include "base/check.h"
 #include "base/history_mode.h"
+#include "base/sequence.h"
 #include "base/trigger.h"
 #include "base/uuid.h"
 #include "lease/fence.h"
@@ -184,11 +185,16 @@ ApplyTransition(RowChanges *changes, TriggerData *data, const pg_uuid_t *workflo
 		SetUnlessChanged(changes, data, "completed_at", TIMESTAMPTZOID, now, false);
 }
 
+/* So many events are removed from no workflow. */
+#define REMOVED_LIMIT INT64CONST(1000000000000000)
+
 /*
- * Turn down a counter that goes back: numbers would be given twice.
+ * Turn down a counter that goes back: numbers would be given twice; and one
+ * that somebody else than the table's owner, as whom the library keeps it,
+ * puts so far ahead that nothing is left behind it.
  */
 static void
-CheckCounter(TriggerData *data, const char *name, Oid type, const pg_uuid_t *workflow)
+CheckCounter(TriggerData *data, const char *name, Oid type, int64 limit, const pg_uuid_t *workflow)
 {
 	TupleDesc	tupdesc = RelationGetDescr(data->tg_relation);
 	AttrNumber	column = ColumnOfType(tupdesc, name, type);
@@ -211,6 +217,12 @@ CheckCounter(TriggerData *data, const char *name, Oid type, const pg_uuid_t *wor
 				 errmsg("cannot lower %s of workflow %s from " INT64_FORMAT " to " INT64_FORMAT,
 						name, UuidText(workflow), before, after),
 				 errhint("It only grows, so that no sequence is given twice.")));
+	if (after > limit && after > before &&
+		!has_privs_of_role(GetUserId(), data->tg_relation->rd_rel->relowner))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("%s of workflow %s must not be above " INT64_FORMAT ": " INT64_FORMAT,
+						name, UuidText(workflow), limit, after)));
 }
 
 /* How far from now somebody who may not delete a workflow can put its end. */
@@ -317,8 +329,8 @@ amelia_enforce_workflow_update(PG_FUNCTION_ARGS)
 	pg_uuid_t  *workflow = DatumGetUUIDP(ColumnValue(data->tg_relation, data->tg_trigtuple, "id", UUIDOID, NULL));
 
 	Fence(data, workflow);
-	CheckCounter(data, "sequence_floor", INT4OID, workflow);
-	CheckCounter(data, "events_removed", INT8OID, workflow);
+	CheckCounter(data, "sequence_floor", INT4OID, SEQUENCE_LIMIT, workflow);
+	CheckCounter(data, "events_removed", INT8OID, REMOVED_LIMIT, workflow);
 	if (!IsHistory(data))
 	{
 		CheckAge(data, workflow);

@@ -41,6 +41,7 @@
 #include "utils/syscache.h"
 
 #include "base/check.h"
+#include "base/execute.h"
 #include "usage/budget.h"
 
 PG_FUNCTION_INFO_V1(amelia_api_objects);
@@ -73,6 +74,18 @@ ReadScripts(const char *extension)
 		scripts = lappend(scripts, script);
 	}
 	return scripts;
+}
+
+/*
+ * Whether what stands in a schema of ours belongs to the tables' owner, or to
+ * a superuser: anybody else could make it another thing at any time.
+ */
+static bool
+OwnerIsOurs(Oid schema, Oid owner)
+{
+	Oid			table = get_relname_relid("schema_versions", schema);
+
+	return (OidIsValid(table) && owner == RelationOwner(table)) || superuser_arg(owner);
 }
 
 /*
@@ -112,7 +125,8 @@ FunctionIsIntact(Oid schema, const char *name, CreateFunctionStmt *statement)
 		SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &no_settings);
 		intact = function->pronamespace == schema && !is_null &&
 			strcmp(TextDatumGetCString(source), body) == 0 &&
-			!function->prosecdef && has_settings == !no_settings;
+			!function->prosecdef && has_settings == !no_settings &&
+			OwnerIsOurs(schema, function->proowner);
 	}
 	ReleaseSysCacheList(candidates);
 	return intact;
@@ -219,6 +233,13 @@ IsThereAlready(Oid schema, Node *statement)
 	return false;
 }
 
+static bool
+ViewIsIntact(Oid schema, Oid view)
+{
+	return OidIsValid(view) && get_rel_relkind(view) == RELKIND_VIEW &&
+		OwnerIsOurs(schema, RelationOwner(view));
+}
+
 /*
  * Whether the table has the index, and that can be used as the one of the
  * statement.
@@ -298,7 +319,7 @@ VisitStatement(Node *statement, Oid schema, ApiObjectVisitor visit, void *arg)
 	{
 		const char *view = ((ViewStmt *) statement)->view->relname;
 
-		return visit("view", view, OidIsValid(get_relname_relid(view, schema)), arg);
+		return visit("view", view, ViewIsIntact(schema, get_relname_relid(view, schema)), arg);
 	}
 	if (IsA(statement, AlterTableStmt))
 	{

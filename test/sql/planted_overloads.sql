@@ -209,6 +209,20 @@ CREATE VIEW amelia.active_workflows AS :definition
 RESET ROLE;
 SELECT * FROM t.errors($$SELECT amelia.migrate()$$);
 
+DROP VIEW amelia.active_workflows;
+SELECT amelia.migrate();
+
+-- Nor is what looks like ours taken for ours.
+SELECT pg_get_functiondef('amelia.sparkline'::regproc) AS definition \gset
+DROP FUNCTION amelia.sparkline(double precision[]);
+DROP VIEW amelia.active_workflows;
+SET ROLE regress_planter;
+:definition;
+CREATE TABLE amelia.active_workflows AS SELECT 1;
+RESET ROLE;
+SELECT * FROM amelia.verify();
+SELECT * FROM t.errors($$SELECT amelia.migrate()$$);
+
 DROP OWNED BY regress_planter;
 SELECT amelia.migrate();
 DROP ROLE regress_planter, regress_granted;

@@ -91,6 +91,8 @@ BEGIN
 			AND o.oid = k.operator AND n.oid = o.oprnamespace
 			AND has_table_privilege(c.conrelid, 'SELECT')
 			AND has_table_privilege(c.confrelid, 'SELECT')
+			-- what a policy hides is not gone
+			AND NOT row_security_active(c.confrelid)
 		GROUP BY c.oid, c.conname, c.conrelid, c.confrelid
 	LOOP
 		EXECUTE format('SELECT count(*) FROM %s AS c WHERE %s AND NOT EXISTS (SELECT FROM %s AS p WHERE %s)',
