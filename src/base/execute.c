@@ -10,6 +10,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -175,11 +176,22 @@ RunSqlOnLatest(const char *query, int nargs, const Oid *types, const Datum *valu
 }
 
 /*
- * A value of the last statement's result; columns count from 1.
+ * A value of the last statement's result, of a type that the caller goes by;
+ * columns count from 1. Whoever owns the tables that it comes from could have
+ * given their columns another type, also a moment ago: 55000.
  */
 Datum
-RowValue(uint64 row, int column, bool *is_null)
+RowValue(uint64 row, int column, Oid type, bool *is_null)
 {
+	Oid			actual = SPI_gettypeid(SPI_tuptable->tupdesc, column);
+
+	if (actual != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"%s\" must be of type %s, not %s",
+						SPI_fname(SPI_tuptable->tupdesc, column),
+						format_type_be(type), format_type_be(actual)),
+				 errhint("Somebody has changed the type of a column in one of the tables.")));
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, is_null);
 }
 

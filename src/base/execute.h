@@ -37,7 +37,7 @@ extern uint64 RunSqlOnLatest(const char *query, int nargs, const Oid *types,
 							 const Datum *values);
 extern uint64 RunSql(const char *query, int nargs, const Oid *types, const Datum *values,
 					 bool read_only);
-extern Datum RowValue(uint64 row, int column, bool *is_null);
+extern Datum RowValue(uint64 row, int column, Oid type, bool *is_null);
 extern SPIPlanPtr KeptPlan(SPIPlanPtr *plan, const char *query, int nargs, const Oid *types);
 pg_noreturn extern void RefuseNoWorkflow(const pg_uuid_t *workflow);
 pg_noreturn extern void RefuseOlderSchema(const char *missing);

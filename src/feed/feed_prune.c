@@ -29,7 +29,7 @@ PruneFeed(void)
 	SPI_connect();
 	EnterRestricted(TableOwner("workflow_feed"), &before);
 	RunSql("SELECT amelia_internal.trim_feed(NULL, $1)", lengthof(types), types, values, false);
-	pruned = DatumGetInt64(RowValue(0, 1, &is_null));
+	pruned = DatumGetInt64(RowValue(0, 1, INT8OID, &is_null));
 	LeaveRestricted(&before);
 	SPI_finish();
 	return pruned >= BATCH_ROWS;

@@ -134,7 +134,7 @@ LookForMessage(const pg_uuid_t *recipient, void *arg)
 								  "  ORDER BY m.available_at LIMIT 1) AS n",
 								  lengthof(types), types), values, NULL, true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for messages");
-	next = RowValue(0, 1, &is_null);
+	next = RowValue(0, 1, TIMESTAMPTZOID, &is_null);
 	if (is_null)
 		return WAIT_LONG;
 	left = (DatumGetTimestampTz(next) - GetCurrentTimestamp()) / 1000.0;

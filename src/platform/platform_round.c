@@ -93,7 +93,7 @@ PlatformBatch(int *phase)
 	 */
 	RunSql("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, false);
 	RunSql("SELECT amelia_internal.platform_maintain($1, $2, $3)", lengthof(types), types, values, false);
-	rows = DatumGetInt32(RowValue(0, 1, &is_over));
+	rows = DatumGetInt32(RowValue(0, 1, INT4OID, &is_over));
 	LeaveRestricted(&before);
 	SPI_finish();
 

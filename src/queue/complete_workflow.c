@@ -58,7 +58,7 @@ CompleteByStatement(const pg_uuid_t *workflow, int64 token)
 							  values, NULL, false, 0);
 	if (result != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
-	row = SPI_datumTransfer(RowValue(0, 1, &is_null), false, -1);
+	row = SPI_datumTransfer(RowValue(0, 1, RECORDOID, &is_null), false, -1);
 	SPI_finish();
 	LeaveSafePath(nest_level);
 	return row;

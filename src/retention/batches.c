@@ -107,10 +107,10 @@ ReadCandidates(const RetentionRound *round, const char *look, TimestampTz horizo
 	{
 		bool		is_null;
 
-		candidates[i].place.completed_at = DatumGetTimestampTz(RowValue(i, 1, &is_null));
+		candidates[i].place.completed_at = DatumGetTimestampTz(RowValue(i, 1, TIMESTAMPTZOID, &is_null));
 		candidates[i].place.undated = is_null;
-		candidates[i].place.id = *DatumGetUUIDP(RowValue(i, 2, &is_null));
-		candidates[i].events = DatumGetInt64(RowValue(i, 3, &is_null));
+		candidates[i].place.id = *DatumGetUUIDP(RowValue(i, 2, UUIDOID, &is_null));
+		candidates[i].events = DatumGetInt64(RowValue(i, 3, INT8OID, &is_null));
 	}
 	return candidates;
 }
@@ -232,7 +232,7 @@ LockWorkflows(Datum ids, TimestampTz horizon, const Horizons *horizons, bool for
 			 lengthof(types), types);
 	if (SPI_execute_plan(plans[for_delete], values, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not lock workflows");
-	locked = RowValue(0, 1, &is_null);
+	locked = RowValue(0, 1, UUIDARRAYOID, &is_null);
 	return is_null ? EmptyArray(UUIDOID) : locked;
 }
 
@@ -264,7 +264,7 @@ DeleteEvents(RetentionRound *round, const Choice *choice, Datum ids, bool traces
 
 		RunSql("SELECT min(e.sequence) FROM amelia.workflow_log AS e"
 			   " WHERE e.workflow_id = ANY ($1) AND e.sequence > $2", 2, types, values, false);
-		first = DatumGetInt32(RowValue(0, 1, &is_null));
+		first = DatumGetInt32(RowValue(0, 1, INT4OID, &is_null));
 		*is_done = is_null;
 		if (*is_done)
 			return 0;

@@ -75,7 +75,7 @@ static Datum
 ResultArray(int column, Oid element)
 {
 	bool		is_null;
-	Datum		array = RowValue(0, column, &is_null);
+	Datum		array = RowValue(0, column, get_array_type(element), &is_null);
 
 	return is_null ? EmptyArray(element) : array;
 }
@@ -100,7 +100,7 @@ FindCheckpointSources(void)
 		bool		is_null;
 
 		source->schema = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
-		source->owner = DatumGetObjectId(RowValue(i, 2, &is_null));
+		source->owner = DatumGetObjectId(RowValue(i, 2, OIDOID, &is_null));
 		source->problem = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3);
 		for (size_t t = 0; t < CHECKPOINT_TABLES; t++)
 			source->tables[t] = quote_qualified_identifier(source->schema, amelia_checkpoint_tables[t]);
@@ -129,13 +129,18 @@ CheckpointsAreReadable(List *sources)
  * Run what follows as the owner of a source's tables, until LeaveRestricted().
  * The tables are locked first, and looked at again: whoever owns the schema
  * could have put others in their place, whose code would run with that role's
- * rights.
+ * rights, and the owner could have changed their columns.
+ *
+ * The statements that follow name the tables, and renaming a schema takes no
+ * lock that could be waited for. Should other tables come by such a name just
+ * then, it is still their owner's rights that a statement needs, and what it
+ * brings is read as what it is (RowValue()).
  */
 void
 EnterSource(const CheckpointSource *source, RestrictedContext *before)
 {
 	EnterRestricted(source->owner, before);
-	for (size_t i = 0; i < CHECKPOINT_TABLES; i++)
+	for (int i = 0; i < CHECKPOINT_TABLES; i++)
 	{
 		RangeVar   *name = makeRangeVar(source->schema, unconstify(char *, amelia_checkpoint_tables[i]), -1);
 		Oid			table = RangeVarGetRelid(name, AccessShareLock, true);
@@ -145,6 +150,7 @@ EnterSource(const CheckpointSource *source, RestrictedContext *before)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
 					 errmsg("%s was replaced while it was being looked at", source->tables[i])));
+		CheckCheckpointColumns(i, table);
 	}
 }
 
@@ -182,7 +188,7 @@ ReadThreadPage(const CheckpointSource *source, const char *after, int limit, Thr
 	EnterSource(source, &before);
 	RunSql(query, after == NULL ? 1 : 2, types, values, false);
 	LeaveRestricted(&before);
-	page->count = DatumGetInt32(RowValue(0, 1, &is_null));
+	page->count = DatumGetInt32(RowValue(0, 1, INT4OID, &is_null));
 	page->threads = ResultArray(2, TEXTOID);
 	page->last = page->count == 0 ? NULL :
 		SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3);

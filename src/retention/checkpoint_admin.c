@@ -210,6 +210,7 @@ amelia_delete_thread(PG_FUNCTION_ARGS)
 static void
 ReadStats(const CheckpointSource *source, Datum *values, bool *nulls)
 {
+	static const Oid types[] = {INT8OID, INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID};
 	RestrictedContext before;
 	char	   *query = psprintf(
 								 "WITH r AS ("
@@ -237,8 +238,8 @@ ReadStats(const CheckpointSource *source, Datum *values, bool *nulls)
 	EnterSource(source, &before);
 	RunSql(query, 0, NULL, NULL, false);
 	LeaveRestricted(&before);
-	for (int i = 0; i < 7; i++)
-		values[i] = RowValue(0, i + 1, &nulls[i]);
+	for (size_t i = 0; i < lengthof(types); i++)
+		values[i] = RowValue(0, i + 1, types[i], &nulls[i]);
 }
 
 /*

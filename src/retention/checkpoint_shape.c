@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "retention/checkpoint_shape.h"
 
@@ -38,6 +39,29 @@ static const struct
 	{2, "thread_id", TEXTOID}, {2, "checkpoint_ns", TEXTOID}, {2, "checkpoint_id", TEXTOID},
 	{2, "task_id", TEXTOID}, {2, "idx", INT4OID}, {2, "blob", BYTEAOID}
 };
+
+/*
+ * Raise 55000 unless a table, which the caller holds a lock on, has the columns
+ * of the one of that number.
+ */
+void
+CheckCheckpointColumns(int table, Oid relation)
+{
+	for (size_t i = 0; i < lengthof(columns); i++)
+	{
+		AttrNumber	number;
+
+		if (columns[i].table != table)
+			continue;
+		number = get_attnum(relation, columns[i].name);
+		if (number == InvalidAttrNumber || get_atttype(relation, number) != columns[i].type)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("%s has no column %s of type %s", amelia_checkpoint_tables[table],
+							columns[i].name, format_type_be(columns[i].type)),
+					 errdetail("It was changed while it was being looked at.")));
+	}
+}
 
 /*
  * checkpoint_columns() returns table (relation name, attribute name,

@@ -13,4 +13,6 @@
 
 extern const char *const amelia_checkpoint_tables[CHECKPOINT_TABLES];
 
+extern void CheckCheckpointColumns(int table, Oid relation);
+
 #endif							/* AMELIA_CHECKPOINT_SHAPE_H */

@@ -109,7 +109,7 @@ PutCounted(ReturnSetInfo *result, const char *rule, const char *query, Timestamp
 
 	RunSql(query, lengthof(types), types, values, false);
 	for (int i = 0; i < 4; i++)
-		counts[i] = RowValue(0, i + 1, &nulls[i]);
+		counts[i] = RowValue(0, i + 1, INT8OID, &nulls[i]);
 	PutRule(result, rule, counts, nulls, waits_for);
 }
 
@@ -137,8 +137,8 @@ CountThreads(const CheckpointSource *source, Datum threads, ThreadCounts *counts
 						" FROM ONLY %s AS a WHERE a.thread_id = ANY ($1)",
 						sizes[i], table, table, source->tables[i]),
 			   lengthof(types), types, &threads, false);
-		counts->rows += DatumGetInt64(RowValue(0, 1, &is_null));
-		counts->bytes += DatumGetInt64(RowValue(0, 2, &is_null));
+		counts->rows += DatumGetInt64(RowValue(0, 1, INT8OID, &is_null));
+		counts->bytes += DatumGetInt64(RowValue(0, 2, INT8OID, &is_null));
 	}
 	LeaveRestricted(&before);
 }
@@ -166,7 +166,7 @@ HeldWorkflows(const ThreadPage *page, Datum due, const Horizons *horizons)
 			 " WHERE t.thread_id <> ALL ($4) AND " DUE("$1", "$2"), lengthof(types), types);
 	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the workflows of threads");
-	held = RowValue(0, 1, &is_null);
+	held = RowValue(0, 1, UUIDARRAYOID, &is_null);
 	return is_null ? EmptyArray(UUIDOID) : held;
 }
 
@@ -219,7 +219,7 @@ PutThreads(ReturnSetInfo *result, const char *rule, const ThreadCounts *counts, 
 
 	RunSql("SELECT count(DISTINCT i.id) FROM unnest($1) AS i (id)",
 		   lengthof(types), types, &counts->workflows, false);
-	values[0] = RowValue(0, 1, &is_null);
+	values[0] = RowValue(0, 1, INT8OID, &is_null);
 	values[1] = Int64GetDatum(counts->threads);
 	values[2] = Int64GetDatum(counts->rows);
 	values[3] = Int64GetDatum(counts->bytes);
@@ -238,7 +238,7 @@ UnknownCheckpoints(void)
 
 	RunSql("SELECT string_agg(quote_ident(u.schema_name), ', ' ORDER BY u.schema_name)"
 		   " FROM amelia_internal.unknown_checkpoints() AS u", 0, NULL, NULL, true);
-	schemas = RowValue(0, 1, &is_null);
+	schemas = RowValue(0, 1, TEXTOID, &is_null);
 	return is_null ? NULL :
 		psprintf("nobody registered the checkpoint tables in %s: their threads stay", TextDatumGetCString(schemas));
 }

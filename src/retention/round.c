@@ -112,7 +112,7 @@ RoundLockHolder(const LOCKTAG *lock)
 			   " AND l.classid = $2 AND l.objid = $3 AND l.objsubid = " CppAsString2(ROUND_LOCK_KIND),
 			   lengthof(types), types, values, false) == 0)
 		return 0;
-	return DatumGetInt32(RowValue(0, 1, &is_null));
+	return DatumGetInt32(RowValue(0, 1, INT4OID, &is_null));
 }
 
 /*
@@ -161,7 +161,7 @@ NoteRound(RetentionRound *round, const char *requested_by, bool by_worker)
 		   " $1, $2, $3, $4, CASE WHEN $5 = '' THEN 'running' ELSE '" HELD_BACK "' END,"
 		   " CASE WHEN $5 <> '' THEN clock_timestamp() END, NULLIF($5, '') RETURNING id",
 		   lengthof(types), types, values, false);
-	round->id = DatumGetInt64(RowValue(0, 1, &is_null));
+	round->id = DatumGetInt64(RowValue(0, 1, INT8OID, &is_null));
 }
 
 RetentionRound *

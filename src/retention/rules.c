@@ -10,6 +10,7 @@
  */
 #include "retention/rules.h"
 
+#include "catalog/pg_type.h"
 #include "utils/timestamp.h"
 
 #include "base/execute.h"
@@ -50,8 +51,8 @@ GetHorizons(Horizons *horizons)
 	if (SPI_execute_plan(plan, NULL, NULL, true, 0) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not read the settings");
 	for (size_t i = 0; i < lengthof(times); i++)
-		*times[i] = DatumGetTimestampTz(RowValue(0, i + 1, &is_null));
-	horizons->max_workflows = DatumGetInt32(RowValue(0, lengthof(times) + 1, &is_null));
+		*times[i] = DatumGetTimestampTz(RowValue(0, i + 1, TIMESTAMPTZOID, &is_null));
+	horizons->max_workflows = DatumGetInt32(RowValue(0, lengthof(times) + 1, INT4OID, &is_null));
 	/* A thread that is being written to belongs to a workflow that comes. */
 	horizons->orphan = Min(horizons->orphan, horizons->grace);
 }

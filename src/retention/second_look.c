@@ -58,20 +58,20 @@ NeedsSecondLook(const Horizons *horizons)
 	if (TIMESTAMP_IS_NOBEGIN(horizons->log))
 		return NULL;
 	RunSql(last_round_query, 0, NULL, NULL, true);
-	last = DatumGetTimestampTz(RowValue(0, 1, &no_round));
-	now = DatumGetTimestampTz(RowValue(0, 2, &is_null));
+	last = DatumGetTimestampTz(RowValue(0, 1, TIMESTAMPTZOID, &no_round));
+	now = DatumGetTimestampTz(RowValue(0, 2, TIMESTAMPTZOID, &is_null));
 	if (!no_round && last >= now - LONG_TIME_US)
 		return NULL;
 	RunSql(due_query, lengthof(types), types, values, true);
-	due = DatumGetInt64(RowValue(0, 1, &is_null));
-	finished = DatumGetInt64(RowValue(0, 2, &is_null));
+	due = DatumGetInt64(RowValue(0, 1, INT8OID, &is_null));
+	finished = DatumGetInt64(RowValue(0, 2, INT8OID, &is_null));
 	if (due <= MANY_WORKFLOWS || due <= finished / 2)
 		return NULL;
 	never = no_round;
 	if (no_round)
 	{
 		RunSql(last_work_query, 0, NULL, NULL, true);
-		last = DatumGetTimestampTz(RowValue(0, 1, &never));
+		last = DatumGetTimestampTz(RowValue(0, 1, TIMESTAMPTZOID, &never));
 		if (!never && last >= now - LONG_TIME_US)
 			return NULL;
 	}

@@ -224,9 +224,9 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 	begin_values[2] = values[0];
 	if (RunSql(period_query, lengthof(types), types, values, false) == 1)
 	{
-		begin_values[0] = RowValue(0, 1, &is_null);
-		begin_values[1] = RowValue(0, 2, &is_null);
-		begin_values[3] = RowValue(0, 3, &is_null);
+		begin_values[0] = RowValue(0, 1, DATEOID, &is_null);
+		begin_values[1] = RowValue(0, 2, DATEOID, &is_null);
+		begin_values[3] = RowValue(0, 3, BOOLOID, &is_null);
 		RunSqlOnLatest(begin_query, lengthof(begin_types), begin_types, begin_values);
 	}
 	BecomeSelf(&before);
@@ -309,7 +309,7 @@ ListBudgets(MemoryContext context, Datum **budgets)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
 
-		(*budgets)[i] = datumCopy(RowValue(i, 1, &is_null), false, UUID_LEN);
+		(*budgets)[i] = datumCopy(RowValue(i, 1, UUIDOID, &is_null), false, UUID_LEN);
 		MemoryContextSwitchTo(old);
 	}
 	LeaveBudgets(&before);

@@ -288,7 +288,7 @@ amelia_usage_summary(PG_FUNCTION_ARGS)
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		is_null;
-		Datum		ids = RowValue(i, 2, &is_null);
+		Datum		ids = RowValue(i, 2, UUIDARRAYOID, &is_null);
 
 		if (!is_null)
 			AddToCount(count, 0, ids);
@@ -381,7 +381,7 @@ CountByKey(SPITupleTable *rows, int count, UsagePlan *plan, const UsageQuery *qu
 		bool		is_null;
 
 		if (key != NULL)
-			AddToCount(result, key->row, RowValue(i, 2, &is_null));
+			AddToCount(result, key->row, RowValue(i, 2, UUIDARRAYOID, &is_null));
 		if (wanted.text !=NULL)
 			pfree(wanted.text);
 	}

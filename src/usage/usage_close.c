@@ -185,7 +185,7 @@ UsageCloseBegin(int limit)
 	EnterUsage(&before);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	RunSql(horizon_query, 0, NULL, NULL, true);
-	values[0] = RowValue(0, 1, &is_null);
+	values[0] = RowValue(0, 1, DATEOID, &is_null);
 	values[1] = Int32GetDatum(limit);
 	close->announced = RunSql(announce_query, lengthof(types), types, values, false);
 	if (close->announced > 0)
@@ -196,7 +196,7 @@ UsageCloseBegin(int limit)
 								  0, NULL, NULL, false);
 	close->closing = MemoryContextAlloc(context, Max(close->closing_count, 1) * sizeof(DateADT));
 	for (int i = 0; i < close->closing_count; i++)
-		close->closing[i] = DatumGetDateADT(RowValue(i, 1, &is_null));
+		close->closing[i] = DatumGetDateADT(RowValue(i, 1, DATEOID, &is_null));
 	PopActiveSnapshot();
 	LeaveUsage(&before);
 	/* It outlives this transaction, unless that failed before. */
@@ -283,7 +283,7 @@ ComputeDay(DateADT day)
 		return;
 	/* One snapshot for all that follows, newer than the lock on the day. */
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	if (DatumGetBool(RowValue(0, 1, &is_null)))
+	if (DatumGetBool(RowValue(0, 1, BOOLOID, &is_null)))
 	{
 		RunOnDay("SELECT FROM amelia.usage_dirty_days AS m WHERE m.day = $1", day, snapshot);
 		if (SPI_processed == 0)
@@ -324,7 +324,7 @@ UsageCloseDay(UsageClose *close)
 	values[1] = PointerGetDatum(construct_array(days, count, DATEOID, sizeof(DateADT), true,
 												TYPALIGN_INT));
 	RunSql(next_query, lengthof(types), types, values, false);
-	day = RowValue(0, 1, &is_null);
+	day = RowValue(0, 1, DATEOID, &is_null);
 	if (!is_null)
 	{
 		close->after = DatumGetDateADT(day);

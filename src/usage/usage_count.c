@@ -148,7 +148,7 @@ LookUpSuccess(WorkflowCount *count)
 		elog(ERROR, "could not look up how workflows ended");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		KeyedWorkflow id = {.workflow = *DatumGetUUIDP(RowValue(i, 1, &is_null)),.key = NO_KEY};
+		KeyedWorkflow id = {.workflow = *DatumGetUUIDP(RowValue(i, 1, UUIDOID, &is_null)),.key = NO_KEY};
 
 		workflows_lookup(count->all, id)->is_successful = true;
 	}

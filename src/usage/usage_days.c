@@ -135,7 +135,7 @@ FindBorder(Oid owner)
 							 true, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read usage_days");
 	BecomeSelf(&caller);
-	day = RowValue(0, 1, &is_null);
+	day = RowValue(0, 1, DATEOID, &is_null);
 	border = is_null ? DT_NOBEGIN : (DatumGetDateADT(day) + 1) * USECS_PER_DAY;
 	SPI_finish();
 	/* An announcement that came while we looked may not be in it. */
