@@ -17,6 +17,7 @@
 #include "saga/query.h"
 
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
@@ -24,6 +25,9 @@
 #include "saga/lexer.h"
 
 #define DEFAULT_DISTANCE 10
+
+/* Every part of the query is looked at for every row. */
+#define MAX_QUERY_CHARACTERS 1000
 
 typedef struct QueryParser
 {
@@ -418,14 +422,19 @@ NodeIsExact(const QueryNode *node, ColumnSet all)
 }
 
 /*
- * Take apart a query. Errors: 42601.
+ * Take apart a query. Errors: 42601, 22023 for one that is too long.
  */
 SearchQuery *
 ParseQuery(const char *text, const QueryColumns *columns, bool stem)
 {
 	QueryParser parser = {.columns = columns,.stem = stem};
 	SearchQuery *query = palloc0(sizeof(SearchQuery));
+	int			characters = pg_mbstrlen(text);
 
+	if (characters > MAX_QUERY_CHARACTERS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("query must have %d characters at most, not %d", MAX_QUERY_CHARACTERS, characters)));
 	StartQuery(&parser.lexer, text);
 	query->root = ParseOr(&parser);
 	if (parser.lexer.kind != TOKEN_END)

@@ -45,6 +45,8 @@ SELECT t.saga_digest() AS before \gset
 SELECT * FROM t.errors(
 	$$SELECT amelia_saga.save_files(NULL)$$,
 	$$SELECT amelia_saga.save_files('{}')$$,
+	$$SELECT amelia_saga.save_files('[{"filename": "f", "filepath": "p", "file_type": "t", "extracted_text": {"a": 1}}]')$$,
+	$$SELECT amelia_saga.save_files('[{"filename": "f", "filepath": "p", "file_type": "t", "uploaded_at": 5}]')$$,
 	$$SELECT amelia_saga.save_files('[{"filename": "a", "filepath": "/a"}]')$$,
 	$$SELECT amelia_saga.save_files('[{"filename": "a", "filepath": "/a", "file_type": "t", "size": 5}]')$$,
 	$$SELECT amelia_saga.save_files('[{"filename": "a", "filepath": "/a", "file_type": "t", "file_size": -5}]')$$,

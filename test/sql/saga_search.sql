@@ -53,6 +53,11 @@ SELECT * FROM t.errors(
 	$$SELECT amelia_saga.search_messages('a', marks => '{a}')$$,
 	$$SELECT amelia_saga.search_messages('a', marks => '{a,NULL}')$$,
 	$$SELECT amelia_saga.search_messages('a', marks => '{}')$$,
+	$$SELECT amelia_saga.search_messages('a', marks => '{{a},{b}}')$$,
+	$$SELECT amelia_saga.search_messages('a', marks => '[0:1]={a,b}')$$,
+	$$SELECT amelia_saga.search_messages('a', tags => '{{a},{b}}')$$,
+	$$SELECT amelia_saga.search_messages('a', providers => '{{a}}')$$,
+	$$SELECT amelia_saga.search_messages('a', roles => '{{a}}')$$,
 	$$SELECT amelia_saga.search_messages('a', tags => '{a,NULL}')$$,
 	$$SELECT amelia_saga.search_messages('a', providers => '{NULL}')$$,
 	$$SELECT amelia_saga.search_messages('a', roles => '{NULL}')$$,
@@ -117,8 +122,12 @@ ANALYZE amelia_saga.messages;
 SELECT rareness[1] < rareness[2] AS rarer, average > 3 AND average < 20 AS average FROM amelia_internal.saga_prepare('common OR rare', '{content,tags}', false, 'amelia_saga.messages');
 SELECT rareness[1] <= rareness[2] AND rareness[1] < rareness[3] AS rarer FROM amelia_internal.saga_prepare('wor* OR "common words" OR nobody', '{content,tags}', false, 'amelia_saga.messages');
 SELECT id FROM amelia_saga.search_messages('common OR rare', row_limit => 2);
--- What readers may call by hand with whatever they like.
+-- What readers may call by hand with whatever they like. A query of a megabyte would take all memory.
 SELECT * FROM t.errors(
+	$$SELECT amelia_saga.fts5_query(repeat('a ', 501))$$,
+	$$SELECT amelia_internal.saga_prepare(repeat('a', 1001), '{content}', false, 'amelia_saga.messages')$$,
+	$$SELECT amelia_internal.saga_rank(repeat('a', 1001), '{content}', false, '{1}', 0, 'a:1', NULL, NULL, NULL)$$,
+	$$SELECT amelia_internal.saga_snippet(repeat('a', 1001), '{content}', false, '<', '>', 'a', NULL, NULL)$$,
 	$$SELECT amelia_internal.saga_rank('a', '{content}', false, '{1,NULL}', 0, 'a:1', NULL, NULL, NULL)$$,
 	$$SELECT amelia_internal.saga_rank('a', '{content}', false, '{{1}}', 0, 'a:1', NULL, NULL, NULL)$$);
 SELECT amelia_internal.saga_rank('a', '{content}', false, '{}', 0, 'a', NULL, NULL, NULL), amelia_internal.saga_rank('a', '{content}', false, '{1}', NULL, 'a:1', NULL, NULL, NULL),

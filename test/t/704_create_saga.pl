@@ -58,6 +58,18 @@ is( $node->safe_psql('restoring', 'SELECT amelia_saga.migrate()'),
 	'schema brought from version 0 to 1; functions, triggers and defaults made anew', 'migrate() makes them');
 same_lines(catalog($node, 'restoring'), $catalog, '… the same as CREATE EXTENSION');
 
+# A dump of the conversations alone, as docs/saga.md has it.
+$node->safe_psql('plain', q{
+	SELECT amelia_saga.save_message('p', 'r', 'the cart', id => 'm-1'), amelia_saga.save_file('cart.py', '/cart.py', 't', id => 'f-1')});
+my ($options) = slurp_file("$FindBin::RealBin/../../docs/saga.md") =~ /^To dump only this: `pg_dump (.*?)`/m;
+$node->command_ok([ 'pg_dump', split(' ', $options), '-f', $node->basedir . '/saga.sql', $node->connstr('plain') ], 'it is dumped');
+new_database($node, 'alone');
+$node->safe_psql('alone', 'CREATE EXTENSION amelia');
+$node->command_ok([ 'psql', '-X', '-v', 'ON_ERROR_STOP=1', '-f', $node->basedir . '/saga.sql', $node->connstr('alone') ], '… and restored where amelia is');
+is( $node->safe_psql('alone', q{SELECT m.id, f.id FROM amelia_saga.search_messages('cart') AS m, amelia_saga.search_files('cart') AS f}),
+	'm-1|f-1', '… and its rows are found');
+verify_is($node, 'alone', '', '… and verify() finds nothing');
+
 # Default privileges of the installer hand out nothing.
 new_database($node, 'generous');
 $node->safe_psql('generous', qq{

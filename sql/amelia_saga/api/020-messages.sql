@@ -71,6 +71,8 @@ BEGIN
 				AND jsonb_typeof(e.element -> 'provider') = 'string' AND e.element ->> 'provider' ~ '\S'
 				AND jsonb_typeof(e.element -> 'role') = 'string' AND e.element ->> 'role' ~ '\S'
 				AND jsonb_typeof(e.element -> 'content') = 'string' AND "left"(e.element ->> 'content', 1000) ~ '\S'
+				AND COALESCE(jsonb_typeof(e.element -> 'session_id'), 'null') IN ('string', 'null')
+				AND COALESCE(jsonb_typeof(e.element -> 'timestamp'), 'null') IN ('string', 'null')
 				AND (NOT e.element ? 'id' OR (jsonb_typeof(e.element -> 'id') = 'string' AND e.element ->> 'id' ~ '\S'))
 				AND e.element - ARRAY['provider', 'role', 'content', 'id', 'tags', 'timestamp', 'metadata', 'session_id'] = '{}')
 				IS NOT TRUE) THEN
@@ -116,7 +118,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_saga.save_messages(jsonb) IS
-'Saves an array of objects with the arguments of save_message() as fields, in order, all or none, and returns how many were new: for batches of a thousand. Those that are there already with the same content are passed over. Errors: 22023 as save_message(), with the place in the array counted from 0; 22007 or 22008 a timestamp that is none; 23505 an id that has other content.';
+'Saves an array of objects with the arguments of save_message() as fields, in order, all or none, and returns how many were new: for batches of a thousand. Those that are there already with the same content are passed over. Errors: 22023 as save_message(), and a session_id or timestamp that is no string, with the place in the array counted from 0; 22007 or 22008 a timestamp that is none; 23505 an id that has other content.';
 
 CREATE OR REPLACE FUNCTION amelia_saga.get_message(id text) RETURNS SETOF amelia_saga.messages
 LANGUAGE plpgsql STABLE ROWS 1

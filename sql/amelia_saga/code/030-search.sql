@@ -22,7 +22,7 @@ LANGUAGE c STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_saga_fts5_query';
 COMMENT ON FUNCTION amelia_saga.fts5_query(text, text[], text) IS
-'What a search for a query in the language of FTS5 needs. candidates: every row that the query finds matches it; empty when there can be none. exact: and no other row. columns: those of the table that are searched, {content,tags} or {filename,extracted_text,tags}. mode exact or english. Errors: 42601 what FTS5 refuses too, with the place; 22023 a NULL, an unknown column or mode.';
+'What a search for a query in the language of FTS5 needs. candidates: every row that the query finds matches it; empty when there can be none. exact: and no other row. columns: those of the table that are searched, {content,tags} or {filename,extracted_text,tags}. mode exact or english. Errors: 42601 what FTS5 refuses too, with the place; 22023 a NULL, an unknown column or mode, a query longer than 1000 characters.';
 
 CREATE FUNCTION amelia_internal.saga_prepare(
 	query text,

@@ -57,9 +57,14 @@ BEGIN
 	ELSIF row_limit NOT BETWEEN 1 AND 500 THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
 			MESSAGE = format('row_limit must be from 1 to 500: %s', row_limit);
-	ELSIF marks IS NULL OR cardinality(marks) <> 2 OR array_position(marks, NULL) IS NOT NULL THEN
+	ELSIF marks IS NULL OR array_dims(marks) IS DISTINCT FROM '[1:2]' OR array_position(marks, NULL) IS NOT NULL THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
 			MESSAGE = format('marks must be two strings, not %s', COALESCE(left(marks::text, 100), 'null'));
+	ELSIF array_ndims(tags) > 1 OR array_ndims(providers) > 1 OR array_ndims(roles) > 1 THEN
+		RAISE EXCEPTION USING ERRCODE = '22023',
+			MESSAGE = format('%s must be a list of strings, not %s',
+				CASE WHEN array_ndims(tags) > 1 THEN 'tags' WHEN array_ndims(providers) > 1 THEN 'providers' ELSE 'roles' END,
+				left(CASE WHEN array_ndims(tags) > 1 THEN tags WHEN array_ndims(providers) > 1 THEN providers ELSE roles END::text, 100));
 	ELSIF array_position(tags, NULL) IS NOT NULL THEN
 		RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'tags must not hold a null';
 	ELSIF array_position(providers, NULL) IS NOT NULL THEN
@@ -98,7 +103,11 @@ BEGIN
 				(SELECT format('must have a text that is not blank as "%s", not %s', r.name, COALESCE(left((e.element -> r.name)::text, 100), 'null'))
 					FROM (SELECT unnest(required), true UNION ALL SELECT 'id', e.element ? 'id' AND e.element -> 'id' <> 'null') AS r (name, wanted)
 					WHERE r.wanted AND (jsonb_typeof(e.element -> r.name) IS DISTINCT FROM 'string'
-						OR (e.element ->> r.name) !~ '\S') LIMIT 1)) END
+						OR (e.element ->> r.name) !~ '\S') LIMIT 1),
+				(SELECT format('must have a string as "%s", not %s', o.name, left((e.element -> o.name)::text, 100))
+					FROM unnest(optional) AS o (name)
+					WHERE o.name NOT IN ('tags', 'metadata', 'file_size')
+						AND jsonb_typeof(e.element -> o.name) NOT IN ('string', 'null') LIMIT 1)) END
 		FROM jsonb_array_elements(elements) WITH ORDINALITY AS e (element, place)) AS f (place, problem)
 	WHERE f.problem IS NOT NULL
 	ORDER BY f.place
@@ -110,7 +119,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.saga_check_rows(text, jsonb, text[], text[]) IS
-'Raises 22023 with the place, counted from 0, and the reason, unless the value is an array of objects with these fields, of which the required ones are texts that are not blank.';
+'Raises 22023 with the place, counted from 0, and the reason, unless the value is an array of objects with these fields, of which the required ones are texts that are not blank, and the others strings but for tags, metadata and file_size.';
 
 REVOKE ALL ON FUNCTION
 	amelia_internal.saga_id(),
