@@ -32,9 +32,8 @@ PG_FUNCTION_INFO_V1(amelia_platform_run_maintenance);
 /* Rows in a batch, and batches of a phase in a round, lest a trigger that undoes them keeps it for ever. */
 #define BATCH_ROWS 500
 #define MAX_BATCHES 2000
-
-/* The last kind of work that platform_sweep() knows, which says so itself, unless it cannot. */
-#define LAST_PHASE 8
+/* The phases of platform_sweep(), the one that tidies up included: behind them a round is over, whatever failed. */
+#define PHASES 9
 
 /*
  * Who owns the tables.
@@ -70,8 +69,11 @@ PlatformBatch(int *phase)
 	int32		rows;
 	bool		is_over;
 
-	if (*phase > LAST_PHASE)
+	if (*phase >= PHASES)
+	{
+		in_phase = -1;
 		return false;
+	}
 	if (*phase != in_phase)
 		batches = 0;
 	in_phase = *phase;

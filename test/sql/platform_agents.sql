@@ -143,3 +143,5 @@ SELECT * FROM t.errors(
 	$$SELECT agent_metrics(t.a(1), 'x', NULL)$$,
 	$$SELECT agent_metrics(t.a(1), 'x', bucket => 'year')$$);
 SELECT t.digest() = :'before' AS nothing_stored;
+-- A heartbeat's metrics are merged: a list would grow with each.
+SELECT * FROM t.errors($$SELECT agent_heartbeat(t.a(1), metrics => '[1]')$$);

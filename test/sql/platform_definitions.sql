@@ -103,3 +103,10 @@ SELECT t.digest() = :'before' AS nothing_stored;
 SELECT t.n(id) AS workflow FROM search_workflows('releases');
 SELECT t.n(id) AS workflow FROM search_workflows('plan -release');
 SELECT * FROM t.errors($$SELECT search_workflows(NULL)$$, $$SELECT search_workflows('x', -1)$$);
+-- An agent that is not there, named with its step, and nothing stored.
+SELECT t.digest() AS before \gset
+SELECT * FROM t.errors(
+	format('SELECT create_workflow(%L, %L)', 'x', jsonb_build_object('steps', jsonb_build_array(
+		jsonb_build_object('step_id', 'a', 'step_type', 'task', 'next_steps', '["b"]'::jsonb, 'actions', jsonb_build_array(jsonb_build_object('agent_id', t.a(99)))),
+		jsonb_build_object('step_id', 'b', 'step_type', 'end')))));
+SELECT t.digest() = :'before' AS nothing_stored;

@@ -113,6 +113,29 @@ SELECT count(start_execution(t.f(3), id => t.x(20)));
 SELECT t.work();
 SELECT t.steps(20);
 
+SELECT count(create_workflow('gate', t.def('a task>b; b end', '{"a": {"conditions": [{"path": "go", "op": "eq", "value": true}]}}'), id => t.f(20)));
+SELECT count(start_execution(t.f(20), jsonb_build_object('go', n = 1), id => t.x(200 + n))) FROM generate_series(1, 2) AS n;
+SELECT t.steps(201) UNION ALL SELECT t.steps(202);
+-- Sent again it is the same context, but for what the steps have brought.
+SELECT status FROM advance_execution(t.x(201), 'a', '{"go": 1}');
+SELECT status FROM start_execution(t.f(20), '{"go": true}', id => t.x(201));
+SELECT * FROM t.errors(
+	format('SELECT start_execution(%L, %L, id => %L)', t.f(20), '{}', t.x(201)),
+	format('SELECT start_execution(%L, %L, id => %L)', t.f(20), '{"go": true, "more": 1}', t.x(201)));
+SELECT status FROM start_execution(t.f(20), '{"go": true, "a": 7}', id => t.x(203));
+SELECT status FROM advance_execution(t.x(203), 'a', '{"go": 1}');
+SELECT status FROM start_execution(t.f(20), '{"go": true, "a": 7}', id => t.x(203));
+-- A join's conditions are about all that comes to it, whatever comes first.
+SELECT count(create_workflow('meet', t.def('p parallel>a,b; a wait>j; b wait>j; j join>e; e end', '{"j": {"conditions": [{"path": "b.ok", "op": "eq", "value": true}]}}'), id => t.f(21)));
+SELECT count(start_execution(t.f(21), id => t.x(210 + n))) FROM generate_series(1, 3) AS n;
+SELECT count(advance_execution(t.x(211), 'a')), count(advance_execution(t.x(212), 'b', '{"ok": true}')), count(advance_execution(t.x(213), 'a'));
+SELECT count(advance_execution(t.x(211), 'b', '{"ok": true}')), count(advance_execution(t.x(212), 'a')), count(advance_execution(t.x(213), 'b', '{"ok": false}'));
+SELECT t.steps(211) UNION ALL SELECT t.steps(212) UNION ALL SELECT t.steps(213);
+-- Nobody takes a step back by hand.
+SELECT * FROM t.errors(
+	format('UPDATE execution_steps SET status = %L WHERE execution_id = %L AND step_id = %L', 'running', t.x(211), 'a'),
+	format('UPDATE execution_steps SET step_id = %L WHERE execution_id = %L AND step_id = %L', 'z', t.x(211), 'a'));
+
 -- Parallel branches run at once, a join waits for them, whatever the order; what cannot be reached is skipped.
 SELECT count(create_workflow('fork', t.def('fork parallel>a,b,c; a task>a2; a2 task>j; b decision>b1,b2; b1 task>j; b2 end; c wait>j; j join>last; last task>done; done end',
 	'{"b1": {"conditions": [{"path": "both", "op": "eq", "value": true}]}, "c": {"conditions": [{"path": "c", "op": "exists", "value": true}]}}'), id => t.f(4)));

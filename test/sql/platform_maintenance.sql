@@ -111,6 +111,13 @@ DELETE FROM platform_faults;
 CALL run_maintenance();
 SELECT t.n(id) AS task, status FROM tasks WHERE execution_id IS NULL ORDER BY id;
 
+-- What fails in every phase ends too, and says so.
+ALTER TABLE platform_settings RENAME TO elsewhere;
+SET statement_timeout = '60s';
+CALL run_maintenance();
+RESET statement_timeout;
+ALTER TABLE elsewhere RENAME TO platform_settings;
+
 -- Settings that cannot be.
 SELECT t.digest() AS before \gset
 SELECT * FROM t.errors(
@@ -124,6 +131,7 @@ SELECT * FROM t.errors(
 	$$SELECT update_settings('{"stale_after": 300}')$$,
 	$$SELECT update_settings('{"stale_after": "0"}')$$,
 	$$SELECT update_settings('{"stale_after": "soon"}')$$,
+	$$UPDATE platform_settings SET stale_after = '100000 years'$$,
 	$$INSERT INTO platform_settings (id) VALUES (2)$$);
 SELECT t.digest() = :'before' AS nothing_stored;
 

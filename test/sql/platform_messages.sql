@@ -212,3 +212,14 @@ CALL wait_messages(t.a(2));
 ROLLBACK;
 \set VERBOSITY default
 SELECT * FROM verify();
+-- A dead letter keeps the time of its last delivery.
+INSERT INTO agent_messages (id, recipient_id, message_type, status, delivered_at, max_retries)
+VALUES (t.m(90), t.a(4), 'x', 'delivered', '2026-01-01', 0);
+SELECT count(*) FILTER (WHERE id = t.m(90)) AS received FROM receive_messages(t.a(4), 10);
+SELECT status, delivered_at = '2026-01-01' AS kept FROM agent_messages WHERE id = t.m(90);
+-- An UPDATE makes no delegation of a task that is not there.
+SELECT * FROM t.errors(
+	$$UPDATE agent_messages SET message_type = 'task_delegation', payload = jsonb_build_object('task_id', t.k(99)) WHERE id = t.m(90)$$);
+-- A time without end stops no list.
+INSERT INTO agent_messages (id, recipient_id, message_type, created_at) VALUES (t.m(91), t.a(4), 'x', '-infinity');
+SELECT pending, oldest_pending FROM queue_stats() WHERE agent_id = t.a(4);

@@ -201,3 +201,6 @@ SELECT * FROM t.errors(
 	$$SELECT search_tasks(NULL)$$,
 	$$SELECT search_tasks('x', -1)$$);
 SELECT * FROM verify();
+-- A deadline without end stops no list.
+INSERT INTO tasks (title, deadline) VALUES ('for ever late', '-infinity');
+SELECT title, overdue_by FROM overdue_tasks WHERE title = 'for ever late';

@@ -55,11 +55,24 @@ CREATE OR REPLACE TRIGGER zzz_execution_ended
 	WHEN (OLD.status = 'running' AND NEW.status <> 'running')
 	EXECUTE FUNCTION amelia_internal.platform_execution_ended();
 
+CREATE OR REPLACE TRIGGER zzz_keep_step
+	BEFORE UPDATE ON amelia_platform.execution_steps
+	FOR EACH ROW
+	WHEN (OLD.execution_id <> NEW.execution_id OR OLD.step_id <> NEW.step_id OR OLD.status <> NEW.status AND NOT (
+		OLD.status = 'waiting' AND NEW.status IN ('running', 'completed', 'skipped')
+		OR OLD.status = 'running' AND NEW.status IN ('completed', 'skipped', 'failed')))
+	EXECUTE FUNCTION amelia_internal.platform_keep_step();
+
 -- The moves that most messages make, as receive_messages() and ack_message() make them, need no check.
 CREATE OR REPLACE TRIGGER zzz_new_message
 	BEFORE INSERT ON amelia_platform.agent_messages
 	FOR EACH ROW
 	WHEN (NEW.sender_type IS NULL OR NEW.recipient_type IS NULL OR NEW.message_type = 'task_delegation')
+	EXECUTE FUNCTION amelia_internal.platform_new_message();
+CREATE OR REPLACE TRIGGER zzz_new_delegation
+	BEFORE UPDATE ON amelia_platform.agent_messages
+	FOR EACH ROW
+	WHEN (NEW.message_type = 'task_delegation' AND (OLD.message_type <> NEW.message_type OR OLD.payload <> NEW.payload))
 	EXECUTE FUNCTION amelia_internal.platform_new_message();
 CREATE OR REPLACE TRIGGER zzz_move_message
 	BEFORE UPDATE ON amelia_platform.agent_messages

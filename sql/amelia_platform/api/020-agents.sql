@@ -142,6 +142,10 @@ BEGIN
 	PERFORM amelia_internal.check_given('id', agent_heartbeat.id),
 		amelia_internal.platform_check_value('agent status', agent_heartbeat.status),
 		amelia_internal.check_container('metrics', metrics);
+	IF jsonb_typeof(metrics) <> 'object' THEN
+		RAISE EXCEPTION USING ERRCODE = '22023',
+			MESSAGE = format('metrics must be a JSON object, not %s', jsonb_typeof(metrics));
+	END IF;
 	UPDATE amelia_platform.agents AS a
 	SET last_heartbeat = clock_timestamp(),
 		status = COALESCE(agent_heartbeat.status, CASE a.status WHEN 'offline' THEN 'idle' ELSE a.status END),
@@ -155,7 +159,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_platform.agent_heartbeat(uuid, text, jsonb) IS
-'Notes that an agent is there, and returns it. status NULL: as it was, but idle when it was offline. metrics are merged into performance_metrics. Errors: P0002 no such agent, 22023 no id, an unknown status, metrics that are a JSON scalar.';
+'Notes that an agent is there, and returns it. status NULL: as it was, but idle when it was offline. metrics are merged into performance_metrics. Errors: P0002 no such agent, 22023 no id, an unknown status, metrics that are no object.';
 
 CREATE OR REPLACE FUNCTION amelia_platform.set_capability(agent_id uuid, name text, confidence numeric DEFAULT 0.5)
 RETURNS amelia_platform.agent_capabilities

@@ -70,12 +70,12 @@ COMMENT ON FUNCTION amelia_platform.search_tasks(text, integer) IS
 
 CREATE OR REPLACE VIEW amelia_platform.overdue_tasks WITH (security_invoker = true) AS
 SELECT t.id, t.title, t.status, t.priority, t.assigned_agent_id, a.name AS agent_name, t.deadline,
-	now() - t.deadline AS overdue_by, t.attempts, t.workflow_id, t.execution_id, t.step_id, t.created_at
+	CASE WHEN isfinite(t.deadline) THEN now() - t.deadline END AS overdue_by, t.attempts, t.workflow_id, t.execution_id, t.step_id, t.created_at
 FROM amelia_platform.tasks AS t
 LEFT JOIN amelia_platform.agents AS a ON a.id = t.assigned_agent_id
 WHERE t.deadline IS NOT NULL AND t.deadline < now() AND t.status::text IN ('pending', 'in_progress');
 COMMENT ON VIEW amelia_platform.overdue_tasks IS
-'Tasks that are pending or in progress behind their deadline. overdue_by: since when.';
+'Tasks that are pending or in progress behind their deadline. overdue_by: since when; NULL for a deadline that is -infinity.';
 
 REVOKE ALL ON amelia_platform.overdue_tasks FROM PUBLIC;
 REVOKE ALL ON FUNCTION

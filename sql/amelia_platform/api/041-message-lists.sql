@@ -124,7 +124,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT a.id, a.name, COALESCE(s.pending, 0), COALESCE(s.delivered, 0), COALESCE(s.acknowledged, 0), COALESCE(s.failed, 0),
-	COALESCE(s.expired, 0), now() - s.oldest
+	COALESCE(s.expired, 0), CASE WHEN isfinite(s.oldest) THEN now() - s.oldest END
 FROM amelia_platform.agents AS a
 LEFT JOIN (SELECT m.recipient_id,
 		count(*) FILTER (WHERE m.status IN ('pending', 'sent') AND (m.expires_at IS NULL OR m.expires_at > now())) AS pending,

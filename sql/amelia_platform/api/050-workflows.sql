@@ -49,7 +49,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_platform.create_workflow(text, jsonb, text, uuid, text[], text, uuid) IS
-'Makes a new workflow from a definition that can run, and returns it. Its steps begin with the first one. step_type task: a task is made from the first of its actions (title, description, priority, agent_id, required_capabilities, max_attempts, deadline_seconds); wait: until advance_execution(); decision: at once; parallel: at once, to all of its next_steps; join: when nothing more can come to it; end. A step is entered only if all of its conditions hold ({"path", "op", "value"}, of the context_data; op: eq, ne, lt, le, gt, ge, in, contains, exists); from any step but a parallel one an execution goes to the first of next_steps that can be entered. Sent again with the same id and content it stores nothing; with other content 23505. Errors: 22023 a NULL, a definition that cannot run, with the step''s id, P0002 no such agent.';
+'Makes a new workflow from a definition that can run, and returns it. Its steps begin with the first one. step_type task: a task is made from the first of its actions (title, description, priority, agent_id, required_capabilities, max_attempts, deadline_seconds); wait: until advance_execution(); decision: at once; parallel: at once, to all of its next_steps; join: when nothing more can come to it; end. A step is entered only if all of its conditions hold ({"path", "op", "value"}, of the context_data; op: eq, ne, lt, le, gt, ge, in, contains, exists); from any step but a parallel one an execution goes to the first of next_steps that can be entered. Those of a join are asked for when it begins. Sent again with the same id and content it stores nothing; with other content 23505. Errors: 22023 a NULL, a definition that cannot run, with the step''s id, P0002 no such agent.';
 
 CREATE OR REPLACE FUNCTION amelia_platform.set_workflow_definition(id uuid, definition jsonb)
 RETURNS amelia_platform.workflows
@@ -119,7 +119,11 @@ BEGIN
 	ON CONFLICT (id) DO NOTHING;
 	-- It may have gone on already; sent again, it is as it is now.
 	SELECT e.* INTO started FROM amelia_platform.workflow_executions AS e
-	WHERE e.id = name AND e.workflow_id = start_execution.workflow_id AND e.context_data @> context;
+	WHERE e.id = name AND e.workflow_id = start_execution.workflow_id
+		-- but for what its steps have brought since
+		AND (SELECT e.context_data - b.steps = context - b.steps
+			FROM (SELECT ARRAY(SELECT s.step_id FROM amelia_platform.execution_steps AS s
+				WHERE s.execution_id = e.id AND s.status = 'completed' AND s.result_data IS NOT NULL)) AS b (steps));
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = '23505',
 			MESSAGE = format('execution %s exists already, with other content', name),

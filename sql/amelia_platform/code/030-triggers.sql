@@ -134,7 +134,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_new_message() IS
-'BEFORE INSERT row trigger of agent_messages: fills in what kind of agents they are, and refuses (P0002, 22023) a task_delegation whose task is not there.';
+'BEFORE INSERT row trigger of agent_messages, and of updates that make or change a delegation: fills in what kind of agents they are, and refuses (P0002, 22023) a task_delegation whose task is not there.';
 
 CREATE FUNCTION amelia_internal.platform_move_message() RETURNS trigger
 LANGUAGE plpgsql
@@ -217,6 +217,8 @@ CREATE FUNCTION amelia_internal.platform_check_workflow() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	strange record;
 BEGIN
 	IF TG_OP = 'UPDATE' AND NEW.definition IS DISTINCT FROM OLD.definition THEN
 		NEW.version := GREATEST(NEW.version, OLD.version + 1);
@@ -224,12 +226,21 @@ BEGIN
 	IF NEW.status <> 'draft'
 		AND (TG_OP = 'INSERT' OR OLD.status = 'draft' OR NEW.definition IS DISTINCT FROM OLD.definition) THEN
 		PERFORM amelia_internal.platform_check_definition(NEW.definition);
+		SELECT left(s.value ->> 'step_id', 200) AS step, g.id AS agent INTO strange
+		FROM jsonb_array_elements(NEW.definition -> 'steps') WITH ORDINALITY AS s,
+			LATERAL (SELECT (s.value -> 'actions' -> 0 ->> 'agent_id')::uuid WHERE s.value ->> 'step_type' = 'task') AS g (id)
+		WHERE g.id IS NOT NULL AND NOT EXISTS (SELECT FROM amelia_platform.agents AS a WHERE a.id = g.id)
+		ORDER BY s.ordinality LIMIT 1;
+		IF FOUND AND NOT amelia_internal.is_restoring() AND NOT amelia_internal.platform_is_history(TG_RELID) THEN
+			RAISE EXCEPTION USING ERRCODE = 'P0002',
+				MESSAGE = format('step "%s" has an action for agent %s, which is not there', strange.step, strange.agent);
+		END IF;
 	END IF;
 	RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_check_workflow() IS
-'BEFORE INSERT or UPDATE row trigger of workflows: counts the version up, and raises 22023 for a definition that cannot run unless it is a draft.';
+'BEFORE INSERT or UPDATE row trigger of workflows: counts the version up, and raises 22023 for a definition that cannot run, P0002 for one that names an agent who is not there, unless it is a draft.';
 
 REVOKE ALL ON FUNCTION
 	amelia_internal.platform_move_task(),

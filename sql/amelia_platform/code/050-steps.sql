@@ -69,16 +69,18 @@ DECLARE
 	step CONSTANT jsonb := steps -> left_step;
 	chosen text[];
 BEGIN
-	chosen := ARRAY(SELECT n.value FROM jsonb_array_elements_text(step -> 'next_steps') WITH ORDINALITY AS n
-		WHERE amelia_internal.platform_holds(COALESCE(steps -> n.value -> 'conditions', '[]'), context)
-		ORDER BY n.ordinality LIMIT CASE step ->> 'step_type' WHEN 'parallel' THEN NULL ELSE 1 END);
+	chosen := ARRAY(SELECT n.value FROM jsonb_array_elements_text(step -> 'next_steps') WITH ORDINALITY AS n,
+			amelia_internal.platform_holds(COALESCE(steps -> n.value -> 'conditions', '[]'), context) AS h (holds)
+		-- What a join's are about others may still bring: they are asked for again when it begins.
+		WHERE h.holds OR steps -> n.value ->> 'step_type' = 'join'
+		ORDER BY h.holds DESC, n.ordinality LIMIT CASE step ->> 'step_type' WHEN 'parallel' THEN NULL ELSE 1 END);
 	UPDATE amelia_platform.execution_steps AS s SET taken = chosen
 	WHERE s.execution_id = of_execution AND s.step_id = left_step;
 	RETURN chosen;
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_leave_step(uuid, jsonb, text, jsonb) IS
-'Chooses where an execution goes on from a completed step: to all of its next_steps whose conditions hold from a parallel step, to the first of them from any other.';
+'Chooses where an execution goes on from a completed step: to all of its next_steps whose conditions hold from a parallel step, to the first of them from any other. To a join also when they do not hold yet, if nothing else can be entered.';
 
 REVOKE ALL ON FUNCTION
 	amelia_internal.platform_holds(jsonb, jsonb),

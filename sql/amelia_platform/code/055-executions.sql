@@ -55,7 +55,11 @@ BEGIN
 			FROM amelia_platform.execution_steps AS s
 			WHERE s.execution_id = of_execution AND steps -> s.step_id -> 'next_steps' ? target
 			HAVING bool_and(s.status IN ('completed', 'skipped') AND s.step_id <> ALL (queue));
-			IF led THEN
+			IF led AND NOT amelia_internal.platform_holds(COALESCE(steps -> target -> 'conditions', '[]'), context) THEN
+				PERFORM amelia_internal.platform_end_execution(of_execution, 'failed',
+					format('step "%s" cannot begin: its conditions do not hold', target));
+				RETURN;
+			ELSIF led THEN
 				to_enter := to_enter || target;
 			ELSIF FOUND THEN
 				UPDATE amelia_platform.execution_steps AS s SET status = 'skipped', completed_at = clock_timestamp()
@@ -146,6 +150,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	workflow record;
+	first jsonb;
 BEGIN
 	SELECT w.definition, w.version, w.status INTO workflow
 	FROM amelia_platform.workflows AS w WHERE w.id = NEW.workflow_id;
@@ -162,7 +167,13 @@ BEGIN
 	WHERE e.id = NEW.id;
 	INSERT INTO amelia_platform.execution_steps (execution_id, step_id)
 	SELECT NEW.id, s.value ->> 'step_id' FROM jsonb_array_elements(workflow.definition -> 'steps') AS s;
-	PERFORM amelia_internal.platform_run(NEW.id, ARRAY[workflow.definition -> 'steps' -> 0 ->> 'step_id'], '{}');
+	first := workflow.definition -> 'steps' -> 0;
+	IF NOT amelia_internal.platform_holds(COALESCE(first -> 'conditions', '[]'), NEW.context_data) THEN
+		PERFORM amelia_internal.platform_end_execution(NEW.id, 'failed',
+			format('step "%s" cannot begin: its conditions do not hold', first ->> 'step_id'));
+		RETURN NULL;
+	END IF;
+	PERFORM amelia_internal.platform_run(NEW.id, ARRAY[first ->> 'step_id'], '{}');
 	RETURN NULL;
 END
 $$;
@@ -217,11 +228,29 @@ $$;
 COMMENT ON FUNCTION amelia_internal.platform_execution_ended() IS
 'AFTER UPDATE row trigger of workflow_executions that come to an end: skips the steps that are left, and cancels their tasks.';
 
+CREATE FUNCTION amelia_internal.platform_keep_step() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF amelia_internal.platform_is_history(TG_RELID) THEN
+		RETURN NEW;
+	END IF;
+	RAISE EXCEPTION USING ERRCODE = '55000',
+		MESSAGE = CASE WHEN NEW.status = OLD.status THEN format('step "%s" of execution %s keeps its name and its execution', OLD.step_id, OLD.execution_id)
+			ELSE format('step "%s" of execution %s cannot go from %s to %s', OLD.step_id, OLD.execution_id, OLD.status, NEW.status) END,
+		HINT = 'See advance_execution().';
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_keep_step() IS
+'BEFORE UPDATE row trigger of execution_steps, for moves that no execution makes: raises 55000.';
+
 REVOKE ALL ON FUNCTION
 	amelia_internal.platform_run(uuid, text[], text[]),
 	amelia_internal.platform_end_execution(uuid, text, text),
 	amelia_internal.platform_step_ended(uuid, text, uuid, text, jsonb),
 	amelia_internal.platform_start_execution(),
 	amelia_internal.platform_move_execution(),
-	amelia_internal.platform_execution_ended()
+	amelia_internal.platform_execution_ended(),
+	amelia_internal.platform_keep_step()
 FROM PUBLIC;

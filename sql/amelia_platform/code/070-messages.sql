@@ -16,7 +16,7 @@ BEGIN
 			retry_count = m.retry_count + (m.status = 'delivered' AND m.retry_count < m.max_retries)::integer,
 			error_message = CASE WHEN m.status = 'delivered' AND m.retry_count >= m.max_retries
 				THEN 'not acknowledged, and no retry is left' ELSE m.error_message END,
-			delivered_at = this_moment,
+			delivered_at = CASE WHEN m.status = 'delivered' AND m.retry_count >= m.max_retries THEN m.delivered_at ELSE this_moment END,
 			visible_at = this_moment + visibility,
 			-- When it comes again unless it is acknowledged.
 			available_at = this_moment + visibility

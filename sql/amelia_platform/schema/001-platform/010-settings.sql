@@ -15,7 +15,7 @@ CREATE TABLE amelia_platform.platform_settings (
 	message_retention_days integer NOT NULL DEFAULT 30 CHECK (message_retention_days >= -1),
 	task_retention_days integer NOT NULL DEFAULT 90 CHECK (task_retention_days >= -1),
 	metric_retention_days integer NOT NULL DEFAULT 90 CHECK (metric_retention_days >= -1),
-	stale_after interval NOT NULL DEFAULT '300 seconds' CHECK (stale_after > interval '0'),
+	stale_after interval NOT NULL DEFAULT '300 seconds' CHECK (stale_after > interval '0' AND stale_after <= interval '100 years'),
 	created_at timestamptz NOT NULL DEFAULT now(),
 	updated_at timestamptz NOT NULL DEFAULT now()
 );
