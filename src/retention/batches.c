@@ -29,6 +29,7 @@
 
 #include "base/execute.h"
 #include "base/settings.h"
+#include "base/uuid.h"
 #include "retention/checkpoint.h"
 #include "retention/round_state.h"
 #include "retention/rules.h"
@@ -76,7 +77,21 @@ typedef struct Choice
 } Choice;
 
 /*
- * Read the next candidates of a phase, at most round->peek.
+ * Whether a place lies behind another.
+ */
+static bool
+IsBehind(const WorkflowPlace *place, const WorkflowPlace *other)
+{
+	if (place->undated != other->undated)
+		return place->undated;
+	if (!place->undated && place->completed_at != other->completed_at)
+		return place->completed_at > other->completed_at;
+	return memcmp(&place->id, &other->id, UUID_LEN) > 0;
+}
+
+/*
+ * Read the next candidates of a phase, at most round->peek. Each must lie
+ * behind the one before: a round that does not get on would never end.
  */
 static Candidate *
 ReadCandidates(const RetentionRound *round, const char *look, TimestampTz horizon,
@@ -90,6 +105,7 @@ ReadCandidates(const RetentionRound *round, const char *look, TimestampTz horizo
 	};
 	Candidate  *candidates;
 	const char *query;
+	WorkflowPlace behind;
 
 	/*
 	 * The limit as a literal, and a plan for just these values: the planner
@@ -102,6 +118,7 @@ ReadCandidates(const RetentionRound *round, const char *look, TimestampTz horizo
 					 "w.completed_at < $1 AND (w.completed_at, w.id) > ($4, $5)",
 					 round->peek);
 	*count = RunSql(query, lengthof(types), types, values, false);
+	behind = round->place;
 	candidates = palloc0(Max(*count, 1) * sizeof(Candidate));
 	for (uint64 i = 0; i < *count; i++)
 	{
@@ -111,6 +128,12 @@ ReadCandidates(const RetentionRound *round, const char *look, TimestampTz horizo
 		candidates[i].place.undated = is_null;
 		candidates[i].place.id = *DatumGetUUIDP(RowValue(i, 2, UUIDOID, &is_null));
 		candidates[i].events = DatumGetInt64(RowValue(i, 3, INT8OID, &is_null));
+		if (!IsBehind(&candidates[i].place, &behind))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("workflow %s is not in the order of completed_at and id",
+							UuidText(&candidates[i].place.id))));
+		behind = candidates[i].place;
 	}
 	return candidates;
 }

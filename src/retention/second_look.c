@@ -4,12 +4,20 @@
  *	  Rounds of retention that would delete most of what there is.
  *
  *	  Ages are counted by the server's clock, and one that jumps ahead makes
- *	  everything old. So a round that would delete more than half of the
- *	  finished workflows is held back, if they are many and no round was there
- *	  for a week: where rounds come by, what is old goes little by little.
+ *	  everything old. So a round of which a rule would take more than half of
+ *	  the finished workflows that it is about is held back, if they are many and
+ *	  no round was there for a week: where rounds come by, what is old goes
+ *	  little by little. Trace events and checkpoints that are kept for a week at
+ *	  most are old after a week in any case, and tell nothing.
  *	  The same is met by a server that was off for a month, and by the first
  *	  round over a history that came from elsewhere. Somebody who has looked at
  *	  the clock then says once that it is right.
+ *
+ *	  Whether a workflow has checkpoints is not looked up, since it would take
+ *	  the application's tables, and locks on them, before the round has begun:
+ *	  the rule is about those that it had not come to when the last round was
+ *	  there. Threads of no workflow cannot be told apart that way; they are
+ *	  held back with the others.
  *
  *	  A round that was held back does not count as one that was there: nobody
  *	  has looked yet.
@@ -35,8 +43,43 @@ static const char *const last_work_query =
 "SELECT GREATEST((SELECT max(u.\"timestamp\") FROM amelia.token_usage AS u WHERE u.\"timestamp\" <= now()),"
 " (SELECT max(w.started_at) FROM amelia.workflows AS w WHERE w.started_at <= now()))";
 
-static const char *const due_query =
-"SELECT count(*) FILTER (WHERE " DUE("$1", "$2") "), count(*) FROM amelia.workflows AS w WHERE " FINISHED;
+/*
+ * How many workflows a rule would take, and how many it is about. $3: the
+ * rule's horizon when the last round was there.
+ */
+#define DUE_QUERY(about) \
+	"SELECT count(*) FILTER (WHERE " DUE("$1", "$2") "), count(*)" \
+	" FROM amelia.workflows AS w WHERE " FINISHED about
+
+static const char *const due_of_all =
+DUE_QUERY("");
+static const char *const due_of_traced =
+DUE_QUERY(" AND w.traces_removed_to IS NULL AND EXISTS (SELECT FROM amelia.workflow_log AS e"
+		  " WHERE e.workflow_id = w.id AND e.level = 'trace')");
+static const char *const due_of_threaded =
+DUE_QUERY(" AND NOT " ENDED_BEFORE("$3") " AND EXISTS"
+		  " (SELECT FROM amelia_internal.checkpoint_places() AS s)");
+
+/*
+ * Whether a rule would take most of what it is about.
+ */
+static bool
+TakesMost(const char *query, TimestampTz horizon, TimestampTz recovery, TimestampTz before,
+		  int64 *due, int64 *finished)
+{
+	static const Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum		values[] = {
+		TimestampTzGetDatum(horizon), TimestampTzGetDatum(recovery), TimestampTzGetDatum(before)
+	};
+	bool		is_null;
+
+	if (TIMESTAMP_IS_NOBEGIN(horizon))
+		return false;
+	RunSql(query, lengthof(types), types, values, true);
+	*due = DatumGetInt64(RowValue(0, 1, INT8OID, &is_null));
+	*finished = DatumGetInt64(RowValue(0, 2, INT8OID, &is_null));
+	return *due > MANY_WORKFLOWS && *due > *finished / 2;
+}
 
 /*
  * Why a round had better not begin by itself; NULL when it may. The caller
@@ -45,8 +88,18 @@ static const char *const due_query =
 char *
 NeedsSecondLook(const Horizons *horizons)
 {
-	static const Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum		values[] = {TimestampTzGetDatum(horizons->log), TimestampTzGetDatum(horizons->recovery)};
+	const struct
+	{
+		const char *query;
+		TimestampTz horizon;
+		bool		any_age;
+		const char *what;
+	}			rules[] = {
+		{due_of_all, horizons->log, true, ""},
+		{due_of_traced, horizons->trace, false, " with trace events"},
+		{due_of_threaded, horizons->checkpoint, false, " that may have checkpoints"}
+	};
+	size_t		rule;
 	bool		is_null;
 	bool		no_round;
 	bool		never;
@@ -55,17 +108,20 @@ NeedsSecondLook(const Horizons *horizons)
 	int64		due;
 	int64		finished;
 
-	if (TIMESTAMP_IS_NOBEGIN(horizons->log))
-		return NULL;
 	RunSql(last_round_query, 0, NULL, NULL, true);
 	last = DatumGetTimestampTz(RowValue(0, 1, TIMESTAMPTZOID, &no_round));
 	now = DatumGetTimestampTz(RowValue(0, 2, TIMESTAMPTZOID, &is_null));
 	if (!no_round && last >= now - LONG_TIME_US)
 		return NULL;
-	RunSql(due_query, lengthof(types), types, values, true);
-	due = DatumGetInt64(RowValue(0, 1, INT8OID, &is_null));
-	finished = DatumGetInt64(RowValue(0, 2, INT8OID, &is_null));
-	if (due <= MANY_WORKFLOWS || due <= finished / 2)
+	for (rule = 0; rule < lengthof(rules); rule++)
+	{
+		TimestampTz before = no_round ? DT_NOBEGIN : rules[rule].horizon - (now - last);
+
+		if ((rules[rule].any_age || rules[rule].horizon < now - LONG_TIME_US) &&
+			TakesMost(rules[rule].query, rules[rule].horizon, horizons->recovery, before, &due, &finished))
+			break;
+	}
+	if (rule == lengthof(rules))
 		return NULL;
 	never = no_round;
 	if (no_round)
@@ -75,8 +131,8 @@ NeedsSecondLook(const Horizons *horizons)
 		if (!never && last >= now - LONG_TIME_US)
 			return NULL;
 	}
-	return psprintf("%lld of %lld finished workflows are old all at once by the clock, which says %s, and %s",
-					(long long) due, (long long) finished, pstrdup(timestamptz_to_str(now)),
+	return psprintf("%lld of %lld finished workflows%s are old all at once by the clock, which says %s, and %s",
+					(long long) due, (long long) finished, rules[rule].what, pstrdup(timestamptz_to_str(now)),
 					never ? "there was no round before" :
 					psprintf("the last %s was at %s", no_round ? "work" : "round", timestamptz_to_str(last)));
 }

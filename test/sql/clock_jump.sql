@@ -84,4 +84,50 @@ INSERT INTO amelia.token_usage (workflow_id, agent, model, input_tokens, output_
 SELECT w.id, 'a', 'm', 1, 1, 0, now() - interval '1 day' FROM amelia.workflows AS w LIMIT 1;
 CALL amelia.run_retention();
 SELECT count(*) FROM amelia.workflows;
+
+-- Each rule by itself: trace events of workflows that are kept for ever.
+TRUNCATE amelia.workflows, amelia.retention_runs CASCADE;
+SELECT FROM amelia.update_settings('{"log_retention_days": -1, "trace_retention_days": 365, "checkpoint_retention_days": -1, "retention_max_workflows": 10000}');
+SELECT t.finished(2500, '1 day'), t.finished(3000, '500 days');
+INSERT INTO amelia.workflow_log (workflow_id, level, event_type, message)
+SELECT w.id, 'trace', 'x', 'm' FROM amelia.workflows AS w WHERE w.completed_at > now() - interval '2 days';
+CALL amelia.run_retention();
+SELECT t.jump('400 days');
+SELECT * FROM t.preview() WHERE rule = 'trace events';
+SET client_min_messages = error;
+CALL amelia.run_retention();
+RESET client_min_messages;
+SELECT count(*) FROM amelia.workflow_log;
+SELECT r.outcome, r.error FROM t.runs AS r OFFSET 1;
+CALL amelia.run_retention(held_back => 'delete');
+SELECT count(*) FROM amelia.workflow_log;
+-- Some that are old beside more that are not; and what is kept for a week only.
+SELECT t.jump('10 days');
+INSERT INTO amelia.workflow_log (workflow_id, level, event_type, message)
+SELECT w.id, 'trace', 'x', 'm' FROM amelia.workflows AS w;
+UPDATE amelia.workflows SET traces_removed_to = NULL;
+SELECT t.finished(6000, '1 day');
+INSERT INTO amelia.workflow_log (workflow_id, level, event_type, message)
+SELECT w.id, 'trace', 'x', 'm' FROM amelia.workflows AS w WHERE w.completed_at > now() - interval '2 days';
+CALL amelia.run_retention();
+SELECT count(*) FROM amelia.workflow_log;
+SELECT FROM amelia.update_settings('{"trace_retention_days": 7}');
+SELECT t.jump('9 days');
+CALL amelia.run_retention();
+SELECT count(*) FROM amelia.workflow_log;
+-- Checkpoints, where there may be any.
+SELECT FROM amelia.update_settings('{"trace_retention_days": -1, "checkpoint_retention_days": 365}');
+SELECT t.jump('400 days');
+SELECT DISTINCT waits_for FROM t.preview();
+CREATE SCHEMA elsewhere;
+CREATE TABLE elsewhere.checkpoints ();
+INSERT INTO amelia.checkpoint_schemas (schema_name, registered_by) VALUES ('elsewhere', current_user);
+SELECT waits_for FROM t.preview() WHERE rule = 'trace events';
+SET client_min_messages = error;
+CALL amelia.run_retention();
+RESET client_min_messages;
+SELECT r.outcome, r.error FROM t.runs AS r OFFSET 5;
+DELETE FROM amelia.checkpoint_schemas WHERE schema_name = 'elsewhere';
+DROP TABLE elsewhere.checkpoints;
+DROP SCHEMA elsewhere;
 SELECT * FROM amelia.verify();

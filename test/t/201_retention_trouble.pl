@@ -260,5 +260,26 @@ run_retention($node, $db) for 1 .. 3;
 is($node->safe_psql($db, q{SELECT string_agg(events::text, ' ' ORDER BY id) FROM amelia.retention_runs}), '1 0',
 	'of the worker\'s rounds that found nothing, the newest is');
 
+# A column that the owner gave another type: nothing is taken for what it is not,
+# and the round ends.
+$db = new_database();
+$node->safe_psql($db, q{
+	DO $$
+	BEGIN
+		EXECUTE (SELECT 'DROP VIEW ' || string_agg(c.oid::regclass::text, ', ') || ' CASCADE'
+			FROM pg_class AS c
+			WHERE c.relkind = 'v' AND c.relnamespace IN ('amelia'::regnamespace, 'public'::regnamespace));
+	END
+	$$;
+	ALTER TABLE amelia.workflows ALTER completed_at TYPE date});
+like(run_retention($node, $db), qr/"completed_at" must be of type timestamp with time zone, not date/, 'a completed_at that is a date');
+is(last_run($node, $db, q{format('%s %s %s', outcome, sqlstate, error)}),
+	'completed 55000 "completed_at" must be of type timestamp with time zone, not date', 'is named');
+is(last_run($node, $db, 'batches < 100 AND batches_failed < 10'), 't', 'and ends the phases that need it');
+is($node->safe_psql($db, 'SELECT count(*) FROM amelia.workflows'), 30, 'nothing of theirs is lost');
+$node->safe_psql($db, 'ALTER TABLE amelia.workflows ALTER completed_at TYPE timestamptz');
+is(run_retention($node, $db), '', 'with the type that it had');
+is($node->safe_psql($db, 'SELECT count(*) FROM amelia.workflows'), 0, 'the next run does it');
+
 $node->stop;
 done_testing();
