@@ -146,7 +146,7 @@ like($old->query_safe(q{SELECT (amelia.settings()).max_concurrent, (amelia.updat
 	'also in a session of before');
 is($node->safe_psql('client', q{BEGIN; DELETE FROM amelia.server_settings;
 	SELECT s.max_concurrent, s.polling IS NULL FROM amelia.settings() AS s; ROLLBACK}), '5|t', 'and without a row');
-fails_with($node, 'client', qq{SELECT amelia.update_settings('{"$_": true}')}, '22023', "\"$_\" is no setting.*Settings: record_unpriced_usage, ",
+fails_with($node, 'client', qq{SELECT amelia.update_settings('{"$_": true}')}, '22023', "\"$_\" is no setting.*Settings: log_retention_days, ",
 	"$_, which is no setting of ours")
   foreach qw(stream_tool_results polling);
 fails_with($node, 'client', q{SELECT amelia.update_settings('{"max_concurrent": 0}')}, '22023', 'max_concurrent', 'a value out of range');
