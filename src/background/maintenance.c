@@ -519,8 +519,9 @@ DoRound(Round *round)
 		!DoStep(round, BeginRetention) || round->retention == NULL)
 		return;
 	pgstat_report_activity(STATE_RUNNING, "retention");
-	DoBatches(round);
+	/* Retention comes last: a trigger of the user's can end the process. */
 	PruneInBatches(round);
+	DoBatches(round);
 	(void) DoStep(round, EndRound);
 	RetentionRoundFree(round->retention);
 	pgstat_report_activity(STATE_IDLE, NULL);

@@ -494,7 +494,7 @@ CheckpointBatch(RetentionRound *round, const Horizons *horizons)
 	sources = FindCheckpointSources();
 	if (round->source >= list_length(sources))
 		return false;
-	source = list_nth(sources, round->source);
+	source = list_nth(sources, (round->source + (round->after_crash ? round->id : 0)) % list_length(sources));
 	round->in_source = true;
 	if (source->problem == NULL)
 		ReadThreadPage(source, round->thread, round->singles > 0 ? SMALL_PAGE : PAGE_THREADS, &page);

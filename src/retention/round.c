@@ -15,6 +15,10 @@
  *	  one that fails by itself is left for the next round. When too many fail
  *	  in a row, what the phase needs is not there, and the next one begins.
  *
+ *	  What cannot be cancelled ends the process, and with it the round. The one
+ *	  after it takes LangGraph's tables last, and begins with another schema
+ *	  each time, so that one of them does not keep all the rest.
+ *
  *-------------------------------------------------------------------------
  */
 #include "retention/round.h"
@@ -196,9 +200,10 @@ RetentionRoundBegin(bool by_worker, bool thorough, bool confirmed, int *other_pi
 	PG_TRY();
 	{
 		EnterRestricted(owner, &before);
-		RunSql("UPDATE amelia.retention_runs AS r SET outcome = 'crashed',"
-			   " finished_at = clock_timestamp() WHERE r.outcome = 'running'",
-			   0, NULL, NULL, false);
+		round->after_crash =
+			RunSql("UPDATE amelia.retention_runs AS r SET outcome = 'crashed',"
+				   " finished_at = clock_timestamp() WHERE r.outcome = 'running'",
+				   0, NULL, NULL, false) > 0;
 		if (!confirmed)
 			HoldBack(round, by_worker);
 		NoteRound(round, requested_by, by_worker);
@@ -240,13 +245,29 @@ NoteProgress(const RetentionRound *round)
 }
 
 /*
- * On to the next phase.
+ * On to the next phase. After a crash rules 3 and 4 come before LangGraph's
+ * tables as well: a trigger there may have ended the process, and would again.
  */
 static void
 NextPhase(RetentionRound *round)
 {
-	round->phase++;
-	round->touched = 0;
+	int64		touched = 0;
+
+	if (round->after_crash && round->phase == PHASE_TRACES)
+		round->phase = PHASE_EVENTS;
+	else if (round->after_crash && round->phase == PHASE_EVENTS && !round->events_again)
+	{
+		round->events_again = true;
+		round->events_touched = round->touched;
+		round->phase = PHASE_CHECKPOINTS;
+	}
+	else
+	{
+		round->phase++;
+		if (round->phase == PHASE_EVENTS)
+			touched = round->events_touched;
+	}
+	round->touched = touched;
 	round->failures_in_row = 0;
 	round->singles = 0;
 	round->sequence = 0;

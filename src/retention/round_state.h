@@ -45,6 +45,9 @@ typedef struct RetentionRound
 	int64		batches_failed;
 
 	RetentionPhase phase;
+	bool		after_crash;	/* a process ended in a round before */
+	bool		events_again;	/* in such a round: rules 3 and 4 were there */
+	int64		events_touched; /* and touched so many */
 	int64		touched;		/* workflows or orphan threads that the phase
 								 * changed */
 	int			failures_in_row;	/* batches that could not be made smaller */

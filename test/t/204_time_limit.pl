@@ -62,6 +62,23 @@ is(run_retention($node, 'postgres'), '', 'the next run does it');
 is($node->safe_psql('postgres', q{SELECT string_agg(outcome, ' ' ORDER BY id) FROM (SELECT r.* FROM amelia.retention_runs AS r ORDER BY r.id DESC LIMIT 2) AS r}),
 	'crashed completed', 'and the one before shows as crashed');
 
+# Such a trigger on LangGraph's tables ends round after round, and keeps nothing
+# but its own schema: the next round does the rest before.
+$node->safe_psql('postgres', checkpoint_tables() . checkpoint_helpers() . q{
+	INSERT INTO amelia.workflows (issue_id, worktree_path, status, completed_at)
+	SELECT n, '/' || n, 'completed', now() - interval '50 days' FROM generate_series(6, 7) AS n;
+	INSERT INTO amelia.workflow_log (workflow_id, event_type, message) SELECT id, 'x', 'm' FROM amelia.workflows;
+	SELECT public.put_thread('public', id::text, completed_at) FROM amelia.workflows WHERE issue_id = '6';
+	CREATE TRIGGER sleep BEFORE DELETE ON public.checkpoints FOR EACH ROW EXECUTE FUNCTION public.sleep()});
+my $left = q{SELECT string_agg(issue_id, ' ' ORDER BY issue_id), (SELECT count(*) FROM amelia.workflow_log) FROM amelia.workflows};
+like(run_retention($node, 'postgres'), qr/FATAL:/, 'a trigger on checkpoints ends a session');
+is($node->safe_psql('postgres', $left), '6 7|2', 'before the rules behind it');
+like(run_retention($node, 'postgres'), qr/FATAL:/, 'and the next one');
+is($node->safe_psql('postgres', $left), '6|0', 'after these were done');
+$node->safe_psql('postgres', 'DROP TRIGGER sleep ON public.checkpoints');
+is(run_retention($node, 'postgres'), '', 'without it the next run');
+is($node->safe_psql('postgres', $left), '|0', 'does all of it');
+
 # A worker inside the server that is terminated while such a trigger runs is gone
 # as well, and the server shuts down.
 $node->safe_psql('postgres', q{
