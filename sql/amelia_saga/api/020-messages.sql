@@ -166,41 +166,31 @@ CREATE OR REPLACE FUNCTION amelia_saga.list_sessions(row_limit integer DEFAULT 5
 RETURNS TABLE (session_id text, messages bigint, first timestamptz, last timestamptz, providers text[])
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+-- Before statistics are there, everything would be read and sorted.
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_sort = off
 AS $$
 #variable_conflict use_column
 BEGIN
 	PERFORM amelia_internal.check_limit(row_limit);
-	-- From the newest message back through the index, each session once.
+	-- From the newest message back through the index; of each session the
+	-- message behind which it has none.
 	RETURN QUERY
-	WITH RECURSIVE newest (session_id, "timestamp", arrival, seen) AS (
-		(SELECT m.session_id, m."timestamp", m.arrival, ARRAY[m.session_id]
+	SELECT s.session_id, t.messages, t.first, s."timestamp", t.providers
+	FROM (SELECT m.session_id, m."timestamp", m.arrival
 			FROM amelia_saga.messages AS m
 			WHERE m.session_id IS NOT NULL
-				AND (list_sessions.before IS NULL OR (m."timestamp" < list_sessions.before
-					AND NOT EXISTS (SELECT FROM amelia_saga.messages AS l
-						WHERE l.session_id = m.session_id AND l."timestamp" >= list_sessions.before)))
-				AND row_limit > 0
+				AND (list_sessions.before IS NULL OR m."timestamp" < list_sessions.before)
+				AND NOT EXISTS (SELECT FROM amelia_saga.messages AS l
+					WHERE l.session_id = m.session_id AND (l."timestamp", l.arrival) > (m."timestamp", m.arrival))
 			ORDER BY m."timestamp" DESC, m.arrival DESC
-			LIMIT 1)
-		UNION ALL
-		SELECT n.session_id, n."timestamp", n.arrival, s.seen || n.session_id
-		FROM newest AS s,
-			LATERAL (SELECT m.session_id, m."timestamp", m.arrival
-				FROM amelia_saga.messages AS m
-				WHERE m.session_id <> ALL (s.seen)
-					AND (m."timestamp", m.arrival) < (s."timestamp", s.arrival)
-					AND (list_sessions.before IS NULL
-						OR NOT EXISTS (SELECT FROM amelia_saga.messages AS l
-							WHERE l.session_id = m.session_id AND l."timestamp" >= list_sessions.before))
-				ORDER BY m."timestamp" DESC, m.arrival DESC
-				LIMIT 1) AS n
-		WHERE cardinality(s.seen) < row_limit)
-	SELECT s.session_id, t.messages, t.first, t.last, t.providers
-	FROM newest AS s,
-		LATERAL (SELECT count(*), min(m."timestamp"), max(m."timestamp"),
-				array_agg(DISTINCT m.provider ORDER BY m.provider)
+			LIMIT row_limit) AS s,
+		LATERAL (SELECT count(*), min(m."timestamp"), array_agg(DISTINCT m.provider ORDER BY m.provider)
 			FROM amelia_saga.messages AS m
-			WHERE m.session_id = s.session_id) AS t (messages, first, last, providers)
+			WHERE m.session_id = s.session_id) AS t (messages, first, providers)
 	ORDER BY s."timestamp" DESC, s.arrival DESC;
 END
 $$;
