@@ -82,6 +82,10 @@ wait_for_round($node, 'one', 'rounds begin again');
 add_old_workflows($node, 'two', 3, 3);
 my $dump = $node->basedir . '/two.dump';
 $node->safe_psql('postgres', 'ALTER DATABASE two SET amelia.enabled = off');
+# One that is there already has read its settings, and goes on to the end of its round.
+$node->poll_query_until('postgres', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity AS a
+	WHERE a.datname = 'two' AND a.backend_type LIKE 'amelia maintenance%')})
+  or die 'a maintenance worker does not leave';
 add_old_workflows($node, 'two', 3, 3);
 $node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, '-d', $node->connstr('two') ], 'dump');
 my $dumped = old_workflows($node, 'two');
