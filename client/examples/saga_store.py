@@ -35,15 +35,14 @@ class MessageStore:
         """Saves a message and returns its id. With the same id it can be saved again."""
         id = id or str(uuid.uuid4())
         stored = said = datetime.now(timezone.utc).isoformat()
-        # PostgreSQL first: what is in the old file is then in both. The times are
-        # those of the server, so that amelia-import finds the same in both.
+        # PostgreSQL first: what is in the old file is then in both. Both have the times
+        # from here, so that they are the same where an answer was lost on its way.
         if self.step > 1:
             try:
-                new = self.postgres()
-                new.execute("SELECT amelia_saga.save_message(%s, %s, %s, %s, NULL, %s, %s, %s)",
-                            (provider, role, content, Jsonb(list(tags)), Jsonb(metadata or {}), session_id, id))
-                said, stored = (time.astimezone(timezone.utc).isoformat() for time in new.execute(
-                    "SELECT timestamp, created_at FROM amelia_saga.get_message(%s)", (id,)).fetchone())
+                self.postgres().execute(
+                    f"INSERT INTO amelia_saga.messages ({COLUMNS}, created_at)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING",
+                    (id, provider, role, content, Jsonb(list(tags)), said, Jsonb(metadata or {}), session_id, stored))
             except psycopg.OperationalError:
                 if self.step == 4:
                     raise

@@ -87,7 +87,7 @@ same_answers('by hand',
 	'"unterminated', '"a ""b"" c"', "'a'", 'a.b', 'a-b', 'a - b', 'a+b', 'a + b', 'a +', '+ a', 'a,b', 'a;b', 'a:b', 'a\\b', '$a', 'a%', 'a_b', '__init__', '_', 'a!', '(', ')', '()', '(a', 'a)', '((a))', '{a}', '{a', '}', ':', ': a', 'content :', 'content : ()',
 	'café', 'cafe', 'CAFE', "cafe\x{301}", "\x{301}cafe", 'NAÏVE', 'strasse', 'straße', 'STRASSE', 'istanbul', 'İstanbul', 'ıstanbul', 'σ', 'Σ', 'ς', 'ΆΈΉ', 'ёлка', 'елка', 'ế', 'Ệ', 'ệ', 'angstrom', 'ÅNGSTRÖM',
 	'日本語', '日本語*', '"日本語 の"', '検索', '한국*', '😀', '"😀"', 'grin', "\x{1FAE0}", "new\x{1FAE0}new", 'new*', "\x{E000}*", 'zero', 'hyphen', '𐐨', '𝔘𝔫𝔦𝔠𝔬𝔡𝔢', 'ﬁ', 'fi', '½', '1', '2.5e', '"2.5e-3"',
-	'q' x 2100, 'q' x 2046, 'q' x 2047 . '*', 'q' x 2100 . 'r', 'q' x 100 . '*', 'q*', 'é' x 1500, 'é' x 1501, '長' x 900, '長' x 899 . '*', '長' x 901, 'a AND b AND c AND d', 'a OR b OR c OR d NOT e', 'a NOT b NOT c', 'a NOT (b NOT c)',
+	'q' x 1000, 'q' x 999 . '*', 'q' x 999 . 'r', 'q' x 100 . '*', 'q*', 'é' x 999, 'é' x 1000, '長' x 900, '長' x 899 . '*', '長' x 901, 'a AND b AND c AND d', 'a OR b OR c OR d NOT e', 'a NOT b NOT c', 'a NOT (b NOT c)',
 	"a\tb", "a\nb", "a\x{0b}b", "a\x{a0}b", "\x{1a}x", 'a' . ' OR a' x 100, '(' x 20 . 'a' . ')' x 20, 'OR', 'x AND', 'NEAR', 'NEAR a', 'NEAR NEAR', 'AND AND AND', '"AND"', '"and" or', 'and', 'or not near');
 
 words_of(map { $_->[1] } @rows);
