@@ -126,12 +126,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
+	PERFORM amelia_internal.check_given('id'::text, get_message.id);
 	RETURN QUERY
 	SELECT m.* FROM amelia_saga.messages AS m WHERE m.id = get_message.id;
 END
 $$;
 COMMENT ON FUNCTION amelia_saga.get_message(text) IS
-'The message, or no row.';
+'The message, or no row. Errors: 22023 NULL.';
 
 CREATE OR REPLACE FUNCTION amelia_saga.get_session(
 	session_id text,
@@ -144,6 +145,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
+	PERFORM amelia_internal.check_given('session_id'::text, get_session.session_id);
 	PERFORM amelia_internal.check_limit(row_limit);
 	IF after_arrival IS NOT NULL AND after_timestamp IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
@@ -160,7 +162,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_saga.get_session(text, integer, timestamptz, bigint) IS
-'The messages of a session, oldest first, those of one time in the order they arrived. To go on, give timestamp and arrival of the last one. Errors: 22023 a limit that is NULL or negative, after_arrival without after_timestamp.';
+'The messages of a session, oldest first, those of one time in the order they arrived. To go on, give timestamp and arrival of the last one. Errors: 22023 no session_id, a limit that is NULL or negative, after_arrival without after_timestamp.';
 
 CREATE OR REPLACE FUNCTION amelia_saga.list_sessions(row_limit integer DEFAULT 50, before timestamptz DEFAULT NULL)
 RETURNS TABLE (session_id text, messages bigint, first timestamptz, last timestamptz, providers text[])

@@ -110,12 +110,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
+	PERFORM amelia_internal.check_given('id'::text, get_file.id);
 	RETURN QUERY
 	SELECT f.* FROM amelia_saga.files AS f WHERE f.id = get_file.id;
 END
 $$;
 COMMENT ON FUNCTION amelia_saga.get_file(text) IS
-'The file, or no row.';
+'The file, or no row. Errors: 22023 NULL.';
 
 REVOKE ALL ON FUNCTION
 	amelia_saga.save_file(text, text, text, text, jsonb, bigint, timestamptz, jsonb, text),
