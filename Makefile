@@ -101,9 +101,10 @@ stop:
 test:
 	@scripts/run-tests
 
-# The stress test as long and as wide as it should be now and then.
+# The stress test as long and as wide, and the crashes as many, as they should be
+# now and then.
 stress:
-	@AMELIA_STRESS_SECONDS=60 AMELIA_STRESS_WORKERS=32 scripts/run-tests
+	@AMELIA_STRESS_SECONDS=60 AMELIA_STRESS_WORKERS=32 AMELIA_CRASH_ROUNDS=60 scripts/run-tests
 
 # On servers that are built for it.
 test-assert test-asan:
@@ -124,7 +125,7 @@ help:
 #: make quickstart   install what is missing, build, start a private server, load a run
 #: make stop         stop that server
 #: make test         install what is missing, build, run every test
-#: make stress       the same, with the stress test at full length
+#: make stress       the same, with the stress test and the crashes at full length
 #: make import-stress   the same, with amelia-import killed at 50 random moments
 #: make test-assert  build a PostgreSQL with assertions (once), and test there: see CONTRIBUTING.md
 #: make test-asan    the same with the address and undefined behaviour sanitizers
