@@ -42,6 +42,7 @@
 #include "base/execute.h"
 
 PG_FUNCTION_INFO_V1(amelia_wait_events);
+PG_FUNCTION_INFO_V1(amelia_waiting_sessions);
 
 /* How long between two looks, with shared memory and without. */
 #define LOOK_MS 1000
@@ -335,4 +336,22 @@ InitWait(void)
 	shmem_request_hook = RequestWaitState;
 	next_shmem_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = StartWaitState;
+}
+
+/* waiting_sessions() returns integer */
+Datum
+amelia_waiting_sessions(PG_FUNCTION_ARGS)
+{
+	int32		waiting = 0;
+
+	if (wait_state == NULL)
+		PG_RETURN_NULL();
+	LWLockAcquire(wait_state->lock, LW_SHARED);
+	for (int i = 0; i < max_waiters; i++)
+	{
+		if (wait_state->waiters[i].latch != NULL && wait_state->waiters[i].database == MyDatabaseId)
+			waiting++;
+	}
+	LWLockRelease(wait_state->lock);
+	PG_RETURN_INT32(waiting);
 }

@@ -168,6 +168,7 @@ CREATE ROLE regress_worker;
 CREATE ROLE regress_admin;
 SELECT amelia.grant_reader('regress_reader'), amelia.grant_worker('regress_worker'), amelia.grant_admin('regress_admin');
 SELECT state FROM amelia.maintenance_status();
+SELECT count(*) > 50 FROM amelia.metrics();
 SELECT count(*) FROM amelia.vacuum_holders();
 SELECT count(*) FROM amelia.verify();
 SELECT count(*) FROM amelia_internal.api_objects('amelia');

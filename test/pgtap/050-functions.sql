@@ -76,6 +76,7 @@ INSERT INTO contract VALUES
 	('checkpoint_stats', 'OUT schema_name name, OUT owner name, OUT threads bigint, OUT checkpoints bigint, OUT row_count bigint, OUT bytes bigint, OUT oldest timestamptz, OUT newest timestamptz, OUT largest_threads jsonb, OUT problem text', 'SETOF record', 'v'),
 	('maintenance_status', '', 'TABLE(active boolean, state text, reason text, preloaded boolean, naptime interval, launcher_pid integer, worker_pid integer, last_round timestamptz, last_round_finished timestamptz, last_round_outcome text, last_look timestamptz, next_round timestamptz, errors_in_a_row integer, last_error text, last_error_sqlstate text, last_error_at timestamptz, schema_version integer, code_version integer, checkpoint_problems text[], vacuum_held_by text, vacuum_held_since timestamptz, vacuum_held_age integer)', 'v'),
 	('vacuum_holders', '', 'TABLE(holder text, since timestamptz, age integer)', 'v'),
+	('metrics', '', 'TABLE(name text, labels jsonb, value double precision, help text)', 'v'),
 	-- workers and the feed
 	('claim_workflow', 'worker text, lease interval DEFAULT ''00:01:00'', profile_id text DEFAULT NULL, workflow_types text[] DEFAULT NULL', 'TABLE(id uuid, issue_id text, worktree_path text, status text, workflow_type text, profile_id text, plan_cache jsonb, issue_cache jsonb, failure_reason text, created_at timestamptz, started_at timestamptz, completed_at timestamptz, updated_at timestamptz, sequence_floor integer, events_removed bigint, priority smallint, available_at timestamptz, failures integer, max_failures integer, retry_at timestamptz, cancel_requested boolean, parked boolean, lease_token bigint, expires_at timestamptz)', 'v'),
 	('heartbeat', 'workflow_id uuid, lease_token bigint, lease interval DEFAULT ''00:01:00'', OUT expires_at timestamptz, OUT cancel_requested boolean, OUT budget_spent boolean, OUT budget_message text', 'record', 'v'),
@@ -101,7 +102,8 @@ INSERT INTO contract VALUES
 	('row_checksums', '"table" regclass, keys name[], columns name[] DEFAULT NULL, OUT key text, OUT hash uuid', 'SETOF record', 's'),
 	('grant_reader', 'role name', 'void', 'v'),
 	('grant_worker', 'role name', 'void', 'v'),
-	('grant_admin', 'role name', 'void', 'v');
+	('grant_admin', 'role name', 'void', 'v'),
+	('grant_monitor', 'role name', 'void', 'v');
 
 CREATE TEMP VIEW actual AS
 SELECT p.oid, p.oid::regprocedure AS signature, p.pronamespace::regnamespace AS function_schema, p.proname::text AS function_name,
@@ -312,6 +314,15 @@ INSERT INTO calls VALUES
 	('grant_reader', 'CURRENT_USER'),
 	('grant_worker', 'CURRENT_USER'),
 	('grant_admin', 'CURRENT_USER'),
+	('grant_monitor', 'CURRENT_USER'),
+	('metrics', ''),
+	('waiting_sessions', ''),
+	('status_counts', ''),
+	('oldest_claimable', ''),
+	('moves_within', '''1 minute'''),
+	('due_workflows', ''),
+	('newly_dead', ''),
+	('cost_since', 'CURRENT_DATE'),
 	('verify', ''),
 	('table_checksum', '''amelia.workflows'', ''id'''),
 	('row_checksums', '''amelia.workflows'', ''{id}'''),
@@ -372,7 +383,7 @@ INSERT INTO calls VALUES
 	('check_transition', format('%L, %L, %L', :'workflow', 'pending', 'in_progress'));
 SELECT is(pg_temp.outcome_when_read_only(format('SELECT * FROM %s.%I(%s)', a.function_schema, c.function_name, c.arguments)),
 	CASE WHEN a.volatility = 'v' AND a.function_name NOT IN ('uuid_v7', 'new_uuid', 'retention_preview', 'preview_retention', 'checkpoint_stats',
-		'maintenance_status', 'maintenance_state', 'vacuum_holders', 'held_vacuum', 'retry_delay', 'feed_after', 'feed_now') THEN '25006' ELSE 'done' END,
+		'maintenance_status', 'maintenance_state', 'vacuum_holders', 'held_vacuum', 'metrics', 'waiting_sessions', 'retry_delay', 'feed_after', 'feed_now') THEN '25006' ELSE 'done' END,
 	format('%s() where nothing can be written', c.function_name))
 FROM calls AS c LEFT JOIN actual AS a USING (function_name);
 

@@ -137,7 +137,7 @@ FROM unnest(ARRAY['get_workflow', 'active_workflow', 'list_workflows', 'count_wo
 	'event_exists', 'token_summary', 'token_summaries', 'prompt_history', 'current_prompt',
 	'workflow_prompts', 'active_profile', 'settings', 'brainstorm_messages_after',
 	'list_brainstorm_sessions', 'brainstorm_usage', 'verify', 'table_checksum', 'row_checksums', 'retention_preview', 'checkpoint_stats',
-	'maintenance_status', 'vacuum_holders', 'usage_summary', 'usage_trend', 'usage_by_model', 'usage_by_agent',
+	'maintenance_status', 'vacuum_holders', 'metrics', 'usage_summary', 'usage_trend', 'usage_by_model', 'usage_by_agent',
 	'usage_by_profile', 'find_price', 'price_usage', 'budget_status', 'sparkline']) AS f (name)
 UNION ALL
 SELECT f.name, 'worker'
@@ -151,7 +151,7 @@ FROM unnest(ARRAY['migrate', 'seed_prompts', 'create_prompt_version', 'set_promp
 	'forget_workflow', 'close_days', 'load_prices', 'compact_budgets']) AS f (name)
 UNION ALL
 SELECT f.name, 'owner'
-FROM unnest(ARRAY['grant_reader', 'grant_worker', 'grant_admin']) AS f (name);
+FROM unnest(ARRAY['grant_reader', 'grant_worker', 'grant_admin', 'grant_monitor']) AS f (name);
 SELECT is((SELECT r.kind FROM roles AS r WHERE has_function_privilege(r.role, f.oid, 'EXECUTE') ORDER BY r.rank LIMIT 1),
 	NULLIF(c.kind, 'owner'), format('%s() is for the %s', c.function_name, c.kind))
 FROM contract AS c LEFT JOIN functions AS f ON f.name = c.function_name;
@@ -160,7 +160,7 @@ FROM contract AS c LEFT JOIN functions AS f ON f.name = c.function_name;
 SELECT set_eq($$
 	SELECT f.name FROM functions AS f
 	WHERE f.volatility = 'v' AND has_function_privilege('contract_reader', f.oid, 'EXECUTE')
-$$, ARRAY['retention_preview', 'preview_retention', 'checkpoint_stats', 'maintenance_status', 'maintenance_state', 'vacuum_holders', 'held_vacuum',
+$$, ARRAY['retention_preview', 'preview_retention', 'checkpoint_stats', 'maintenance_status', 'maintenance_state', 'vacuum_holders', 'held_vacuum', 'metrics', 'waiting_sessions',
 		'feed_after', 'feed_now', 'wait_events'],
 	'a reader calls nothing that writes');
 

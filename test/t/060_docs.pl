@@ -83,11 +83,13 @@ for my $relation (@relations)
 }
 
 # Functions, with what they are granted to: each kind of role has what the
-# kinds before it have.
-my %granted_to;
+# kinds before it have, save monitors, who stand apart.
+my (%granted_to, %monitored);
 for my $privilege (rows('SELECT p.kind, p.functions FROM amelia_internal.role_privileges() AS p'))
 {
-	$granted_to{$_} = $privilege->{kind} for @{ $privilege->{functions} };
+	my $kind = $privilege->{kind};
+
+	($kind eq 'monitor' ? $monitored{$_} : $granted_to{$_}) = $kind for @{ $privilege->{functions} };
 }
 my %whom = (
 	reader => 'readers, workers, admins',
@@ -125,6 +127,7 @@ for my $function (@catalog)
 	my $name = $function->{name};
 	my $text = section($functions, "#### `$name`");
 	my $granted = $granted_to{$name} ? $whom{ $granted_to{$name} } : "nobody, it is the owner's";
+	$granted .= ', monitors' if $monitored{$name};
 	my $wanted = signature($function);
 
 	if ($function->{schema} eq 'amelia_internal')

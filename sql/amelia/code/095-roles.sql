@@ -22,7 +22,7 @@ VALUES
 			'recent_events', 'event_exists', 'token_summary', 'token_summaries', 'token_sums',
 			'prompt_history', 'current_prompt', 'workflow_prompts', 'active_profile',
 			'settings', 'current_settings', 'setting_list', 'brainstorm_messages_after', 'list_brainstorm_sessions',
-			'brainstorm_usage', 'queue_status', 'dead_workflows', 'feed_after', 'feed_now',
+			'brainstorm_usage', 'queue_status', 'metrics', 'status_counts', 'oldest_claimable', 'moves_within', 'due_workflows', 'newly_dead', 'cost_since', 'waiting_sessions', 'dead_workflows', 'feed_after', 'feed_now',
 			'wait_events', 'table_checksum', 'row_checksums', 'verify', 'verify_schema', 'verify_sequences',
 			'verify_references', 'verify_workflows', 'api_objects', 'amelia_scripts',
 			'retention_preview', 'preview_retention', 'checkpoint_stats', 'checkpoint_sources', 'checkpoint_places', 'checkpoint_columns_problem', 'checkpoint_columns', 'unknown_checkpoints',
@@ -56,10 +56,20 @@ VALUES
 			'listed_prices', 'litellm_rates', 'models_dev_rates', 'openrouter_rates',
 			'compact_budgets', 'requeue_workflow', 'fence_checkpoints', 'fence_thread', 'prune_feed', 'trim_feed']),
 	('admin', ARRAY['model_prices', 'unpriced_usage', 'budgets'], 'INSERT, UPDATE, DELETE', '{}'),
-	('admin', ARRAY['usage_history', 'workflow_history', 'claim_faults'], 'DELETE', '{}')
+	('admin', ARRAY['usage_history', 'workflow_history', 'claim_faults'], 'DELETE', '{}'),
+	('monitor', ARRAY['schema_versions', 'retention_runs', 'server_settings', 'budgets', 'budget_spending'], 'SELECT',
+		ARRAY['metrics', 'status_counts', 'oldest_claimable', 'moves_within', 'due_workflows', 'newly_dead', 'cost_since', 'waiting_sessions',
+			'feed_now', 'current_settings', 'setting_list', 'budgets_now', 'budget_period', 'maintenance_state']),
+	('monitor', ARRAY['workflows'],
+		'SELECT (id, status, workflow_type, priority, available_at, retry_at, parked, completed_at, failures, max_failures)', '{}'),
+	('monitor', ARRAY['workflow_leases'], 'SELECT (expires_at, given_back)', '{}'),
+	('monitor', ARRAY['claim_faults'], 'SELECT (retry_at)', '{}'),
+	('monitor', ARRAY['workflow_feed'], 'SELECT (origin, lsn, xid, number, written_at, moved_to)', '{}'),
+	('monitor', ARRAY['token_usage'], 'SELECT (model, cost_usd, "timestamp")', '{}'),
+	('monitor', ARRAY['usage_history'], 'SELECT (model, cost_usd, day)', '{}')
 $$;
 COMMENT ON FUNCTION amelia_internal.role_privileges() IS
-'What each kind of role is granted by grant_reader(), grant_worker() and grant_admin(); each kind has what the kinds before it have.';
+'What each kind of role is granted by grant_reader(), grant_worker() and grant_admin(), each of which has what the kinds before it have, and by grant_monitor(), which has nothing else.';
 
 -- One of somebody else's, who may create functions in the schema, is not among
 -- them, whatever its name.
