@@ -119,6 +119,15 @@ import-stress:
 report-picture:
 	@scripts/report-picture
 
+# What PGXN takes: the files of the last commit.
+dist := amelia-$(shell sed -n '/^   "version"/s/.*: "\(.*\)",/\1/p' '$(top)/META.json')
+dist:
+	git -C '$(top)' archive --format=zip --prefix=$(dist)/ -o $(dist).zip HEAD
+
+# Debian's packages, into .amelia/deb.
+deb:
+	@scripts/build-deb
+
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
@@ -126,6 +135,8 @@ help:
 #: make stop         stop that server
 #: make test         install what is missing, build, run every test
 #: make stress       the same, with the stress test and the crashes at full length
+#: make dist         the archive for PGXN, of the last commit
+#: make deb          Debian's packages, into .amelia/deb
 #: make import-stress   the same, with amelia-import killed at 50 random moments
 #: make test-assert  build a PostgreSQL with assertions (once), and test there: see CONTRIBUTING.md
 #: make test-asan    the same with the address and undefined behaviour sanitizers
@@ -141,4 +152,4 @@ help:
 #: PG_CONFIG=/path/to/pg_config   chooses the PostgreSQL, 15 to 18
 
 FORCE:
-.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress import-stress test-assert test-asan coverage report-picture help
+.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress import-stress test-assert test-asan coverage report-picture dist deb help
