@@ -12,6 +12,7 @@
 
 #define PLATFORM_EXTENSION "amelia_platform"
 
+extern Oid	PlatformOwner(void);
 extern bool PlatformBatch(int *phase);
 
 #endif							/* AMELIA_PLATFORM_ROUND_H */

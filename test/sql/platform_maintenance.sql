@@ -13,9 +13,10 @@ CREATE FUNCTION t.last_run() RETURNS TABLE (agents_offline bigint, tasks_returne
 LANGUAGE sql AS $$SELECT r.agents_offline, r.tasks_returned, r.messages_returned, r.messages_expired, r.messages_deleted, r.tasks_deleted, r.executions_deleted,
 	r.metrics_deleted, r.faults FROM amelia_platform.maintenance_runs AS r ORDER BY r.started_at DESC LIMIT 1$$;
 
--- Nothing to do leaves no trace.
+-- Of the rounds with nothing to do the newest leaves a trace.
 CALL run_maintenance();
-SELECT count(*) FROM maintenance_runs;
+CALL run_maintenance();
+SELECT count(*), min(outcome) AS outcome FROM maintenance_runs;
 BEGIN;
 CALL run_maintenance();
 ROLLBACK;
