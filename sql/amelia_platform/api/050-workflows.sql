@@ -150,6 +150,11 @@ BEGIN
 		amelia_internal.check_given('expected_step', expected_step),
 		amelia_internal.check_given('result', result),
 		amelia_internal.check_container('result', result);
+	-- A task before its execution, as a plain UPDATE takes them.
+	PERFORM FROM amelia_platform.tasks AS t
+	WHERE t.id = (SELECT s.task_id FROM amelia_platform.execution_steps AS s
+		WHERE s.execution_id = advance_execution.id AND s.step_id = expected_step AND s.status = 'running')
+	FOR NO KEY UPDATE;
 	found_status := amelia_internal.platform_lock_execution(advance_execution.id);
 	SELECT s.status, s.task_id, s.result_data INTO step
 	FROM amelia_platform.execution_steps AS s

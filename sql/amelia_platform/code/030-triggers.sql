@@ -6,6 +6,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	allowed text[];
+	execution_status text;
 BEGIN
 	IF OLD.execution_id IS NOT NULL AND (NEW.id, NEW.execution_id, NEW.step_id) IS DISTINCT FROM (OLD.id, OLD.execution_id, OLD.step_id) THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
@@ -36,6 +37,13 @@ BEGIN
 	IF NEW.status <> ALL (allowed) THEN
 		PERFORM amelia_internal.platform_check_move('task', OLD.id, OLD.status, NEW.status, allowed);
 	END IF;
+	IF OLD.execution_id IS NOT NULL AND NEW.status IN ('pending', 'in_progress') THEN
+		SELECT e.status INTO execution_status FROM amelia_platform.workflow_executions AS e WHERE e.id = OLD.execution_id;
+		IF execution_status <> 'running' THEN
+			NEW.status := 'cancelled';
+			NEW.error_message := format('its execution was %s', execution_status);
+		END IF;
+	END IF;
 	IF NEW.status = 'in_progress' THEN
 		NEW.lease_token := GREATEST(NEW.lease_token, OLD.lease_token + 1);
 		NEW.attempts := GREATEST(NEW.attempts, OLD.attempts + 1);
@@ -61,30 +69,30 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_move_task() IS
-'BEFORE UPDATE row trigger of tasks: the state machine, with attempts, token and times. A task that has no attempt left becomes failed instead of pending; one in progress whose agent is taken from it becomes pending. Raises 55000.';
+'BEFORE UPDATE row trigger of tasks: the state machine, with attempts, token and times. A task that has no attempt left becomes failed instead of pending; one in progress whose agent is taken from it becomes pending; one of an execution that is over cancelled instead of either. Raises 55000.';
 
 CREATE FUNCTION amelia_internal.platform_task_ended() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF NEW.status = 'completed' AND cardinality(NEW.required_capabilities) > 0 AND NEW.assigned_agent_id IS NOT NULL THEN
-		UPDATE amelia_platform.agent_capabilities AS c
-		SET usage_count = c.usage_count + 1, last_used = clock_timestamp()
-		WHERE c.agent_id = NEW.assigned_agent_id AND c.capability_name = ANY (NEW.required_capabilities)
-			AND c.usage_count < 2147483647;
-	END IF;
 	IF NEW.execution_id IS NOT NULL AND NEW.status <> 'pending' THEN
 		PERFORM amelia_internal.platform_step_ended(NEW.execution_id, NEW.step_id, NEW.id,
 			CASE NEW.status WHEN 'completed' THEN NULL
 				ELSE COALESCE(NEW.error_message, format('its task was %s', NEW.status)) END,
 			NEW.result_data);
 	END IF;
+	IF NEW.status = 'completed' AND cardinality(NEW.required_capabilities) > 0 AND NEW.assigned_agent_id IS NOT NULL THEN
+		UPDATE amelia_platform.agent_capabilities AS c
+		SET usage_count = c.usage_count + 1, last_used = clock_timestamp()
+		WHERE c.agent_id = NEW.assigned_agent_id AND c.capability_name = ANY (NEW.required_capabilities)
+			AND c.usage_count < 2147483647;
+	END IF;
 	RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_task_ended() IS
-'AFTER UPDATE row trigger of tasks that come to an end: counts what was used of the agent, and takes the execution on.';
+'AFTER UPDATE row trigger of tasks that come to an end: takes the execution on, and counts what was used of the agent.';
 
 CREATE FUNCTION amelia_internal.platform_keep_task() RETURNS trigger
 LANGUAGE plpgsql

@@ -72,9 +72,18 @@ BEGIN
 	UPDATE amelia_platform.execution_steps AS s
 	SET status = 'skipped', completed_at = clock_timestamp()
 	WHERE s.execution_id = NEW.id AND s.status IN ('waiting', 'running');
-	UPDATE amelia_platform.tasks AS t
-	SET status = 'cancelled', error_message = format('its execution was %s', NEW.status)
-	WHERE t.execution_id = NEW.id AND t.status IN ('pending', 'in_progress');
+	-- Whoever holds a task may wait for its execution, which is ours: to wait for them would be a deadlock. They have a
+	-- moment. What they have then is cancelled when somebody begins it or gives it back.
+	FOR attempt IN 1 .. 20 LOOP
+		UPDATE amelia_platform.tasks AS t
+		SET status = 'cancelled', error_message = format('its execution was %s', NEW.status)
+		WHERE t.id IN (SELECT l.id FROM amelia_platform.tasks AS l
+			WHERE l.execution_id = NEW.id AND l.status IN ('pending', 'in_progress')
+			FOR NO KEY UPDATE SKIP LOCKED);
+		EXIT WHEN NOT EXISTS (SELECT FROM amelia_platform.tasks AS t
+			WHERE t.execution_id = NEW.id AND t.status IN ('pending', 'in_progress'));
+		PERFORM pg_sleep(0.01);
+	END LOOP;
 	UPDATE amelia_platform.workflow_executions AS e
 	SET current_step = (SELECT count(*) FROM amelia_platform.execution_steps AS s WHERE s.execution_id = NEW.id)
 	WHERE e.id = NEW.id;
@@ -82,7 +91,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_execution_ended() IS
-'AFTER UPDATE row trigger of workflow_executions that come to an end: skips the steps that are left, and cancels their tasks.';
+'AFTER UPDATE row trigger of workflow_executions that come to an end: skips the steps that are left, and cancels their tasks, but for those that another session holds for longer than a fifth of a second.';
 
 CREATE FUNCTION amelia_internal.platform_keep_step() RETURNS trigger
 LANGUAGE plpgsql
