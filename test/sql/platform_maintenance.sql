@@ -112,6 +112,27 @@ DELETE FROM platform_faults;
 CALL run_maintenance();
 SELECT t.n(id) AS task, status FROM tasks WHERE execution_id IS NULL ORDER BY id;
 
+-- A plain statement that leaves a task to nobody, or says not when something ended, leaves nothing for ever.
+DELETE FROM tasks WHERE execution_id IS NULL;
+INSERT INTO tasks (id, title) SELECT t.k(n), 'k' FROM generate_series(1, 3) AS n;
+INSERT INTO tasks (id, title, status, created_at, updated_at) VALUES (t.k(4), 'k', 'completed', now() - interval '90 days', now() - interval '30 days'), (t.k(5), 'k', 'in_progress', now(), now());
+UPDATE tasks SET status = 'in_progress' WHERE id = t.k(1);
+UPDATE tasks SET status = 'in_progress', assigned_agent_id = t.a(2) WHERE id = t.k(2);
+UPDATE tasks SET status = 'failed' WHERE id = t.k(3);
+UPDATE tasks SET completed_at = NULL WHERE id = t.k(3);
+INSERT INTO workflow_executions (id, workflow_id, status, definition, started_at) VALUES (t.x(10), t.f(1), 'completed', '{"steps": []}', now() - interval '30 days');
+UPDATE workflow_executions SET completed_at = NULL WHERE id = t.x(10);
+SELECT t.n(id) AS task, status, leased_until - now() BETWEEN '9 min' AND '11 min' AS leased, now() - completed_at < '1 min' AS just_ended, completed_at < now() - interval '29 days' AS long_ago FROM tasks WHERE execution_id IS NULL ORDER BY id;
+SELECT now() - completed_at >= interval '30 days' AS long_ago FROM workflow_executions WHERE id = t.x(10);
+UPDATE tasks SET leased_until = NULL WHERE id = t.k(1) RETURNING leased_until IS NOT NULL AS leased;
+UPDATE tasks SET leased_until = now() WHERE id = t.k(5);
+SELECT task_retention_days FROM update_settings('{"task_retention_days": 20}');
+CALL run_maintenance();
+SELECT t.n(id) AS task, status FROM tasks WHERE execution_id IS NULL ORDER BY id;
+SELECT count(*) AS executions FROM workflow_executions WHERE id = t.x(10);
+DELETE FROM tasks WHERE execution_id IS NULL AND id <> t.k(1);
+UPDATE tasks SET status = 'pending' WHERE id = t.k(1);
+
 -- What fails in every phase ends too, and says so.
 ALTER TABLE platform_settings RENAME TO elsewhere;
 SET statement_timeout = '60s';
@@ -142,8 +163,10 @@ ALTER TABLE workflow_executions DISABLE TRIGGER USER;
 UPDATE tasks SET leased_until = now() WHERE id = t.k(1);
 SELECT count(start_execution(t.f(1), id => t.x(20)));
 UPDATE workflow_executions SET status = 'running' WHERE id = t.x(20);
-UPDATE tasks SET status = 'completed' WHERE execution_id = t.x(3);
+UPDATE tasks SET status = 'completed', completed_at = now() WHERE execution_id = t.x(3);
 INSERT INTO tasks (id, title, execution_id, step_id) SELECT t.k(30), 'x', t.x(20), 'a';
+INSERT INTO tasks (id, title, status) VALUES (t.k(31), 'x', 'in_progress'), (t.k(32), 'x', 'failed');
+INSERT INTO workflow_executions (id, workflow_id, status, definition) VALUES (t.x(21), t.f(1), 'completed', '{"steps": []}');
 UPDATE workflow_executions SET status = 'failed' WHERE id = t.x(20);
 ALTER TABLE tasks ENABLE TRIGGER USER;
 SELECT problem, object, detail FROM verify() ORDER BY 1, 2;

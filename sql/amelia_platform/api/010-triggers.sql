@@ -24,9 +24,22 @@ CREATE OR REPLACE TRIGGER zzz_updated_at
 	BEFORE UPDATE ON amelia_platform.platform_settings
 	FOR EACH ROW EXECUTE FUNCTION amelia_internal.touch_updated_at();
 
+CREATE OR REPLACE TRIGGER zzz_agent_back
+	BEFORE UPDATE OF last_heartbeat ON amelia_platform.agents
+	FOR EACH ROW
+	WHEN (OLD.status <> 'idle' AND (OLD.status = 'offline' OR NEW.last_heartbeat > OLD.last_heartbeat + interval '1 second'))
+	EXECUTE FUNCTION amelia_internal.platform_agent_back();
+
 CREATE OR REPLACE TRIGGER zzz_move_task
 	BEFORE UPDATE ON amelia_platform.tasks
 	FOR EACH ROW EXECUTE FUNCTION amelia_internal.platform_move_task();
+-- Behind zzz_move_task: what it left open. An end without a time would never be old, and a task of nobody's in progress for ever.
+CREATE OR REPLACE TRIGGER zzz_whole_task
+	BEFORE INSERT OR UPDATE ON amelia_platform.tasks
+	FOR EACH ROW
+	WHEN (NEW.status::text IN ('completed', 'failed', 'cancelled') AND NEW.completed_at IS NULL
+		OR NEW.status = 'in_progress' AND NEW.assigned_agent_id IS NULL AND NEW.leased_until IS NULL)
+	EXECUTE FUNCTION amelia_internal.platform_whole_task();
 CREATE OR REPLACE TRIGGER zzz_task_ended
 	AFTER UPDATE ON amelia_platform.tasks
 	FOR EACH ROW
@@ -49,6 +62,11 @@ CREATE OR REPLACE TRIGGER zzz_start_execution
 CREATE OR REPLACE TRIGGER zzz_move_execution
 	BEFORE UPDATE ON amelia_platform.workflow_executions
 	FOR EACH ROW EXECUTE FUNCTION amelia_internal.platform_move_execution();
+CREATE OR REPLACE TRIGGER zzz_whole_execution
+	BEFORE INSERT OR UPDATE ON amelia_platform.workflow_executions
+	FOR EACH ROW
+	WHEN (NEW.status <> 'running' AND NEW.completed_at IS NULL)
+	EXECUTE FUNCTION amelia_internal.platform_whole_execution();
 CREATE OR REPLACE TRIGGER zzz_execution_ended
 	AFTER UPDATE ON amelia_platform.workflow_executions
 	FOR EACH ROW
@@ -74,6 +92,12 @@ CREATE OR REPLACE TRIGGER zzz_new_delegation
 	FOR EACH ROW
 	WHEN (NEW.message_type = 'task_delegation' AND (OLD.message_type <> NEW.message_type OR OLD.payload <> NEW.payload))
 	EXECUTE FUNCTION amelia_internal.platform_new_message();
+-- Who says that it is delivered, and not only that it changes, delivers it.
+CREATE OR REPLACE TRIGGER zzz_deliver_again
+	BEFORE UPDATE OF status ON amelia_platform.agent_messages
+	FOR EACH ROW
+	WHEN (OLD.status = 'delivered' AND NEW.status = 'delivered')
+	EXECUTE FUNCTION amelia_internal.platform_deliver_again();
 CREATE OR REPLACE TRIGGER zzz_move_message
 	BEFORE UPDATE ON amelia_platform.agent_messages
 	FOR EACH ROW

@@ -1,5 +1,11 @@
 -- What holds for a plain statement too: the state machines.
 
+CREATE FUNCTION amelia_internal.platform_agent_back() RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'amelia_platform_agent_back';
+COMMENT ON FUNCTION amelia_internal.platform_agent_back() IS
+'BEFORE UPDATE row trigger of agents that are heard of: one that was offline, marked or not, is idle, unless the statement sets its status.';
+
 CREATE FUNCTION amelia_internal.platform_move_task() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -71,6 +77,24 @@ $$;
 COMMENT ON FUNCTION amelia_internal.platform_move_task() IS
 'BEFORE UPDATE row trigger of tasks: the state machine, with attempts, token and times. A task that has no attempt left becomes failed instead of pending; one in progress whose agent is taken from it becomes pending; one of an execution that is over cancelled instead of either. Raises 55000.';
 
+CREATE FUNCTION amelia_internal.platform_whole_task() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NEW.status = 'in_progress' THEN
+		NEW.leased_until := clock_timestamp() + amelia_internal.platform_stale_after();
+	ELSIF TG_OP = 'INSERT' THEN
+		NEW.completed_at := GREATEST(NEW.created_at, NEW.started_at, NEW.updated_at);
+	ELSE
+		NEW.completed_at := COALESCE(OLD.completed_at, clock_timestamp());
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_whole_task() IS
+'BEFORE INSERT or UPDATE row trigger of tasks that have ended and say not when, or that are in progress with neither an agent nor a lease: gives them a time, by which they are deleted, or taken back.';
+
 CREATE FUNCTION amelia_internal.platform_task_ended() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -113,7 +137,9 @@ COMMENT ON FUNCTION amelia_internal.platform_keep_task() IS
 'AFTER DELETE row trigger of tasks that belong to an execution: raises 55000 while it runs.';
 
 REVOKE ALL ON FUNCTION
+	amelia_internal.platform_agent_back(),
 	amelia_internal.platform_move_task(),
+	amelia_internal.platform_whole_task(),
 	amelia_internal.platform_task_ended(),
 	amelia_internal.platform_keep_task()
 FROM PUBLIC;

@@ -32,6 +32,37 @@ $$;
 COMMENT ON FUNCTION amelia_internal.platform_new_message() IS
 'BEFORE INSERT row trigger of agent_messages, and of updates that make or change a delegation: fills in what kind of agents they are, and refuses (P0002, 22023) a task_delegation whose task is not there.';
 
+CREATE FUNCTION amelia_internal.platform_deliver_again() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF OLD.visible_at > clock_timestamp() AND NOT amelia_internal.platform_is_history(TG_RELID) THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = format('message %s is delivered already', OLD.id),
+			HINT = 'Whoever has it may acknowledge it until its visible_at.';
+	ELSIF NEW.retry_count = OLD.retry_count AND OLD.retry_count >= NEW.max_retries THEN
+		NEW.status := 'failed';
+		NEW.error_message := COALESCE(NEW.error_message, 'not acknowledged, and no retry is left');
+		RETURN NEW;
+	ELSIF NEW.retry_count = OLD.retry_count THEN
+		NEW.retry_count := OLD.retry_count + 1;
+	END IF;
+	IF NEW.delivered_at IS NOT DISTINCT FROM OLD.delivered_at THEN
+		NEW.delivered_at := clock_timestamp();
+	END IF;
+	IF NEW.visible_at IS NOT DISTINCT FROM OLD.visible_at THEN
+		NEW.visible_at := clock_timestamp() + interval '30 seconds';
+	END IF;
+	IF NEW.available_at IS NOT DISTINCT FROM OLD.available_at THEN
+		NEW.available_at := NEW.visible_at + amelia_internal.retry_delay(NEW.retry_count + 1, 2);
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_deliver_again() IS
+'BEFORE UPDATE row trigger of agent_messages that are said to be delivered and are: another delivery once visible_at is over, which counts as one that came to nothing; before that somebody has it, and it raises 55000.';
+
 CREATE FUNCTION amelia_internal.platform_move_message() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -140,6 +171,7 @@ COMMENT ON FUNCTION amelia_internal.platform_check_workflow() IS
 
 REVOKE ALL ON FUNCTION
 	amelia_internal.platform_new_message(),
+	amelia_internal.platform_deliver_again(),
 	amelia_internal.platform_move_message(),
 	amelia_internal.platform_check_workflow()
 FROM PUBLIC;

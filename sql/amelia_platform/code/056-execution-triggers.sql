@@ -55,14 +55,23 @@ BEGIN
 			MESSAGE = format('execution %s has steps that are not over', OLD.id),
 			HINT = 'It is completed when the last of them is; cancel or fail it to end it before.';
 	END IF;
-	IF NEW.completed_at IS NULL THEN
-		NEW.completed_at := clock_timestamp();
-	END IF;
 	RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_move_execution() IS
 'BEFORE UPDATE row trigger of workflow_executions: the state machine. Raises 55000.';
+
+CREATE FUNCTION amelia_internal.platform_whole_execution() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	NEW.completed_at := CASE TG_OP WHEN 'INSERT' THEN NEW.started_at ELSE COALESCE(OLD.completed_at, clock_timestamp()) END;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_whole_execution() IS
+'BEFORE INSERT or UPDATE row trigger of workflow_executions that have ended and say not when: gives them a time, by which they are deleted.';
 
 CREATE FUNCTION amelia_internal.platform_execution_ended() RETURNS trigger
 LANGUAGE plpgsql
@@ -113,6 +122,7 @@ COMMENT ON FUNCTION amelia_internal.platform_keep_step() IS
 REVOKE ALL ON FUNCTION
 	amelia_internal.platform_start_execution(),
 	amelia_internal.platform_move_execution(),
+	amelia_internal.platform_whole_execution(),
 	amelia_internal.platform_execution_ended(),
 	amelia_internal.platform_keep_step()
 FROM PUBLIC;

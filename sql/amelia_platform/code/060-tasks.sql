@@ -109,7 +109,8 @@ AS $$
 BEGIN
 	-- Not each time: nobody looks so closely.
 	UPDATE amelia_platform.agents AS a
-	SET last_heartbeat = clock_timestamp(), status = CASE a.status WHEN 'offline' THEN 'idle' ELSE a.status END
+	SET last_heartbeat = clock_timestamp(), status = CASE WHEN a.status = 'offline'
+		OR a.last_heartbeat < clock_timestamp() - amelia_internal.platform_stale_after() THEN 'idle' ELSE a.status END
 	WHERE a.id = agent AND (a.status = 'offline' OR a.last_heartbeat IS NULL
 		OR a.last_heartbeat < clock_timestamp() - interval '10 seconds');
 END
