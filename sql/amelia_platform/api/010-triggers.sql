@@ -61,7 +61,13 @@ CREATE OR REPLACE TRIGGER zzz_start_execution
 	EXECUTE FUNCTION amelia_internal.platform_start_execution();
 CREATE OR REPLACE TRIGGER zzz_move_execution
 	BEFORE UPDATE ON amelia_platform.workflow_executions
-	FOR EACH ROW EXECUTE FUNCTION amelia_internal.platform_move_execution();
+	FOR EACH ROW
+	WHEN (OLD.status IS DISTINCT FROM NEW.status)
+	EXECUTE FUNCTION amelia_internal.platform_move_execution();
+-- Only what a statement names is compared: a definition is long, and an execution's row is written with each step.
+CREATE OR REPLACE TRIGGER zzz_keep_execution
+	BEFORE UPDATE OF id, workflow_id, definition, version ON amelia_platform.workflow_executions
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.platform_keep_execution();
 CREATE OR REPLACE TRIGGER zzz_whole_execution
 	BEFORE INSERT OR UPDATE ON amelia_platform.workflow_executions
 	FOR EACH ROW

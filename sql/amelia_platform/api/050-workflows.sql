@@ -21,8 +21,11 @@ BEGIN
 		amelia_internal.check_given('definition', create_workflow.definition),
 		amelia_internal.check_given('tags', create_workflow.tags),
 		amelia_internal.check_given('status', create_workflow.status),
-		amelia_internal.platform_check_value('workflow status', create_workflow.status),
-		amelia_internal.platform_check_definition(create_workflow.definition);
+		amelia_internal.platform_check_value('workflow status', create_workflow.status);
+	-- That of any other the table looks at itself.
+	IF create_workflow.status = 'draft' THEN
+		PERFORM amelia_internal.platform_check_definition(create_workflow.definition);
+	END IF;
 	IF create_workflow.created_by IS NOT NULL THEN
 		PERFORM amelia_internal.platform_check_agent('created_by', create_workflow.created_by);
 	END IF;

@@ -84,16 +84,15 @@ AS $$
 BEGIN
 	IF NEW.status = 'in_progress' THEN
 		NEW.leased_until := clock_timestamp() + amelia_internal.platform_stale_after();
-	ELSIF TG_OP = 'INSERT' THEN
-		NEW.completed_at := GREATEST(NEW.created_at, NEW.started_at, NEW.updated_at);
 	ELSE
-		NEW.completed_at := COALESCE(OLD.completed_at, clock_timestamp());
+		-- Of what came from elsewhere too: nothing is deleted by a guess.
+		NEW.completed_at := COALESCE(CASE TG_OP WHEN 'UPDATE' THEN OLD.completed_at END, clock_timestamp());
 	END IF;
 	RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_whole_task() IS
-'BEFORE INSERT or UPDATE row trigger of tasks that have ended and say not when, or that are in progress with neither an agent nor a lease: gives them a time, by which they are deleted, or taken back.';
+'BEFORE INSERT or UPDATE row trigger of tasks that have ended and say not when, or that are in progress with neither an agent nor a lease: gives them a time, from which on they are kept, or until which. Of an end it is now.';
 
 CREATE FUNCTION amelia_internal.platform_task_ended() RETURNS trigger
 LANGUAGE plpgsql

@@ -21,8 +21,12 @@ BEGIN
 	UPDATE amelia_platform.workflow_executions AS e
 	SET definition = workflow.definition, version = workflow.version
 	WHERE e.id = NEW.id;
-	INSERT INTO amelia_platform.execution_steps (execution_id, step_id)
-	SELECT NEW.id, s.value ->> 'step_id' FROM jsonb_array_elements(workflow.definition -> 'steps') AS s;
+	INSERT INTO amelia_platform.execution_steps (execution_id, step_id, place, definition, awaits)
+	SELECT NEW.id, s.value ->> 'step_id', s.ordinality, s.value, COALESCE(i.number, 0)
+	FROM jsonb_array_elements(workflow.definition -> 'steps') WITH ORDINALITY AS s
+	LEFT JOIN (SELECT n.value, count(*)
+		FROM jsonb_array_elements(workflow.definition -> 'steps') AS f, jsonb_array_elements_text(f.value -> 'next_steps') AS n
+		GROUP BY n.value) AS i (step_id, number) ON i.step_id = s.value ->> 'step_id';
 	first := workflow.definition -> 'steps' -> 0;
 	IF NOT amelia_internal.platform_holds(COALESCE(first -> 'conditions', '[]'), NEW.context_data) THEN
 		PERFORM amelia_internal.platform_end_execution(NEW.id, 'failed',
@@ -41,11 +45,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF (NEW.id, NEW.workflow_id) IS DISTINCT FROM (OLD.id, OLD.workflow_id)
-		OR OLD.definition IS NOT NULL AND (NEW.definition, NEW.version) IS DISTINCT FROM (OLD.definition, OLD.version) THEN
-		RAISE EXCEPTION USING ERRCODE = '55000',
-			MESSAGE = format('execution %s keeps its workflow and its definition', OLD.id);
-	ELSIF NEW.status IS NULL OR NEW.status = OLD.status OR amelia_internal.platform_is_history(TG_RELID) THEN
+	IF NEW.status IS NULL OR amelia_internal.platform_is_history(TG_RELID) THEN
 		RETURN NEW;
 	ELSIF OLD.status <> 'running' THEN
 		PERFORM amelia_internal.platform_check_move('execution', OLD.id, OLD.status, NEW.status, '{}');
@@ -59,19 +59,35 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_move_execution() IS
-'BEFORE UPDATE row trigger of workflow_executions: the state machine. Raises 55000.';
+'BEFORE UPDATE row trigger of workflow_executions whose status changes: the state machine. Raises 55000.';
+
+CREATE FUNCTION amelia_internal.platform_keep_execution() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF (NEW.id, NEW.workflow_id) IS DISTINCT FROM (OLD.id, OLD.workflow_id)
+		OR OLD.definition IS NOT NULL AND (NEW.definition, NEW.version) IS DISTINCT FROM (OLD.definition, OLD.version) THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = format('execution %s keeps its workflow and its definition', OLD.id);
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_keep_execution() IS
+'BEFORE UPDATE row trigger of workflow_executions, for columns that keep what they have: raises 55000.';
 
 CREATE FUNCTION amelia_internal.platform_whole_execution() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	NEW.completed_at := CASE TG_OP WHEN 'INSERT' THEN NEW.started_at ELSE COALESCE(OLD.completed_at, clock_timestamp()) END;
+	NEW.completed_at := COALESCE(CASE TG_OP WHEN 'UPDATE' THEN OLD.completed_at END, clock_timestamp());
 	RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_whole_execution() IS
-'BEFORE INSERT or UPDATE row trigger of workflow_executions that have ended and say not when: gives them a time, by which they are deleted.';
+'BEFORE INSERT or UPDATE row trigger of workflow_executions that have ended and say not when: gives them now, from which on they are kept.';
 
 CREATE FUNCTION amelia_internal.platform_execution_ended() RETURNS trigger
 LANGUAGE plpgsql
@@ -122,6 +138,7 @@ COMMENT ON FUNCTION amelia_internal.platform_keep_step() IS
 REVOKE ALL ON FUNCTION
 	amelia_internal.platform_start_execution(),
 	amelia_internal.platform_move_execution(),
+	amelia_internal.platform_keep_execution(),
 	amelia_internal.platform_whole_execution(),
 	amelia_internal.platform_execution_ended(),
 	amelia_internal.platform_keep_step()
