@@ -75,7 +75,7 @@ SELECT is_empty($$SELECT c.oid::regclass FROM pg_class AS c WHERE c.relnamespace
 	AND obj_description(c.oid, 'pg_class') IS NULL$$, 'every table and view has one');
 SELECT is_empty($$SELECT r.signature FROM routines AS r WHERE r.prosecdef$$, 'none has more than its caller''s rights');
 SELECT set_eq($$SELECT r.signature FROM routines AS r WHERE NOT 'search_path=pg_catalog, pg_temp' = ANY (COALESCE(r.proconfig, '{}'))$$,
-	ARRAY['amelia_platform.run_maintenance(text)', 'amelia_platform.wait_messages(uuid,interval)', 'amelia_internal.platform_note_message()', 'amelia_internal.platform_agent_back()'],
+	ARRAY['amelia_platform.run_maintenance(text)', 'amelia_platform.wait_messages(uuid,interval)', 'amelia_internal.platform_message()', 'amelia_internal.platform_agent_back()'],
 	'all have a safe search_path, but for procedures that commit and triggers in C');
 SELECT is_empty($$SELECT r.signature FROM routines AS r JOIN pg_language AS l ON l.oid = r.prolang
 	WHERE r.is_member <> (r.pronamespace = 'amelia_internal'::regnamespace OR l.lanname = 'c')$$,

@@ -87,40 +87,8 @@ CREATE OR REPLACE TRIGGER zzz_keep_step
 		OR OLD.status = 'running' AND NEW.status IN ('completed', 'skipped', 'failed')))
 	EXECUTE FUNCTION amelia_internal.platform_keep_step();
 
--- The moves that most messages make, as receive_messages() and ack_message() make them, need no check.
-CREATE OR REPLACE TRIGGER zzz_new_message
-	BEFORE INSERT ON amelia_platform.agent_messages
-	FOR EACH ROW
-	WHEN (NEW.sender_type IS NULL OR NEW.recipient_type IS NULL OR NEW.message_type = 'task_delegation')
-	EXECUTE FUNCTION amelia_internal.platform_new_message();
-CREATE OR REPLACE TRIGGER zzz_new_delegation
-	BEFORE UPDATE ON amelia_platform.agent_messages
-	FOR EACH ROW
-	WHEN (NEW.message_type = 'task_delegation' AND (OLD.message_type <> NEW.message_type OR OLD.payload <> NEW.payload))
-	EXECUTE FUNCTION amelia_internal.platform_new_message();
--- Who says that it is delivered, and not only that it changes, delivers it.
-CREATE OR REPLACE TRIGGER zzz_deliver_again
-	BEFORE UPDATE OF status ON amelia_platform.agent_messages
-	FOR EACH ROW
-	WHEN (OLD.status = 'delivered' AND NEW.status = 'delivered')
-	EXECUTE FUNCTION amelia_internal.platform_deliver_again();
-CREATE OR REPLACE TRIGGER zzz_move_message
-	BEFORE UPDATE ON amelia_platform.agent_messages
-	FOR EACH ROW
-	WHEN (OLD.id <> NEW.id OR OLD.message_id <> NEW.message_id OR NOT (
-		OLD.status = 'pending' AND NEW.status = 'delivered'
-			AND NEW.delivered_at IS NOT NULL AND NEW.visible_at > NEW.delivered_at AND NEW.available_at > NEW.visible_at
-			AND (NEW.expires_at IS NULL OR NEW.expires_at > NEW.delivered_at) AND NEW.delivered_at >= now()
-		OR OLD.status = 'delivered' AND NEW.status = 'acknowledged'
-			AND NEW.acknowledged_at IS NOT NULL AND NEW.visible_at IS NULL))
-	EXECUTE FUNCTION amelia_internal.platform_move_message();
-CREATE OR REPLACE TRIGGER zzz_note_message
-	AFTER INSERT ON amelia_platform.agent_messages
-	FOR EACH ROW
-	WHEN (NEW.status::text IN ('pending', 'sent'))
-	EXECUTE FUNCTION amelia_internal.platform_note_message();
-CREATE OR REPLACE TRIGGER zzz_note_returned
-	AFTER UPDATE ON amelia_platform.agent_messages
-	FOR EACH ROW
-	WHEN (OLD.status <> NEW.status AND NEW.status::text IN ('pending', 'sent'))
-	EXECUTE FUNCTION amelia_internal.platform_note_message();
+-- The moves that most messages make, as receive_messages() and ack_message() make them, it passes by itself; for any other it
+-- calls platform_new_message(), platform_deliver_again() and platform_move_message().
+CREATE OR REPLACE TRIGGER zzz_message
+	BEFORE INSERT OR UPDATE ON amelia_platform.agent_messages
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.platform_message();
