@@ -11,6 +11,7 @@
 #include "background/other_rounds.h"
 #include "platform/message_wait.h"
 #include "platform/platform_look.h"
+#include "platform/platform_owner.h"
 #include "platform/platform_round.h"
 
 /*

@@ -24,7 +24,7 @@
 #include "utils/lsyscache.h"
 
 #include "base/execute.h"
-#include "platform/platform_round.h"
+#include "platform/platform_owner.h"
 #include "retention/second_look.h"
 
 /* A round that lies ahead was there while the clock was wrong. */

@@ -19,12 +19,9 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 #include "base/batch.h"
@@ -32,6 +29,7 @@
 #include "base/execute.h"
 #include "base/uuid.h"
 #include "platform/platform_look.h"
+#include "platform/platform_owner.h"
 #include "retention/second_look.h"
 
 PG_FUNCTION_INFO_V1(amelia_platform_run_maintenance);
@@ -49,24 +47,6 @@ typedef struct CalledRound
 	int			phase;
 	bool		confirmed;		/* the second look was somebody's own */
 } CalledRound;
-
-/*
- * Who owns the tables.
- */
-Oid
-PlatformOwner(void)
-{
-	Oid			schema = get_namespace_oid(PLATFORM_EXTENSION, true);
-	Oid			table = OidIsValid(schema) ? get_relname_relid("maintenance_runs", schema) : InvalidOid;
-
-	if (!OidIsValid(table))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the schema \"%s\" is not complete: \"%s\" is missing",
-						PLATFORM_EXTENSION, "maintenance_runs"),
-				 errhint("Run SELECT %s.migrate() as the owner of the tables.", PLATFORM_EXTENSION)));
-	return RelationOwner(table);
-}
 
 /*
  * The second look, and what comes of it: whether the round may go on to what

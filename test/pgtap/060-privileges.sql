@@ -160,7 +160,7 @@ FROM contract AS c LEFT JOIN functions AS f ON f.name = c.function_name;
 SELECT set_eq($$
 	SELECT f.name FROM functions AS f
 	WHERE f.volatility = 'v' AND has_function_privilege('contract_reader', f.oid, 'EXECUTE')
-$$, ARRAY['retention_preview', 'preview_retention', 'checkpoint_stats', 'maintenance_status', 'maintenance_state', 'held_elsewhere', 'vacuum_holders', 'held_vacuum',
+$$, ARRAY['retention_preview', 'preview_retention', 'checkpoint_stats', 'maintenance_status', 'maintenance_state', 'vacuum_holders', 'held_vacuum',
 		'feed_after', 'feed_now', 'wait_events'],
 	'a reader calls nothing that writes');
 
