@@ -217,11 +217,12 @@ amelia_platform_run_maintenance(PG_FUNCTION_ARGS)
 		last_error = error;
 		round.phase++;
 	}
-	SPI_finish();
+	/* The error is kept where SPI keeps its own, and goes with it. */
 	if (last_error != NULL)
 		ereport(WARNING,
 				(errcode(last_error->sqlerrcode),
 				 errmsg("some of the maintenance failed and is left for the next run"),
 				 errdetail("The last error: %s", last_error->message)));
+	SPI_finish();
 	PG_RETURN_VOID();
 }
