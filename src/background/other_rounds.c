@@ -12,12 +12,19 @@
  */
 #include "background/other_rounds.h"
 
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(amelia_held_elsewhere);
+
 #define MAX_OTHERS 4
 
 typedef struct OtherExtension
 {
 	const char *name;
 	OtherBatch	batch;
+	OtherHeldBack held_back;
 } OtherExtension;
 
 static OtherExtension others[MAX_OTHERS];
@@ -28,11 +35,12 @@ static int	count = 0;
  * loaded.
  */
 void
-AddMaintenance(const char *extension, OtherBatch batch)
+AddMaintenance(const char *extension, OtherBatch batch, OtherHeldBack held_back)
 {
 	Assert(count < MAX_OTHERS);
 	others[count].name = extension;
-	others[count++].batch = batch;
+	others[count].batch = batch;
+	others[count++].held_back = held_back;
 }
 
 static void
@@ -77,4 +85,33 @@ OtherRoundFailed(OtherRounds *rounds)
 		rounds->phase++;
 	else
 		NextExtension(rounds);
+}
+
+/*
+ * held_elsewhere() returns text
+ */
+Datum
+amelia_held_elsewhere(PG_FUNCTION_ARGS)
+{
+	text	   *reason = NULL;
+
+	for (int i = 0; i < count && reason == NULL; i++)
+	{
+		MemoryContext result = CurrentMemoryContext;
+		MemoryContext before;
+		char	   *found;
+
+		if (!OidIsValid(get_extension_oid(others[i].name, true)))
+			continue;
+		SPI_connect();
+		found = others[i].held_back();
+		before = MemoryContextSwitchTo(result);
+		if (found != NULL)
+			reason = cstring_to_text(found);
+		MemoryContextSwitchTo(before);
+		SPI_finish();
+	}
+	if (reason == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(reason);
 }

@@ -18,6 +18,9 @@
  */
 typedef bool (*OtherBatch) (int *phase);
 
+/* Why an extension's last round left something undone that waits for somebody's word; NULL: it did not. */
+typedef char *(*OtherHeldBack) (void);
+
 /* How far a round is. Begins as zeros. */
 typedef struct OtherRounds
 {
@@ -26,7 +29,7 @@ typedef struct OtherRounds
 	int			phase;
 } OtherRounds;
 
-extern void AddMaintenance(const char *extension, OtherBatch batch);
+extern void AddMaintenance(const char *extension, OtherBatch batch, OtherHeldBack held_back);
 extern bool OtherRoundStep(OtherRounds *rounds, ExtensionState *state);
 extern void OtherRoundFailed(OtherRounds *rounds);
 

@@ -3,7 +3,7 @@
  * message_wait.c
  *	  Agents that wait for messages.
  *
- *	  A trigger notes for whom a transaction brings messages; once it has
+ *	  The trigger notes for whom a transaction brings messages; once it has
  *	  committed, those of them that wait are woken (feed/wait.c). A note of
  *	  a subtransaction that was rolled back wakes somebody for nothing, who
  *	  looks and sleeps again. A message that can be received later only, when
@@ -22,12 +22,9 @@
 
 #include "base/check.h"
 #include "base/execute.h"
-#include "base/history_mode.h"
-#include "base/trigger.h"
 #include "base/uuid.h"
 #include "feed/wait.h"
 
-PG_FUNCTION_INFO_V1(amelia_platform_note_message);
 PG_FUNCTION_INFO_V1(amelia_platform_wait_messages);
 
 /* Notes to look through for one of the same agent. */
@@ -38,7 +35,10 @@ static pg_uuid_t *recipients = NULL;
 static int	recipient_count = 0;
 static int	recipient_space = 0;
 
-static void
+/*
+ * There is a message for an agent once this transaction has committed.
+ */
+void
 NoteRecipient(const pg_uuid_t *recipient)
 {
 	for (int i = recipient_count - 1; i >= 0 && i >= recipient_count - LOOK_BACK; i--)
@@ -57,24 +57,6 @@ NoteRecipient(const pg_uuid_t *recipient)
 		recipients = repalloc_huge(recipients, recipient_space * sizeof(pg_uuid_t));
 	}
 	recipients[recipient_count++] = *recipient;
-}
-
-/*
- * note_message() returns trigger
- */
-Datum
-amelia_platform_note_message(PG_FUNCTION_ARGS)
-{
-	TriggerData *data = (TriggerData *) fcinfo->context;
-	bool		is_update = CALLED_AS_TRIGGER(fcinfo) && TRIGGER_FIRED_BY_UPDATE(data->tg_event);
-
-	data = GetTriggerData(fcinfo, "platform_note_message", TRIGGER_EVENT_AFTER,
-						  is_update ? TRIGGER_EVENT_UPDATE : TRIGGER_EVENT_INSERT, true);
-	if (!IsHistory(data))
-		NoteRecipient(DatumGetUUIDP(ColumnValue(data->tg_relation,
-												is_update ? data->tg_newtuple : data->tg_trigtuple,
-												"recipient_id", UUIDOID, NULL)));
-	return PointerGetDatum(NULL);
 }
 
 /*

@@ -10,6 +10,9 @@
 
 #include "base/amelia.h"
 
+#include "utils/uuid.h"
+
+extern void NoteRecipient(const pg_uuid_t *recipient);
 extern void InitMessageWait(void);
 
 #endif							/* AMELIA_MESSAGE_WAIT_H */

@@ -10,6 +10,8 @@
 
 #include "background/other_rounds.h"
 #include "platform/message_wait.h"
+#include "platform/platform_look.h"
+#include "platform/platform_owner.h"
 #include "platform/platform_round.h"
 
 /*
@@ -19,5 +21,5 @@ void
 InitPlatform(void)
 {
 	InitMessageWait();
-	AddMaintenance(PLATFORM_EXTENSION, PlatformBatch);
+	AddMaintenance(PLATFORM_EXTENSION, PlatformBatch, PlatformHeldBack);
 }

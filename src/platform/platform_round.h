@@ -10,8 +10,6 @@
 
 #include "base/amelia.h"
 
-#define PLATFORM_EXTENSION "amelia_platform"
-
 extern bool PlatformBatch(int *phase);
 
 #endif							/* AMELIA_PLATFORM_ROUND_H */

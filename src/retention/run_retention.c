@@ -97,23 +97,6 @@ ShowPreview(void)
 }
 
 /*
- * Whether a round may delete most of what there is: what the caller wants to
- * be done with one that would be held back.
- */
-static bool
-IsConfirmed(const char *held_back)
-{
-	if (strcmp(held_back, "delete") == 0)
-		return true;
-	if (strcmp(held_back, "keep") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid held_back \"%s\"", held_back),
-				 errhint("Use keep or delete.")));
-	return false;
-}
-
-/*
  * run_retention(dry_run boolean, held_back text), a procedure
  */
 Datum

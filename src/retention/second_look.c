@@ -22,6 +22,9 @@
  *	  A round that was held back does not count as one that was there: nobody
  *	  has looked yet.
  *
+ *	  What is counted, and by which rounds, is the caller's: other extensions
+ *	  of ours look at their rows in the same way.
+ *
  *-------------------------------------------------------------------------
  */
 #include "retention/second_look.h"
@@ -32,7 +35,7 @@
 #include "base/execute.h"
 
 /* Fewer are no history. */
-#define MANY_WORKFLOWS 1000
+#define MANY_ROWS 1000
 #define LONG_TIME_US (7 * USECS_PER_DAY)
 
 static const char *const last_round_query =
@@ -64,64 +67,54 @@ DUE_QUERY(" AND NOT " ENDED_BEFORE("$3") " AND EXISTS"
  * Whether a rule would take most of what it is about.
  */
 static bool
-TakesMost(const char *query, TimestampTz horizon, TimestampTz recovery, TimestampTz before,
-		  int64 *due, int64 *finished)
+TakesMost(const AgeRule *rule, TimestampTz before, int64 *due, int64 *there)
 {
 	static const Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 	Datum		values[] = {
-		TimestampTzGetDatum(horizon), TimestampTzGetDatum(recovery), TimestampTzGetDatum(before)
+		TimestampTzGetDatum(rule->horizon), TimestampTzGetDatum(rule->recovery), TimestampTzGetDatum(before)
 	};
 	bool		is_null;
 
-	if (TIMESTAMP_IS_NOBEGIN(horizon))
+	if (TIMESTAMP_IS_NOBEGIN(rule->horizon))
 		return false;
-	RunSql(query, lengthof(types), types, values, true);
+	RunSql(rule->due_query, lengthof(types), types, values, true);
 	*due = DatumGetInt64(RowValue(0, 1, INT8OID, &is_null));
-	*finished = DatumGetInt64(RowValue(0, 2, INT8OID, &is_null));
-	return *due > MANY_WORKFLOWS && *due > *finished / 2;
+	*there = DatumGetInt64(RowValue(0, 2, INT8OID, &is_null));
+	return *due > MANY_ROWS && *due > *there / 2;
 }
 
 /*
- * Why a round had better not begin by itself; NULL when it may. The caller
- * runs as the owner of Amelia's tables, and is connected to SPI.
+ * Why a round by some rules had better not begin by itself; NULL when it may.
+ * last_round_query: when the last one was, and the time now; last_work_query:
+ * what tells the time when there was none. The caller runs as the owner of the
+ * tables, and is connected to SPI.
  */
 char *
-NeedsSecondLook(const Horizons *horizons)
+LookAtRules(const AgeRule *rules, int count, const char *last_round_query, const char *last_work_query)
 {
-	const struct
-	{
-		const char *query;
-		TimestampTz horizon;
-		bool		any_age;
-		const char *what;
-	}			rules[] = {
-		{due_of_all, horizons->log, true, ""},
-		{due_of_traced, horizons->trace, false, " with trace events"},
-		{due_of_threaded, horizons->checkpoint, false, " that may have checkpoints"}
-	};
-	size_t		rule;
+	int			rule;
 	bool		is_null;
 	bool		no_round;
 	bool		never;
 	TimestampTz last;
 	TimestampTz now;
-	int64		due;
-	int64		finished;
+	int64		due = 0;
+	int64		there = 0;
 
 	RunSql(last_round_query, 0, NULL, NULL, true);
 	last = DatumGetTimestampTz(RowValue(0, 1, TIMESTAMPTZOID, &no_round));
 	now = DatumGetTimestampTz(RowValue(0, 2, TIMESTAMPTZOID, &is_null));
 	if (!no_round && last >= now - LONG_TIME_US)
 		return NULL;
-	for (rule = 0; rule < lengthof(rules); rule++)
+	for (rule = 0; rule < count; rule++)
 	{
 		TimestampTz before = no_round ? DT_NOBEGIN : rules[rule].horizon - (now - last);
 
 		if ((rules[rule].any_age || rules[rule].horizon < now - LONG_TIME_US) &&
-			TakesMost(rules[rule].query, rules[rule].horizon, horizons->recovery, before, &due, &finished))
+			TakesMost(&rules[rule], before, &due, &there))
 			break;
 	}
-	if (rule == lengthof(rules))
+	if (rule == count)
 		return NULL;
 	never = no_round;
 	if (no_round)
@@ -131,8 +124,41 @@ NeedsSecondLook(const Horizons *horizons)
 		if (!never && last >= now - LONG_TIME_US)
 			return NULL;
 	}
-	return psprintf("%lld of %lld finished workflows%s are old all at once by the clock, which says %s, and %s",
-					(long long) due, (long long) finished, rules[rule].what, pstrdup(timestamptz_to_str(now)),
+	return psprintf("%lld of %lld %s are old all at once by the clock, which says %s, and %s",
+					(long long) due, (long long) there, rules[rule].what, pstrdup(timestamptz_to_str(now)),
 					never ? "there was no round before" :
 					psprintf("the last %s was at %s", no_round ? "work" : "round", timestamptz_to_str(last)));
+}
+
+/*
+ * The same for a round of retention.
+ */
+char *
+NeedsSecondLook(const Horizons *horizons)
+{
+	const TimestampTz recovery = horizons->recovery;
+	const AgeRule rules[] = {
+		{due_of_all, horizons->log, recovery, true, "finished workflows"},
+		{due_of_traced, horizons->trace, recovery, false, "finished workflows with trace events"},
+		{due_of_threaded, horizons->checkpoint, recovery, false, "finished workflows that may have checkpoints"}
+	};
+
+	return LookAtRules(rules, lengthof(rules), last_round_query, last_work_query);
+}
+
+/*
+ * Whether a round may delete most of what there is: what the caller wants to
+ * be done with one that would be held back.
+ */
+bool
+IsConfirmed(const char *held_back)
+{
+	if (strcmp(held_back, "delete") == 0)
+		return true;
+	if (strcmp(held_back, "keep") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid held_back \"%s\"", held_back),
+				 errhint("Use keep or delete.")));
+	return false;
 }

@@ -18,6 +18,23 @@
 #define SECOND_LOOK_HINT \
 	"If the clock is right, CALL amelia.run_retention(held_back => 'delete'); retention_preview() shows what goes."
 
+/* What a rule would delete by its age. */
+typedef struct AgeRule
+{
+	/*
+	 * How many rows are due, and how many it is about. $3: the horizon when
+	 * the last round was there.
+	 */
+	const char *due_query;
+	TimestampTz horizon;		/* $1; -infinity: the rule deletes nothing */
+	TimestampTz recovery;		/* $2, where the query has it */
+	bool		any_age;		/* also when it keeps for a week at most */
+	const char *what;			/* in the plural */
+} AgeRule;
+
+extern char *LookAtRules(const AgeRule *rules, int count, const char *last_round_query,
+						 const char *last_work_query);
 extern char *NeedsSecondLook(const Horizons *horizons);
+extern bool IsConfirmed(const char *held_back);
 
 #endif							/* AMELIA_SECOND_LOOK_H */

@@ -266,6 +266,8 @@ SELECT count FROM amelia_platform.agent_metrics(:a, 'm', bucket => 'day');
 SELECT amelia_internal.platform_note_fault('agents', :a, '23514', 'x');
 INSERT INTO amelia_platform.tasks (title, status, assigned_agent_id, leased_until) VALUES ('left', 'in_progress', :b, now());
 CALL amelia_platform.run_maintenance();
+CALL amelia_platform.run_maintenance(held_back => 'delete');
+SELECT amelia_internal.held_elsewhere() IS NULL;
 -- A row that refuses.
 ALTER TABLE amelia_platform.tasks ADD CONSTRAINT never CHECK (status <> 'in_progress') NOT VALID;
 SELECT count(*) FROM amelia_platform.claim_task(:b, '1 day');

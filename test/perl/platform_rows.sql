@@ -34,4 +34,4 @@ SELECT fail_message(pg_temp.id('c', 2), 'é\ is broken');
 UPDATE agent_messages SET available_at = '2020-01-01' WHERE id = pg_temp.id('c', 2);
 INSERT INTO agent_messages (recipient_id, message_type, status, error_message, expires_at) VALUES (pg_temp.id('a', 3), 'x', 'failed', 'dead', '2020-01-01'), (pg_temp.id('a', 3), 'x', 'expired', NULL, '2020-01-01');
 INSERT INTO platform_faults (relation, row_id, times, retry_at, sqlstate, reason) VALUES ('tasks', pg_temp.id('b', 1), 3, '2031-01-01', '23514', 'a CHECK that é refuses');
-INSERT INTO maintenance_runs (id, tasks_returned) VALUES (pg_temp.id('9', 1), 5);
+INSERT INTO maintenance_runs (id, tasks_returned, outcome, reason) VALUES (pg_temp.id('9', 1), 5, NULL, NULL), (pg_temp.id('9', 2), 5, 'held back', 'é');

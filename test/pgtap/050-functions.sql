@@ -348,6 +348,7 @@ INSERT INTO calls VALUES
 	('checkpoint_columns_problem', '''pg_catalog''::regnamespace'), ('checkpoint_columns', ''), ('unknown_checkpoints', ''),
 	('register_checkpoints', '''contract_others'''),
 	('maintenance_status', ''),
+	('held_elsewhere', ''),
 	('maintenance_state', ''),
 	('vacuum_holders', ''),
 	('held_vacuum', ''),
@@ -383,7 +384,7 @@ INSERT INTO calls VALUES
 	('check_transition', format('%L, %L, %L', :'workflow', 'pending', 'in_progress'));
 SELECT is(pg_temp.outcome_when_read_only(format('SELECT * FROM %s.%I(%s)', a.function_schema, c.function_name, c.arguments)),
 	CASE WHEN a.volatility = 'v' AND a.function_name NOT IN ('uuid_v7', 'new_uuid', 'retention_preview', 'preview_retention', 'checkpoint_stats',
-		'maintenance_status', 'maintenance_state', 'vacuum_holders', 'held_vacuum', 'metrics', 'waiting_sessions', 'retry_delay', 'feed_after', 'feed_now') THEN '25006' ELSE 'done' END,
+		'maintenance_status', 'maintenance_state', 'vacuum_holders', 'held_vacuum', 'held_elsewhere', 'metrics', 'waiting_sessions', 'retry_delay', 'feed_after', 'feed_now') THEN '25006' ELSE 'done' END,
 	format('%s() where nothing can be written', c.function_name))
 FROM calls AS c LEFT JOIN actual AS a USING (function_name);
 

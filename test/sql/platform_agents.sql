@@ -89,6 +89,21 @@ SELECT * FROM t.errors(
 	$$SELECT set_capability(t.a(1), 'sql', 'NaN')$$);
 SELECT t.digest() = :'before' AS nothing_stored;
 
+-- One that was not heard of for long comes back, marked or not: it is idle, unless it says what it is.
+SELECT count(register_agent('back ' || n, 'master_operator', id => t.a(n))) FROM generate_series(21, 26) AS n;
+CREATE FUNCTION t.gone() RETURNS void LANGUAGE sql AS $$UPDATE amelia_platform.agents SET status = CASE t.n(id) WHEN 24 THEN 'offline' ELSE 'busy' END,
+	last_heartbeat = clock_timestamp() - CASE t.n(id) WHEN 23 THEN interval '200 seconds' ELSE '301 seconds' END WHERE t.n(id) BETWEEN 21 AND 26$$;
+SELECT t.gone();
+SELECT t.n(id) AS agent, status FROM agent_heartbeat(t.a(21)) UNION ALL SELECT t.n(id), status FROM agent_heartbeat(t.a(22), 'busy')
+UNION ALL SELECT t.n(id), status FROM agent_heartbeat(t.a(23)) UNION ALL SELECT t.n(id), status FROM agent_heartbeat(t.a(24));
+SELECT count(*) FROM claim_task(t.a(25));
+SELECT t.n(id) AS agent, status FROM agents WHERE t.n(id) IN (25, 26) ORDER BY id;
+SELECT t.gone();
+UPDATE agents SET last_heartbeat = now() WHERE t.n(id) BETWEEN 21 AND 24 RETURNING t.n(id) AS agent, status;
+UPDATE agents SET last_heartbeat = now(), status = 'busy' WHERE id = t.a(25) RETURNING status;
+UPDATE agents SET last_heartbeat = now() - interval '400 seconds' WHERE id = t.a(26) RETURNING status;
+DELETE FROM agents WHERE t.n(id) BETWEEN 21 AND 26;
+
 -- Matching: all of them, sure enough, not offline, the surest first, then the least busy.
 SELECT count(register_agent('m' || n, 'master_operator', '["a", "b"]', id => t.a(n))) FROM generate_series(11, 16) AS n;
 SELECT count(set_capability(t.a(n), 'a', 0.9)) FROM unnest(ARRAY[12, 13, 14, 15]) AS n;

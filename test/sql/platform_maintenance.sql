@@ -13,9 +13,10 @@ CREATE FUNCTION t.last_run() RETURNS TABLE (agents_offline bigint, tasks_returne
 LANGUAGE sql AS $$SELECT r.agents_offline, r.tasks_returned, r.messages_returned, r.messages_expired, r.messages_deleted, r.tasks_deleted, r.executions_deleted,
 	r.metrics_deleted, r.faults FROM amelia_platform.maintenance_runs AS r ORDER BY r.started_at DESC LIMIT 1$$;
 
--- Nothing to do leaves no trace.
+-- Of the rounds with nothing to do the newest leaves a trace.
 CALL run_maintenance();
-SELECT count(*) FROM maintenance_runs;
+CALL run_maintenance();
+SELECT count(*), min(outcome) AS outcome FROM maintenance_runs;
 BEGIN;
 CALL run_maintenance();
 ROLLBACK;
@@ -111,6 +112,26 @@ DELETE FROM platform_faults;
 CALL run_maintenance();
 SELECT t.n(id) AS task, status FROM tasks WHERE execution_id IS NULL ORDER BY id;
 
+-- A plain statement that leaves a task to nobody, or says not when something ended, leaves nothing for ever.
+DELETE FROM tasks WHERE execution_id IS NULL;
+INSERT INTO tasks (id, title) SELECT t.k(n), 'k' FROM generate_series(1, 3) AS n;
+INSERT INTO tasks (id, title, status, created_at, updated_at) VALUES (t.k(4), 'k', 'completed', now() - interval '90 days', now() - interval '30 days'), (t.k(5), 'k', 'in_progress', now(), now());
+UPDATE tasks SET status = 'in_progress' WHERE id = t.k(1);
+UPDATE tasks SET status = 'in_progress', assigned_agent_id = t.a(2) WHERE id = t.k(2);
+UPDATE tasks SET status = 'failed' WHERE id = t.k(3);
+UPDATE tasks SET completed_at = NULL WHERE id = t.k(3);
+INSERT INTO workflow_executions (id, workflow_id, status, definition, started_at) VALUES (t.x(10), t.f(1), 'completed', '{"steps": []}', now() - interval '30 days');
+UPDATE workflow_executions SET completed_at = NULL WHERE id = t.x(10);
+SELECT t.n(id) AS task, status, leased_until - now() BETWEEN '9 min' AND '11 min' AS leased, now() - completed_at < '1 min' AS just_ended FROM tasks WHERE execution_id IS NULL ORDER BY id;
+SELECT now() - completed_at < '1 min' AS just_ended FROM workflow_executions WHERE id = t.x(10);
+UPDATE tasks SET leased_until = NULL WHERE id = t.k(1) RETURNING leased_until IS NOT NULL AS leased;
+UPDATE tasks SET leased_until = now() WHERE id = t.k(5);
+CALL run_maintenance();
+SELECT t.n(id) AS task, status FROM tasks WHERE execution_id IS NULL ORDER BY id;
+SELECT count(*) AS executions FROM workflow_executions WHERE id = t.x(10);
+DELETE FROM tasks WHERE execution_id IS NULL AND id <> t.k(1);
+UPDATE tasks SET status = 'pending' WHERE id = t.k(1);
+
 -- What fails in every phase ends too, and says so.
 ALTER TABLE platform_settings RENAME TO elsewhere;
 SET statement_timeout = '60s';
@@ -141,8 +162,10 @@ ALTER TABLE workflow_executions DISABLE TRIGGER USER;
 UPDATE tasks SET leased_until = now() WHERE id = t.k(1);
 SELECT count(start_execution(t.f(1), id => t.x(20)));
 UPDATE workflow_executions SET status = 'running' WHERE id = t.x(20);
-UPDATE tasks SET status = 'completed' WHERE execution_id = t.x(3);
+UPDATE tasks SET status = 'completed', completed_at = now() WHERE execution_id = t.x(3);
 INSERT INTO tasks (id, title, execution_id, step_id) SELECT t.k(30), 'x', t.x(20), 'a';
+INSERT INTO tasks (id, title, status) VALUES (t.k(31), 'x', 'in_progress'), (t.k(32), 'x', 'failed');
+INSERT INTO workflow_executions (id, workflow_id, status, definition) VALUES (t.x(21), t.f(1), 'completed', '{"steps": []}');
 UPDATE workflow_executions SET status = 'failed' WHERE id = t.x(20);
 ALTER TABLE tasks ENABLE TRIGGER USER;
 SELECT problem, object, detail FROM verify() ORDER BY 1, 2;

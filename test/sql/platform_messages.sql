@@ -139,6 +139,7 @@ SELECT old_status, new_status, result FROM t.moves ORDER BY old_status, new_stat
 INSERT INTO agent_messages (id, recipient_id, message_type) VALUES (t.m(51), t.a(3), 'x');
 UPDATE agent_messages SET status = 'delivered' WHERE id = t.m(51) RETURNING delivered_at IS NOT NULL AS at, visible_at > now() AS held, available_at > visible_at AS later;
 SELECT * FROM t.errors(
+	$$UPDATE agent_messages SET status = 'delivered' WHERE id = t.m(51)$$,
 	$$UPDATE agent_messages SET status = 'delivered', delivered_at = now() + interval '1 s' WHERE id = t.m(51)$$,
 	$$UPDATE agent_messages SET id = t.m(52) WHERE id = t.m(51)$$,
 	$$UPDATE agent_messages SET message_id = t.m(52) WHERE id = t.m(51)$$,
@@ -146,6 +147,15 @@ SELECT * FROM t.errors(
 	$$UPDATE agent_messages SET priority = NULL WHERE id = t.m(51)$$,
 	$$UPDATE agent_messages SET status = 'read' WHERE id = t.m(51)$$);
 SELECT * FROM t.receive(3);
+-- Once it is to be had again it can be delivered again, which counts; what only changes it delivers nothing.
+UPDATE agent_messages SET subject = 's' WHERE id = t.m(51) RETURNING status, retry_count;
+SELECT t.later();
+UPDATE agent_messages SET status = 'delivered', max_retries = 1 WHERE id = t.m(51) RETURNING status, retry_count, delivered_at > now() AS at, visible_at > now() AS held, available_at > visible_at AS later;
+SELECT t.error($$UPDATE agent_messages SET status = 'delivered' WHERE id = t.m(51)$$) AS error;
+SELECT t.later();
+BEGIN;
+UPDATE agent_messages SET status = 'delivered' WHERE id = t.m(51) RETURNING status, retry_count, visible_at, error_message;
+ROLLBACK;
 UPDATE agent_messages SET status = 'acknowledged' WHERE id = t.m(51) RETURNING acknowledged_at IS NOT NULL AS at, visible_at;
 
 -- One message's fault does not keep the others from being received.

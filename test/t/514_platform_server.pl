@@ -114,6 +114,24 @@ ok($node->poll_query_until('app', q(SELECT t.status = 'pending' AND a.status = '
 	'the worker takes a task back, and an agent for offline');
 is(value('SELECT sum(agents_offline) > 0 AND sum(tasks_returned) = 1 AND sum(messages_expired) = 1 FROM amelia_platform.maintenance_runs'), 't', 'and says so');
 ok($node->poll_query_until('without', q(SELECT count(*) > 0 FROM amelia.retention_runs WHERE worker AND outcome = 'completed')), 'a database without the platform has its rounds');
+# A clock that jumps ahead: nothing is deleted until somebody says so. Instead of the clock, everything else is set back.
+value(q(UPDATE amelia_platform.maintenance_runs SET started_at = started_at - interval '400 days';
+	INSERT INTO amelia_platform.tasks (title, status, completed_at) SELECT 'old', 'completed', now() - interval '400 days' FROM generate_series(1, 1500)));
+# A round that was under way may have looked before.
+ok($node->poll_query_until('app', q(WITH set_back AS (UPDATE amelia_platform.maintenance_runs SET started_at = started_at - interval '400 days'
+		WHERE outcome = 'completed' AND started_at > now() - interval '7 days')
+	SELECT count(*) > 0 FROM amelia_platform.maintenance_runs WHERE outcome = 'held back')), 'a round that would delete most of what there is, is held back');
+my $newest = value(q(SELECT max(seen_at) FROM amelia_platform.maintenance_runs WHERE outcome = 'held back'));
+ok($node->poll_query_until('app', "SELECT max(seen_at) > '$newest' FROM amelia_platform.maintenance_runs WHERE outcome = 'held back'"), 'and so is the next one');
+like(value('SELECT reason FROM amelia.maintenance_status()'), qr/amelia_platform is held back: \d+ of \d+ tasks that are over .*run_maintenance\(held_back => 'delete'\)/,
+	'the status says why, and what to do');
+is(scalar(() = slurp_file($node->logfile) =~ /WARNING:  maintenance of amelia_platform is held back/g), 1, 'the log says it once');
+ok(value(q(SELECT count(*) FROM amelia_platform.tasks WHERE title = 'old')) > 1000, 'most of it is there');
+value(q(CALL amelia_platform.run_maintenance('delete')));
+is(value(q(SELECT count(*) FROM amelia_platform.tasks WHERE title = 'old')), 0, 'somebody who has looked at the clock says the word');
+ok($node->poll_query_until('app', q(SELECT outcome = 'completed' FROM amelia_platform.maintenance_runs ORDER BY started_at DESC LIMIT 1)), 'rounds go by themselves again');
+ok($node->poll_query_until('app', q(SELECT (reason LIKE '%held back%') IS NOT TRUE FROM amelia.maintenance_status())), 'and the status is as before');
+
 # Its schema torn: nothing of the platform's is done, and the rest is.
 value('DROP TRIGGER zzz_move_task ON amelia_platform.tasks');
 # A round that is under way has looked before; the next but one has begun after that.

@@ -41,7 +41,7 @@ SELECT s.state IN ('waiting', 'running', 'failing'), s.state,
 	COALESCE((SELECT format('retention is held back: %s; if the clock is right, CALL amelia.run_retention(held_back => ''delete'')', b.error)
 			FROM amelia.retention_runs AS b
 			WHERE b.id = (SELECT max(m.id) FROM amelia.retention_runs AS m) AND b.outcome = 'held back'),
-		s.reason),
+		amelia_internal.held_elsewhere(), s.reason),
 	s.preloaded,
 	current_setting('amelia.naptime')::interval,
 	s.launcher_pid, s.worker_pid,

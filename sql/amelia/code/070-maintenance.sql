@@ -19,6 +19,13 @@ AS 'MODULE_PATHNAME', 'amelia_maintenance_state';
 COMMENT ON FUNCTION amelia_internal.maintenance_state() IS
 'What launcher and maintenance worker know of this database since the server was started; maintenance_status() shows it with the rest.';
 
+CREATE FUNCTION amelia_internal.held_elsewhere() RETURNS text
+LANGUAGE c STABLE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'amelia_held_elsewhere';
+COMMENT ON FUNCTION amelia_internal.held_elsewhere() IS
+'Why the last round of another extension of ours left something undone that waits for somebody''s word, and which; NULL when none did. Reads as the owner of its tables.';
+
 CREATE FUNCTION amelia_internal.held_vacuum()
 RETURNS TABLE (holder text, since timestamptz, age integer)
 LANGUAGE sql VOLATILE
@@ -50,5 +57,6 @@ COMMENT ON FUNCTION amelia_internal.held_vacuum() IS
 'What vacuum_holders() returns.';
 
 REVOKE ALL ON FUNCTION
+	amelia_internal.held_elsewhere(),
 	amelia_internal.held_vacuum(),
 	amelia_internal.maintenance_state() FROM PUBLIC;

@@ -26,7 +26,7 @@ VALUES
 			'wait_events', 'table_checksum', 'row_checksums', 'verify', 'verify_schema', 'verify_sequences',
 			'verify_references', 'verify_workflows', 'api_objects', 'amelia_scripts',
 			'retention_preview', 'preview_retention', 'checkpoint_stats', 'checkpoint_sources', 'checkpoint_places', 'checkpoint_columns_problem', 'checkpoint_columns', 'unknown_checkpoints',
-			'maintenance_status', 'maintenance_state', 'vacuum_holders', 'held_vacuum',
+			'maintenance_status', 'maintenance_state', 'held_elsewhere', 'vacuum_holders', 'held_vacuum',
 			'usage_summary', 'usage_trend', 'usage_by_model', 'usage_by_agent', 'usage_by_profile',
 			'find_price', 'price_of', 'price_usage', 'usage_price', 'price_rate', 'reports_cached_as_input', 'shorter_model_name',
 			'check_usage', 'check_service_tier', 'check_integers', 'sparkline', 'budget_status', 'budgets_now', 'budget_period', 'spent_budget', 'check_budgets']),

@@ -24,9 +24,22 @@ CREATE OR REPLACE TRIGGER zzz_updated_at
 	BEFORE UPDATE ON amelia_platform.platform_settings
 	FOR EACH ROW EXECUTE FUNCTION amelia_internal.touch_updated_at();
 
+CREATE OR REPLACE TRIGGER zzz_agent_back
+	BEFORE UPDATE OF last_heartbeat ON amelia_platform.agents
+	FOR EACH ROW
+	WHEN (OLD.status <> 'idle' AND (OLD.status = 'offline' OR NEW.last_heartbeat > OLD.last_heartbeat + interval '1 second'))
+	EXECUTE FUNCTION amelia_internal.platform_agent_back();
+
 CREATE OR REPLACE TRIGGER zzz_move_task
 	BEFORE UPDATE ON amelia_platform.tasks
 	FOR EACH ROW EXECUTE FUNCTION amelia_internal.platform_move_task();
+-- Behind zzz_move_task: what it left open. An end without a time would never be old, and a task of nobody's in progress for ever.
+CREATE OR REPLACE TRIGGER zzz_whole_task
+	BEFORE INSERT OR UPDATE ON amelia_platform.tasks
+	FOR EACH ROW
+	WHEN (NEW.status::text IN ('completed', 'failed', 'cancelled') AND NEW.completed_at IS NULL
+		OR NEW.status = 'in_progress' AND NEW.assigned_agent_id IS NULL AND NEW.leased_until IS NULL)
+	EXECUTE FUNCTION amelia_internal.platform_whole_task();
 CREATE OR REPLACE TRIGGER zzz_task_ended
 	AFTER UPDATE ON amelia_platform.tasks
 	FOR EACH ROW
@@ -48,7 +61,18 @@ CREATE OR REPLACE TRIGGER zzz_start_execution
 	EXECUTE FUNCTION amelia_internal.platform_start_execution();
 CREATE OR REPLACE TRIGGER zzz_move_execution
 	BEFORE UPDATE ON amelia_platform.workflow_executions
-	FOR EACH ROW EXECUTE FUNCTION amelia_internal.platform_move_execution();
+	FOR EACH ROW
+	WHEN (OLD.status IS DISTINCT FROM NEW.status)
+	EXECUTE FUNCTION amelia_internal.platform_move_execution();
+-- Only what a statement names is compared: a definition is long, and an execution's row is written with each step.
+CREATE OR REPLACE TRIGGER zzz_keep_execution
+	BEFORE UPDATE OF id, workflow_id, definition, version ON amelia_platform.workflow_executions
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.platform_keep_execution();
+CREATE OR REPLACE TRIGGER zzz_whole_execution
+	BEFORE INSERT OR UPDATE ON amelia_platform.workflow_executions
+	FOR EACH ROW
+	WHEN (NEW.status <> 'running' AND NEW.completed_at IS NULL)
+	EXECUTE FUNCTION amelia_internal.platform_whole_execution();
 CREATE OR REPLACE TRIGGER zzz_execution_ended
 	AFTER UPDATE ON amelia_platform.workflow_executions
 	FOR EACH ROW
@@ -63,34 +87,8 @@ CREATE OR REPLACE TRIGGER zzz_keep_step
 		OR OLD.status = 'running' AND NEW.status IN ('completed', 'skipped', 'failed')))
 	EXECUTE FUNCTION amelia_internal.platform_keep_step();
 
--- The moves that most messages make, as receive_messages() and ack_message() make them, need no check.
-CREATE OR REPLACE TRIGGER zzz_new_message
-	BEFORE INSERT ON amelia_platform.agent_messages
-	FOR EACH ROW
-	WHEN (NEW.sender_type IS NULL OR NEW.recipient_type IS NULL OR NEW.message_type = 'task_delegation')
-	EXECUTE FUNCTION amelia_internal.platform_new_message();
-CREATE OR REPLACE TRIGGER zzz_new_delegation
-	BEFORE UPDATE ON amelia_platform.agent_messages
-	FOR EACH ROW
-	WHEN (NEW.message_type = 'task_delegation' AND (OLD.message_type <> NEW.message_type OR OLD.payload <> NEW.payload))
-	EXECUTE FUNCTION amelia_internal.platform_new_message();
-CREATE OR REPLACE TRIGGER zzz_move_message
-	BEFORE UPDATE ON amelia_platform.agent_messages
-	FOR EACH ROW
-	WHEN (OLD.id <> NEW.id OR OLD.message_id <> NEW.message_id OR NOT (
-		OLD.status = 'pending' AND NEW.status = 'delivered'
-			AND NEW.delivered_at IS NOT NULL AND NEW.visible_at > NEW.delivered_at AND NEW.available_at > NEW.visible_at
-			AND (NEW.expires_at IS NULL OR NEW.expires_at > NEW.delivered_at) AND NEW.delivered_at >= now()
-		OR OLD.status = 'delivered' AND NEW.status = 'acknowledged'
-			AND NEW.acknowledged_at IS NOT NULL AND NEW.visible_at IS NULL))
-	EXECUTE FUNCTION amelia_internal.platform_move_message();
-CREATE OR REPLACE TRIGGER zzz_note_message
-	AFTER INSERT ON amelia_platform.agent_messages
-	FOR EACH ROW
-	WHEN (NEW.status::text IN ('pending', 'sent'))
-	EXECUTE FUNCTION amelia_internal.platform_note_message();
-CREATE OR REPLACE TRIGGER zzz_note_returned
-	AFTER UPDATE ON amelia_platform.agent_messages
-	FOR EACH ROW
-	WHEN (OLD.status <> NEW.status AND NEW.status::text IN ('pending', 'sent'))
-	EXECUTE FUNCTION amelia_internal.platform_note_message();
+-- The moves that most messages make, as receive_messages() and ack_message() make them, it passes by itself; for any other it
+-- calls platform_new_message(), platform_deliver_again() and platform_move_message().
+CREATE OR REPLACE TRIGGER zzz_message
+	BEFORE INSERT OR UPDATE ON amelia_platform.agent_messages
+	FOR EACH ROW EXECUTE FUNCTION amelia_internal.platform_message();

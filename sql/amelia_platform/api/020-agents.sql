@@ -148,7 +148,8 @@ BEGIN
 	END IF;
 	UPDATE amelia_platform.agents AS a
 	SET last_heartbeat = clock_timestamp(),
-		status = COALESCE(agent_heartbeat.status, CASE a.status WHEN 'offline' THEN 'idle' ELSE a.status END),
+		status = COALESCE(agent_heartbeat.status, CASE WHEN a.status = 'offline'
+			OR a.last_heartbeat < clock_timestamp() - amelia_internal.platform_stale_after() THEN 'idle' ELSE a.status END),
 		performance_metrics = CASE WHEN metrics IS NULL THEN a.performance_metrics ELSE a.performance_metrics || metrics END
 	WHERE a.id = agent_heartbeat.id
 	RETURNING a.* INTO heard;
@@ -159,7 +160,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_platform.agent_heartbeat(uuid, text, jsonb) IS
-'Notes that an agent is there, and returns it. status NULL: as it was, but idle when it was offline. metrics are merged into performance_metrics. Errors: P0002 no such agent, 22023 no id, an unknown status, metrics that are no object.';
+'Notes that an agent is there, and returns it. status NULL: as it was, but idle when it was offline, or had not been heard of for stale_after. metrics are merged into performance_metrics. Errors: P0002 no such agent, 22023 no id, an unknown status, metrics that are no object.';
 
 CREATE OR REPLACE FUNCTION amelia_platform.set_capability(agent_id uuid, name text, confidence numeric DEFAULT 0.5)
 RETURNS amelia_platform.agent_capabilities

@@ -21,8 +21,11 @@ BEGIN
 		amelia_internal.check_given('definition', create_workflow.definition),
 		amelia_internal.check_given('tags', create_workflow.tags),
 		amelia_internal.check_given('status', create_workflow.status),
-		amelia_internal.platform_check_value('workflow status', create_workflow.status),
-		amelia_internal.platform_check_definition(create_workflow.definition);
+		amelia_internal.platform_check_value('workflow status', create_workflow.status);
+	-- That of any other the table looks at itself.
+	IF create_workflow.status = 'draft' THEN
+		PERFORM amelia_internal.platform_check_definition(create_workflow.definition);
+	END IF;
 	IF create_workflow.created_by IS NOT NULL THEN
 		PERFORM amelia_internal.platform_check_agent('created_by', create_workflow.created_by);
 	END IF;
@@ -150,6 +153,11 @@ BEGIN
 		amelia_internal.check_given('expected_step', expected_step),
 		amelia_internal.check_given('result', result),
 		amelia_internal.check_container('result', result);
+	-- A task before its execution, as a plain UPDATE takes them.
+	PERFORM FROM amelia_platform.tasks AS t
+	WHERE t.id = (SELECT s.task_id FROM amelia_platform.execution_steps AS s
+		WHERE s.execution_id = advance_execution.id AND s.step_id = expected_step AND s.status = 'running')
+	FOR NO KEY UPDATE;
 	found_status := amelia_internal.platform_lock_execution(advance_execution.id);
 	SELECT s.status, s.task_id, s.result_data INTO step
 	FROM amelia_platform.execution_steps AS s

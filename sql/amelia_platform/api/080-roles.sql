@@ -40,7 +40,7 @@ UNION ALL
 SELECT v.* FROM amelia_internal.platform_verify_rows() AS v
 $$;
 COMMENT ON FUNCTION amelia_platform.verify() IS
-'A row for each thing that is wrong: an older schema, missing or disabled triggers, orphans, executions that nothing takes on, tasks and leases that outlived their execution. Nothing when all is well. Reads every table once.';
+'A row for each thing that is wrong: an older schema, missing or disabled triggers, orphans, executions that nothing takes on, tasks and leases that outlived their execution, tasks that nobody has, ends without a time. Nothing when all is well. Reads every table once.';
 
 REVOKE ALL ON FUNCTION
 	amelia_platform.grant_reader(name),

@@ -1,5 +1,11 @@
 -- The triggers of messages and of definitions.
 
+CREATE FUNCTION amelia_internal.platform_message() RETURNS trigger
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'amelia_platform_message_trigger';
+COMMENT ON FUNCTION amelia_internal.platform_message() IS
+'BEFORE INSERT or UPDATE row trigger of agent_messages: has platform_new_message(), platform_deliver_again() and platform_move_message() look at what is not a usual move, and wakes who waits for messages, at commit.';
+
 CREATE FUNCTION amelia_internal.platform_new_message() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -30,7 +36,38 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_new_message() IS
-'BEFORE INSERT row trigger of agent_messages, and of updates that make or change a delegation: fills in what kind of agents they are, and refuses (P0002, 22023) a task_delegation whose task is not there.';
+'Called by platform_message() for new messages, and for updates that make or change a delegation: fills in what kind of agents they are, and refuses (P0002, 22023) a task_delegation whose task is not there.';
+
+CREATE FUNCTION amelia_internal.platform_deliver_again() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF OLD.visible_at > clock_timestamp() AND NOT amelia_internal.platform_is_history(TG_RELID) THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = format('message %s is delivered already', OLD.id),
+			HINT = 'Whoever has it may acknowledge it until its visible_at.';
+	ELSIF NEW.retry_count = OLD.retry_count AND OLD.retry_count >= NEW.max_retries THEN
+		NEW.status := 'failed';
+		NEW.error_message := COALESCE(NEW.error_message, 'not acknowledged, and no retry is left');
+		RETURN NEW;
+	ELSIF NEW.retry_count = OLD.retry_count THEN
+		NEW.retry_count := OLD.retry_count + 1;
+	END IF;
+	IF NEW.delivered_at IS NOT DISTINCT FROM OLD.delivered_at THEN
+		NEW.delivered_at := clock_timestamp();
+	END IF;
+	IF NEW.visible_at IS NOT DISTINCT FROM OLD.visible_at THEN
+		NEW.visible_at := clock_timestamp() + interval '30 seconds';
+	END IF;
+	IF NEW.available_at IS NOT DISTINCT FROM OLD.available_at THEN
+		NEW.available_at := NEW.visible_at + amelia_internal.retry_delay(NEW.retry_count + 1, 2);
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_deliver_again() IS
+'Called by platform_message() for messages that are said to be delivered and are: another delivery once visible_at is over, which counts as one that came to nothing; before that somebody has it, and it raises 55000.';
 
 CREATE FUNCTION amelia_internal.platform_move_message() RETURNS trigger
 LANGUAGE plpgsql
@@ -107,7 +144,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_move_message() IS
-'BEFORE UPDATE row trigger of agent_messages: the state machine, with its times and retries. A message that has no retry left becomes failed instead of pending, one whose time is over expired. Raises 55000.';
+'Called by platform_message() for updates: the state machine of messages, with its times and retries. A message that has no retry left becomes failed instead of pending, one whose time is over expired. Raises 55000.';
 
 CREATE FUNCTION amelia_internal.platform_check_workflow() RETURNS trigger
 LANGUAGE plpgsql
@@ -139,7 +176,9 @@ COMMENT ON FUNCTION amelia_internal.platform_check_workflow() IS
 'BEFORE INSERT or UPDATE row trigger of workflows: counts the version up, and raises 22023 for a definition that cannot run, P0002 for one that names an agent who is not there, unless it is a draft.';
 
 REVOKE ALL ON FUNCTION
+	amelia_internal.platform_message(),
 	amelia_internal.platform_new_message(),
+	amelia_internal.platform_deliver_again(),
 	amelia_internal.platform_move_message(),
 	amelia_internal.platform_check_workflow()
 FROM PUBLIC;

@@ -42,9 +42,10 @@ BEGIN
 		FROM jsonb_array_elements(definition -> 'steps') WITH ORDINALITY AS s,
 			jsonb_array_elements_text(s.value -> 'next_steps') WITH ORDINALITY AS n) AS e (source, place, target);
 	SELECT array_agg(f.place ORDER BY f.step) INTO firsts
-	FROM (SELECT n.step, (count(e.source) + 1 - count(e.source) FILTER (WHERE e.source = n.step))::integer
+	FROM (SELECT n.step, 1 + COALESCE(sum(e.number) OVER (ORDER BY n.step ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::integer
 		FROM generate_series(1, number + 1) AS n (step)
-		LEFT JOIN unnest(sources) AS e (source) ON e.source <= n.step GROUP BY n.step) AS f (step, place);
+		LEFT JOIN (SELECT u.source, count(*) FROM unnest(sources) AS u (source) GROUP BY u.source) AS e (source, number)
+			ON e.source = n.step) AS f (step, place);
 
 	-- Steps are taken in an order in which each comes behind those that lead to it.
 	incoming := array_fill(0, ARRAY[number]);

@@ -6,74 +6,69 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	steps jsonb;
-	context jsonb;
+	context CONSTANT jsonb := (SELECT e.context_data FROM amelia_platform.workflow_executions AS e WHERE e.id = of_execution);
 	queue text[] := finished;
 	to_enter text[] := entered;
-	leaving text;
-	is_completed boolean;
-	chosen text[];
-	target text;
-	led boolean;
+	leaving record;
+	step text;
+	target record;
+	over integer := 0;
 BEGIN
-	SELECT e.context_data, jsonb_object_agg(s.value ->> 'step_id', s.value || jsonb_build_object('place', s.ordinality))
-	INTO context, steps
-	FROM amelia_platform.workflow_executions AS e, jsonb_array_elements(e.definition -> 'steps') WITH ORDINALITY AS s
-	WHERE e.id = of_execution GROUP BY e.id;
 	LOOP
-		FOREACH target IN ARRAY to_enter LOOP
-			IF amelia_internal.platform_enter_step(of_execution, steps -> target) THEN
-				queue := queue || target;
+		FOREACH step IN ARRAY to_enter LOOP
+			IF amelia_internal.platform_enter_step(of_execution, step) THEN
+				queue := queue || step;
 			END IF;
 		END LOOP;
 		to_enter := '{}';
 		EXIT WHEN cardinality(queue) = 0;
-		leaving := queue[1];
+		SELECT s.step_id, s.status, s.definition ->> 'step_type' AS type,
+			ARRAY(SELECT jsonb_array_elements_text(s.definition -> 'next_steps')) AS targets, '{}'::text[] AS chosen
+		INTO leaving FROM amelia_platform.execution_steps AS s
+		WHERE s.execution_id = of_execution AND s.step_id = queue[1];
 		queue := queue[2:];
-		chosen := '{}';
-		SELECT s.status = 'completed' INTO is_completed FROM amelia_platform.execution_steps AS s
-		WHERE s.execution_id = of_execution AND s.step_id = leaving;
-		IF is_completed AND steps -> leaving ->> 'step_type' <> 'end' THEN
-			chosen := amelia_internal.platform_leave_step(of_execution, steps, leaving, context);
-			IF cardinality(chosen) = 0 THEN
+		over := over + 1;
+		IF leaving.status = 'completed' AND leaving.type <> 'end' THEN
+			leaving.chosen := amelia_internal.platform_leave_step(of_execution, leaving.step_id, leaving.type, leaving.targets, context);
+			IF cardinality(leaving.chosen) = 0 THEN
 				PERFORM amelia_internal.platform_end_execution(of_execution, 'failed',
-					format('step "%s" leads nowhere: the conditions of none of its next_steps hold', leaving));
+					format('step "%s" leads nowhere: the conditions of none of its next_steps hold', leaving.step_id));
 				RETURN;
 			END IF;
 		END IF;
+		UPDATE amelia_platform.execution_steps AS s
+		SET awaits = s.awaits - 1, led = s.led OR s.step_id = ANY (leaving.chosen)
+		WHERE s.execution_id = of_execution AND s.step_id = ANY (leaving.targets) AND s.status = 'waiting'
+			AND (s.step_id <> ALL (leaving.chosen) OR s.definition ->> 'step_type' = 'join');
 		-- A step that is led to begins; a join, and one that nothing leads to, only when nothing else can come.
 		FOR target IN
-			SELECT s.step_id FROM jsonb_array_elements_text(steps -> leaving -> 'next_steps') WITH ORDINALITY AS n
-			JOIN amelia_platform.execution_steps AS s ON s.execution_id = of_execution AND s.step_id = n.value
-			WHERE s.status = 'waiting' ORDER BY n.ordinality
-		LOOP
-			IF target = ANY (chosen) AND steps -> target ->> 'step_type' <> 'join' THEN
-				to_enter := to_enter || target;
-				CONTINUE;
-			END IF;
-			SELECT bool_or(target = ANY (s.taken)) INTO led
+			SELECT s.step_id, s.led, s.awaits, COALESCE(s.definition -> 'conditions', '[]') AS conditions,
+				s.step_id = ANY (leaving.chosen) AND s.definition ->> 'step_type' <> 'join' AS begins
 			FROM amelia_platform.execution_steps AS s
-			WHERE s.execution_id = of_execution AND steps -> s.step_id -> 'next_steps' ? target
-			HAVING bool_and(s.status IN ('completed', 'skipped') AND s.step_id <> ALL (queue));
-			IF led AND NOT amelia_internal.platform_holds(COALESCE(steps -> target -> 'conditions', '[]'), context) THEN
+			WHERE s.execution_id = of_execution AND s.step_id = ANY (leaving.targets) AND s.status = 'waiting'
+			ORDER BY array_position(leaving.targets, s.step_id)
+		LOOP
+			IF target.begins THEN
+				to_enter := to_enter || target.step_id;
+			ELSIF target.awaits > 0 THEN
+				CONTINUE;
+			ELSIF target.led AND NOT amelia_internal.platform_holds(target.conditions, context) THEN
 				PERFORM amelia_internal.platform_end_execution(of_execution, 'failed',
-					format('step "%s" cannot begin: its conditions do not hold', target));
+					format('step "%s" cannot begin: its conditions do not hold', target.step_id));
 				RETURN;
-			ELSIF led THEN
-				to_enter := to_enter || target;
-			ELSIF FOUND THEN
+			ELSIF target.led THEN
+				to_enter := to_enter || target.step_id;
+			ELSE
 				UPDATE amelia_platform.execution_steps AS s SET status = 'skipped', completed_at = clock_timestamp()
-				WHERE s.execution_id = of_execution AND s.step_id = target;
-				queue := queue || target;
+				WHERE s.execution_id = of_execution AND s.step_id = target.step_id;
+				queue := queue || target.step_id;
 			END IF;
 		END LOOP;
 	END LOOP;
 
 	IF EXISTS (SELECT FROM amelia_platform.execution_steps AS s
 		WHERE s.execution_id = of_execution AND s.status = 'running') THEN
-		UPDATE amelia_platform.workflow_executions AS e
-		SET current_step = (SELECT count(*) FROM amelia_platform.execution_steps AS s
-			WHERE s.execution_id = e.id AND s.status NOT IN ('waiting', 'running'))
+		UPDATE amelia_platform.workflow_executions AS e SET current_step = e.current_step + over
 		WHERE e.id = of_execution;
 	ELSE
 		PERFORM amelia_internal.platform_end_execution(of_execution, 'completed', NULL);
@@ -91,10 +86,9 @@ BEGIN
 	UPDATE amelia_platform.workflow_executions AS e
 	SET status = new_status, error_message = message,
 		result_data = CASE WHEN new_status = 'completed' THEN COALESCE((SELECT jsonb_object_agg(s.step_id, s.result_data)
-			FROM amelia_platform.execution_steps AS s
-			JOIN amelia_platform.execution_steps AS l ON l.execution_id = s.execution_id AND l.step_id = ANY (s.taken)
-			JOIN jsonb_array_elements(e.definition -> 'steps') AS d ON d.value ->> 'step_id' = l.step_id AND d.value ->> 'step_type' = 'end'
-			WHERE s.execution_id = e.id AND s.result_data IS NOT NULL), '{}') ELSE e.result_data END
+			FROM amelia_platform.execution_steps AS l
+			JOIN amelia_platform.execution_steps AS s ON s.execution_id = l.execution_id AND l.step_id = ANY (s.taken)
+			WHERE l.execution_id = e.id AND l.definition ->> 'step_type' = 'end' AND s.result_data IS NOT NULL), '{}') ELSE e.result_data END
 	WHERE e.id = of_execution;
 END
 $$;

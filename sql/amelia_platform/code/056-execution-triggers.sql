@@ -21,8 +21,12 @@ BEGIN
 	UPDATE amelia_platform.workflow_executions AS e
 	SET definition = workflow.definition, version = workflow.version
 	WHERE e.id = NEW.id;
-	INSERT INTO amelia_platform.execution_steps (execution_id, step_id)
-	SELECT NEW.id, s.value ->> 'step_id' FROM jsonb_array_elements(workflow.definition -> 'steps') AS s;
+	INSERT INTO amelia_platform.execution_steps (execution_id, step_id, place, definition, awaits)
+	SELECT NEW.id, s.value ->> 'step_id', s.ordinality, s.value, COALESCE(i.number, 0)
+	FROM jsonb_array_elements(workflow.definition -> 'steps') WITH ORDINALITY AS s
+	LEFT JOIN (SELECT n.value, count(*)
+		FROM jsonb_array_elements(workflow.definition -> 'steps') AS f, jsonb_array_elements_text(f.value -> 'next_steps') AS n
+		GROUP BY n.value) AS i (step_id, number) ON i.step_id = s.value ->> 'step_id';
 	first := workflow.definition -> 'steps' -> 0;
 	IF NOT amelia_internal.platform_holds(COALESCE(first -> 'conditions', '[]'), NEW.context_data) THEN
 		PERFORM amelia_internal.platform_end_execution(NEW.id, 'failed',
@@ -41,11 +45,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF (NEW.id, NEW.workflow_id) IS DISTINCT FROM (OLD.id, OLD.workflow_id)
-		OR OLD.definition IS NOT NULL AND (NEW.definition, NEW.version) IS DISTINCT FROM (OLD.definition, OLD.version) THEN
-		RAISE EXCEPTION USING ERRCODE = '55000',
-			MESSAGE = format('execution %s keeps its workflow and its definition', OLD.id);
-	ELSIF NEW.status IS NULL OR NEW.status = OLD.status OR amelia_internal.platform_is_history(TG_RELID) THEN
+	IF NEW.status IS NULL OR amelia_internal.platform_is_history(TG_RELID) THEN
 		RETURN NEW;
 	ELSIF OLD.status <> 'running' THEN
 		PERFORM amelia_internal.platform_check_move('execution', OLD.id, OLD.status, NEW.status, '{}');
@@ -55,14 +55,39 @@ BEGIN
 			MESSAGE = format('execution %s has steps that are not over', OLD.id),
 			HINT = 'It is completed when the last of them is; cancel or fail it to end it before.';
 	END IF;
-	IF NEW.completed_at IS NULL THEN
-		NEW.completed_at := clock_timestamp();
-	END IF;
 	RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_move_execution() IS
-'BEFORE UPDATE row trigger of workflow_executions: the state machine. Raises 55000.';
+'BEFORE UPDATE row trigger of workflow_executions whose status changes: the state machine. Raises 55000.';
+
+CREATE FUNCTION amelia_internal.platform_keep_execution() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF (NEW.id, NEW.workflow_id) IS DISTINCT FROM (OLD.id, OLD.workflow_id)
+		OR OLD.definition IS NOT NULL AND (NEW.definition, NEW.version) IS DISTINCT FROM (OLD.definition, OLD.version) THEN
+		RAISE EXCEPTION USING ERRCODE = '55000',
+			MESSAGE = format('execution %s keeps its workflow and its definition', OLD.id);
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_keep_execution() IS
+'BEFORE UPDATE row trigger of workflow_executions, for columns that keep what they have: raises 55000.';
+
+CREATE FUNCTION amelia_internal.platform_whole_execution() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	NEW.completed_at := COALESCE(CASE TG_OP WHEN 'UPDATE' THEN OLD.completed_at END, clock_timestamp());
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_whole_execution() IS
+'BEFORE INSERT or UPDATE row trigger of workflow_executions that have ended and say not when: gives them now, from which on they are kept.';
 
 CREATE FUNCTION amelia_internal.platform_execution_ended() RETURNS trigger
 LANGUAGE plpgsql
@@ -72,9 +97,18 @@ BEGIN
 	UPDATE amelia_platform.execution_steps AS s
 	SET status = 'skipped', completed_at = clock_timestamp()
 	WHERE s.execution_id = NEW.id AND s.status IN ('waiting', 'running');
-	UPDATE amelia_platform.tasks AS t
-	SET status = 'cancelled', error_message = format('its execution was %s', NEW.status)
-	WHERE t.execution_id = NEW.id AND t.status IN ('pending', 'in_progress');
+	-- Whoever holds a task may wait for its execution, which is ours: to wait for them would be a deadlock. They have a
+	-- moment. What they have then is cancelled when somebody begins it or gives it back.
+	FOR attempt IN 1 .. 20 LOOP
+		UPDATE amelia_platform.tasks AS t
+		SET status = 'cancelled', error_message = format('its execution was %s', NEW.status)
+		WHERE t.id IN (SELECT l.id FROM amelia_platform.tasks AS l
+			WHERE l.execution_id = NEW.id AND l.status IN ('pending', 'in_progress')
+			FOR NO KEY UPDATE SKIP LOCKED);
+		EXIT WHEN NOT EXISTS (SELECT FROM amelia_platform.tasks AS t
+			WHERE t.execution_id = NEW.id AND t.status IN ('pending', 'in_progress'));
+		PERFORM pg_sleep(0.01);
+	END LOOP;
 	UPDATE amelia_platform.workflow_executions AS e
 	SET current_step = (SELECT count(*) FROM amelia_platform.execution_steps AS s WHERE s.execution_id = NEW.id)
 	WHERE e.id = NEW.id;
@@ -82,7 +116,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_execution_ended() IS
-'AFTER UPDATE row trigger of workflow_executions that come to an end: skips the steps that are left, and cancels their tasks.';
+'AFTER UPDATE row trigger of workflow_executions that come to an end: skips the steps that are left, and cancels their tasks, but for those that another session holds for longer than a fifth of a second.';
 
 CREATE FUNCTION amelia_internal.platform_keep_step() RETURNS trigger
 LANGUAGE plpgsql
@@ -104,6 +138,8 @@ COMMENT ON FUNCTION amelia_internal.platform_keep_step() IS
 REVOKE ALL ON FUNCTION
 	amelia_internal.platform_start_execution(),
 	amelia_internal.platform_move_execution(),
+	amelia_internal.platform_keep_execution(),
+	amelia_internal.platform_whole_execution(),
 	amelia_internal.platform_execution_ended(),
 	amelia_internal.platform_keep_step()
 FROM PUBLIC;

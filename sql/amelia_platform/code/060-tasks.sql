@@ -67,6 +67,7 @@ DECLARE
 		WHERE c.agent_id = agent);
 	tried uuid[] := '{}';
 	task uuid;
+	new_status text;
 	message text;
 BEGIN
 	FOR pass IN 1 .. 2 LOOP
@@ -76,8 +77,13 @@ BEGIN
 			BEGIN
 				UPDATE amelia_platform.tasks AS t
 				SET status = 'in_progress', assigned_agent_id = agent, leased_until = clock_timestamp() + lease
-				WHERE t.id = task;
-				RETURN task;
+				WHERE t.id = task
+				RETURNING t.status INTO new_status;
+				IF new_status = 'in_progress' THEN
+					RETURN task;
+				END IF;
+				-- Its execution is over: it was cancelled.
+				tried := tried || task;
 			EXCEPTION WHEN OTHERS THEN
 				IF NOT amelia_internal.platform_is_fault(SQLSTATE) THEN
 					RAISE;
@@ -103,7 +109,8 @@ AS $$
 BEGIN
 	-- Not each time: nobody looks so closely.
 	UPDATE amelia_platform.agents AS a
-	SET last_heartbeat = clock_timestamp(), status = CASE a.status WHEN 'offline' THEN 'idle' ELSE a.status END
+	SET last_heartbeat = clock_timestamp(), status = CASE WHEN a.status = 'offline'
+		OR a.last_heartbeat < clock_timestamp() - amelia_internal.platform_stale_after() THEN 'idle' ELSE a.status END
 	WHERE a.id = agent AND (a.status = 'offline' OR a.last_heartbeat IS NULL
 		OR a.last_heartbeat < clock_timestamp() - interval '10 seconds');
 END
@@ -119,14 +126,16 @@ DECLARE
 	found_task record;
 BEGIN
 	PERFORM amelia_internal.check_given('id', task);
-	-- The execution first, as everybody does who may need both.
-	PERFORM FROM amelia_platform.workflow_executions AS e
-	WHERE e.id = (SELECT t.execution_id FROM amelia_platform.tasks AS t WHERE t.id = task) FOR NO KEY UPDATE;
-	SELECT t.status, t.lease_token, t.leased_until INTO found_task
+	SELECT t.status, t.lease_token, t.leased_until, t.execution_id INTO found_task
 	FROM amelia_platform.tasks AS t WHERE t.id = task FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'P0002', MESSAGE = format('no task %s', task);
-	ELSIF token IS NOT NULL AND found_task.lease_token <> token THEN
+	END IF;
+	-- Then its execution: the order in which a plain UPDATE takes them.
+	IF found_task.execution_id IS NOT NULL THEN
+		PERFORM FROM amelia_platform.workflow_executions AS e WHERE e.id = found_task.execution_id FOR NO KEY UPDATE;
+	END IF;
+	IF token IS NOT NULL AND found_task.lease_token <> token THEN
 		RAISE EXCEPTION USING ERRCODE = '55000',
 			MESSAGE = format('the lease on task %s is lost: its token is %s, not %s', task, found_task.lease_token, token),
 			HINT = 'Somebody else may be at it: leave it, and claim another.';
@@ -140,7 +149,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_lock_task(uuid, bigint) IS
-'Locks a task, and its execution before it, and returns its status. Errors: P0002 no such task, 55000 the lease of that token is lost, 22023 no id.';
+'Locks a task, and its execution behind it, and returns its status. Errors: P0002 no such task, 55000 the lease of that token is lost, 22023 no id.';
 
 CREATE FUNCTION amelia_internal.platform_best_agent(needs text[]) RETURNS uuid
 LANGUAGE sql STABLE

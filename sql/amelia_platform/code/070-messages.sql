@@ -6,11 +6,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	this_moment CONSTANT timestamptz := clock_timestamp();
-	one uuid;
-	new_status text;
-	delivered uuid[] := '{}';
+	delivered uuid[];
 BEGIN
-	FOREACH one IN ARRAY ids LOOP
+	WITH moved AS (
 		UPDATE amelia_platform.agent_messages AS m
 		SET status = CASE WHEN m.status = 'delivered' AND m.retry_count >= m.max_retries THEN 'failed' ELSE 'delivered' END,
 			retry_count = m.retry_count + (m.status = 'delivered' AND m.retry_count < m.max_retries)::integer,
@@ -21,13 +19,14 @@ BEGIN
 			-- When it comes again unless it is acknowledged.
 			available_at = this_moment + visibility
 				+ amelia_internal.retry_delay(m.retry_count + 1 + (m.status = 'delivered')::integer, 2)
-		WHERE m.id = one
-		RETURNING m.status INTO new_status;
-		IF new_status = 'delivered' THEN
-			delivered := delivered || one;
-		END IF;
-	END LOOP;
-	RETURN delivered;
+		WHERE m.id = ANY (ids)
+		RETURNING m.id, m.status)
+	SELECT array_agg(v.id) FILTER (WHERE v.status = 'delivered') INTO delivered FROM moved AS v;
+	IF cardinality(delivered) = 1 THEN
+		RETURN delivered;
+	END IF;
+	-- In the order in which they were asked for.
+	RETURN ARRAY(SELECT i.id FROM unnest(ids) WITH ORDINALITY AS i (id, place) WHERE i.id = ANY (delivered) ORDER BY i.place);
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_deliver(uuid[], interval) IS
@@ -40,43 +39,46 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $$
 DECLARE
-	level text;
+	this_moment timestamptz;
 	candidates uuid[];
 	candidate uuid;
 	received uuid[] := '{}';
 	message text;
 BEGIN
-	FOREACH level IN ARRAY ARRAY['urgent', 'high', 'normal', 'low'] LOOP
-		WHILE cardinality(received) < row_limit LOOP
-			candidates := ARRAY(SELECT m.id FROM amelia_platform.agent_messages AS m
-				WHERE m.recipient_id = recipient AND m.priority = level
-					AND m.status IN ('pending', 'sent', 'delivered') AND m.available_at <= clock_timestamp()
-					AND (m.expires_at IS NULL OR m.expires_at > clock_timestamp())
+	WHILE cardinality(received) < row_limit LOOP
+		-- Known before: so the index is read up to there, and no further.
+		this_moment := clock_timestamp();
+		-- One range of the index after the other: what is not asked for is not locked.
+		candidates := ARRAY(SELECT n.id FROM unnest(ARRAY['urgent', 'high', 'normal', 'low']) AS p (level),
+			LATERAL (SELECT m.id FROM amelia_platform.agent_messages AS m
+				WHERE m.recipient_id = recipient AND m.priority::text = p.level
+					AND m.status IN ('pending', 'sent', 'delivered') AND m.available_at <= this_moment
+					AND (m.expires_at IS NULL OR m.expires_at > this_moment)
 					AND NOT EXISTS (SELECT FROM amelia_platform.platform_faults AS f
-						WHERE f.relation = 'agent_messages' AND f.row_id = m.id AND f.retry_at > clock_timestamp())
-				ORDER BY m.available_at, m.id LIMIT row_limit - cardinality(received)
-				FOR NO KEY UPDATE SKIP LOCKED);
-			EXIT WHEN cardinality(candidates) = 0;
+						WHERE f.relation = 'agent_messages' AND f.row_id = m.id AND f.retry_at > this_moment)
+				ORDER BY m.available_at, m.id
+				FOR NO KEY UPDATE SKIP LOCKED) AS n
+			LIMIT row_limit - cardinality(received));
+		EXIT WHEN cardinality(candidates) = 0;
+		BEGIN
+			received := received || amelia_internal.platform_deliver(candidates, visibility);
+			CONTINUE;
+		EXCEPTION WHEN OTHERS THEN
+			IF NOT amelia_internal.platform_is_fault(SQLSTATE) THEN
+				RAISE;
+			END IF;
+		END;
+		-- One of them cannot be written: each by itself.
+		FOREACH candidate IN ARRAY candidates LOOP
 			BEGIN
-				received := received || amelia_internal.platform_deliver(candidates, visibility);
-				CONTINUE;
+				received := received || amelia_internal.platform_deliver(ARRAY[candidate], visibility);
 			EXCEPTION WHEN OTHERS THEN
 				IF NOT amelia_internal.platform_is_fault(SQLSTATE) THEN
 					RAISE;
 				END IF;
+				GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
+				PERFORM amelia_internal.platform_note_fault('agent_messages', candidate, SQLSTATE, message);
 			END;
-			-- One of them cannot be written: each by itself.
-			FOREACH candidate IN ARRAY candidates LOOP
-				BEGIN
-					received := received || amelia_internal.platform_deliver(ARRAY[candidate], visibility);
-				EXCEPTION WHEN OTHERS THEN
-					IF NOT amelia_internal.platform_is_fault(SQLSTATE) THEN
-						RAISE;
-					END IF;
-					GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
-					PERFORM amelia_internal.platform_note_fault('agent_messages', candidate, SQLSTATE, message);
-				END;
-			END LOOP;
 		END LOOP;
 	END LOOP;
 	RETURN received;
@@ -103,12 +105,6 @@ $$;
 COMMENT ON FUNCTION amelia_internal.platform_lock_message(uuid) IS
 'Locks a message and returns its status. Errors: P0002 no such message, 22023 NULL.';
 
-CREATE FUNCTION amelia_internal.platform_note_message() RETURNS trigger
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'amelia_platform_note_message';
-COMMENT ON FUNCTION amelia_internal.platform_note_message() IS
-'AFTER INSERT or UPDATE row trigger of agent_messages that can be received: wakes who waits for them, at commit.';
-
 CREATE PROCEDURE amelia_platform.wait_messages(recipient_id uuid, timeout interval DEFAULT '30 seconds')
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_platform_wait_messages';
@@ -119,6 +115,5 @@ REVOKE ALL ON PROCEDURE amelia_platform.wait_messages(uuid, interval) FROM PUBLI
 REVOKE ALL ON FUNCTION
 	amelia_internal.platform_deliver(uuid[], interval),
 	amelia_internal.platform_receive(uuid, integer, interval),
-	amelia_internal.platform_lock_message(uuid),
-	amelia_internal.platform_note_message()
+	amelia_internal.platform_lock_message(uuid)
 FROM PUBLIC;

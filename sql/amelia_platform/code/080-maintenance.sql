@@ -100,10 +100,7 @@ DECLARE
 	-- What is older is deleted.
 	old record;
 BEGIN
-	SELECT CASE WHEN s.message_retention_days >= 0 THEN this_moment - make_interval(days => LEAST(s.message_retention_days, 36500)) END AS messages,
-		CASE WHEN s.task_retention_days >= 0 THEN this_moment - make_interval(days => LEAST(s.task_retention_days, 36500)) END AS tasks,
-		CASE WHEN s.metric_retention_days >= 0 THEN this_moment - make_interval(days => LEAST(s.metric_retention_days, 36500)) END AS metrics
-	INTO old FROM amelia_internal.platform_settings() AS s;
+	old := amelia_internal.platform_horizons();
 	IF phase = 0 THEN
 		counter := 'agents_offline';
 		swept_relation := 'agents';
@@ -117,6 +114,17 @@ BEGIN
 		SELECT * INTO done, faults FROM amelia_internal.platform_return_tasks(row_limit);
 		RETURN;
 	ELSIF phase = 2 THEN
+		counter := 'messages_returned';
+		swept_relation := 'agent_messages';
+		ids := ARRAY(SELECT m.id FROM amelia_platform.agent_messages AS m
+			WHERE m.status = 'delivered' AND m.available_at <= this_moment
+				-- those are for the next phase
+				AND (m.expires_at IS NULL OR m.expires_at > this_moment)
+				AND NOT amelia_internal.platform_faulty('agent_messages', m.id)
+			ORDER BY m.available_at LIMIT row_limit FOR NO KEY UPDATE SKIP LOCKED);
+		statement := $s$UPDATE amelia_platform.agent_messages AS m SET status = 'pending' WHERE m.id = ANY ($1)$s$;
+	-- 3 is the second look, which is not taken here. From here on nothing can be taken back.
+	ELSIF phase = 4 THEN
 		counter := 'messages_expired';
 		swept_relation := 'agent_messages';
 		ids := ARRAY(SELECT m.id FROM amelia_platform.agent_messages AS m
@@ -126,15 +134,7 @@ BEGIN
 				AND NOT amelia_internal.platform_faulty('agent_messages', m.id)
 			LIMIT row_limit FOR NO KEY UPDATE SKIP LOCKED);
 		statement := $s$UPDATE amelia_platform.agent_messages AS m SET status = 'expired' WHERE m.id = ANY ($1)$s$;
-	ELSIF phase = 3 THEN
-		counter := 'messages_returned';
-		swept_relation := 'agent_messages';
-		ids := ARRAY(SELECT m.id FROM amelia_platform.agent_messages AS m
-			WHERE m.status = 'delivered' AND m.available_at <= this_moment
-				AND NOT amelia_internal.platform_faulty('agent_messages', m.id)
-			ORDER BY m.available_at LIMIT row_limit FOR NO KEY UPDATE SKIP LOCKED);
-		statement := $s$UPDATE amelia_platform.agent_messages AS m SET status = 'pending' WHERE m.id = ANY ($1)$s$;
-	ELSIF phase = 4 THEN
+	ELSIF phase = 5 THEN
 		counter := 'messages_deleted';
 		swept_relation := 'agent_messages';
 		ids := ARRAY(SELECT m.id FROM amelia_platform.agent_messages AS m
@@ -143,7 +143,7 @@ BEGIN
 				AND NOT amelia_internal.platform_faulty('agent_messages', m.id)
 			ORDER BY m.created_at LIMIT row_limit FOR UPDATE SKIP LOCKED);
 		statement := $s$DELETE FROM amelia_platform.agent_messages AS m WHERE m.id = ANY ($1)$s$;
-	ELSIF phase = 5 THEN
+	ELSIF phase = 6 THEN
 		counter := 'executions_deleted';
 		swept_relation := 'workflow_executions';
 		ids := ARRAY(SELECT e.id FROM amelia_platform.workflow_executions AS e
@@ -152,7 +152,7 @@ BEGIN
 			-- each has its steps and tasks
 			ORDER BY e.completed_at LIMIT GREATEST(row_limit / 100, 1) FOR UPDATE SKIP LOCKED);
 		statement := $s$DELETE FROM amelia_platform.workflow_executions AS e WHERE e.id = ANY ($1)$s$;
-	ELSIF phase = 6 THEN
+	ELSIF phase = 7 THEN
 		counter := 'tasks_deleted';
 		swept_relation := 'tasks';
 		ids := ARRAY(SELECT t.id FROM amelia_platform.tasks AS t
@@ -161,7 +161,7 @@ BEGIN
 				AND NOT amelia_internal.platform_faulty('tasks', t.id)
 			ORDER BY t.completed_at LIMIT row_limit FOR UPDATE SKIP LOCKED);
 		statement := $s$DELETE FROM amelia_platform.tasks AS t WHERE t.id = ANY ($1)$s$;
-	ELSIF phase = 7 THEN
+	ELSE
 		counter := 'metrics_deleted';
 		swept_relation := 'agent_performance';
 		ids := ARRAY(SELECT p.id FROM amelia_platform.agent_performance AS p
@@ -169,56 +169,16 @@ BEGIN
 				AND NOT amelia_internal.platform_faulty('agent_performance', p.id)
 			ORDER BY p.recorded_at LIMIT row_limit FOR UPDATE SKIP LOCKED);
 		statement := $s$DELETE FROM amelia_platform.agent_performance AS p WHERE p.id = ANY ($1)$s$;
-	ELSE
-		-- What happened long ago, to rows that may be gone.
-		DELETE FROM amelia_platform.platform_faults AS f WHERE f.retry_at < clock_timestamp() - interval '1 day';
-		DELETE FROM amelia_platform.maintenance_runs AS r
-		WHERE r.started_at < (SELECT k.started_at FROM amelia_platform.maintenance_runs AS k
-			ORDER BY k.started_at DESC OFFSET 999 LIMIT 1);
-		RETURN;
 	END IF;
 	SELECT * INTO done, faults FROM amelia_internal.platform_each(swept_relation, ids, statement);
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_sweep(integer, integer) IS
-'A batch of a kind of maintenance: how many rows it moved or deleted, how many refused, and the column of maintenance_runs that counts them; NULL behind the last kind. Waits for nobody.';
+'A batch of a kind of maintenance: how many rows it moved or deleted, how many refused, and the column of maintenance_runs that counts them. Waits for nobody.';
 
-CREATE FUNCTION amelia_internal.platform_maintain(round uuid, phase integer, row_limit integer) RETURNS integer
-LANGUAGE plpgsql VOLATILE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	batch record;
-BEGIN
-	SELECT * INTO batch FROM amelia_internal.platform_sweep(phase, row_limit);
-	IF batch.counter IS NULL THEN
-		RETURN NULL;
-	END IF;
-	IF batch.done + batch.faults > 0 THEN
-		INSERT INTO amelia_platform.maintenance_runs AS r (id) VALUES (round)
-		ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp();
-		EXECUTE format('UPDATE amelia_platform.maintenance_runs AS r SET %1$I = r.%1$I + $2, faults = r.faults + $3 WHERE r.id = $1',
-			batch.counter) USING round, batch.done, batch.faults;
-	END IF;
-	RETURN batch.done + batch.faults;
-END
-$$;
-COMMENT ON FUNCTION amelia_internal.platform_maintain(uuid, integer, integer) IS
-'A batch of a kind of maintenance, and its row in maintenance_runs: how many rows it was about, none when that kind is done; NULL behind the last kind.';
-
--- A procedure that commits may not have a search_path of its own; it sets one
--- for what it does.
-CREATE PROCEDURE amelia_platform.run_maintenance()
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'amelia_platform_run_maintenance';
-COMMENT ON PROCEDURE amelia_platform.run_maintenance() IS
-'Does what is due, in batches that each commit: agents that were not heard of become offline, tasks whose lease ran out or whose agent is offline are pending again, messages that were not acknowledged too, expired ones are marked, and what is old by platform_settings is deleted. What it did is in maintenance_runs. The maintenance worker does the same. Runs as the owner of the tables, whoever calls it. Errors: 25001 in a transaction block, 25006 on a standby.';
-
-REVOKE ALL ON PROCEDURE amelia_platform.run_maintenance() FROM PUBLIC;
 REVOKE ALL ON FUNCTION
 	amelia_internal.platform_each(text, uuid[], text),
 	amelia_internal.platform_faulty(text, uuid),
 	amelia_internal.platform_return_tasks(integer),
-	amelia_internal.platform_sweep(integer, integer),
-	amelia_internal.platform_maintain(uuid, integer, integer)
+	amelia_internal.platform_sweep(integer, integer)
 FROM PUBLIC;

@@ -65,6 +65,18 @@ UNION ALL
 SELECT 'lease of a task that is not in progress', 'task ' || t.id, format('it is %s', t.status)
 FROM amelia_platform.tasks AS t
 WHERE t.leased_until IS NOT NULL AND t.status <> 'in_progress'
+UNION ALL
+SELECT 'task in progress that nobody has', 'task ' || t.id, 'it has neither an agent nor a lease, so nothing takes it back'
+FROM amelia_platform.tasks AS t
+WHERE t.status = 'in_progress' AND t.assigned_agent_id IS NULL AND t.leased_until IS NULL
+UNION ALL
+SELECT 'end without a time', 'task ' || t.id, format('it is %s, and nothing deletes it', t.status)
+FROM amelia_platform.tasks AS t
+WHERE t.status IN ('completed', 'failed', 'cancelled') AND t.completed_at IS NULL
+UNION ALL
+SELECT 'end without a time', 'execution ' || e.id, format('it is %s, and nothing deletes it', e.status)
+FROM amelia_platform.workflow_executions AS e
+WHERE e.status <> 'running' AND e.completed_at IS NULL
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_verify_rows() IS
 'The part of verify() of amelia_platform that looks at executions, their steps and tasks.';

@@ -53,6 +53,8 @@ CREATE TABLE amelia_platform.maintenance_runs (
 	started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	requested_by text NOT NULL DEFAULT current_user,
+	outcome text CHECK (outcome IN ('completed', 'held back')),
+	reason text,
 	agents_offline bigint NOT NULL DEFAULT 0,
 	tasks_returned bigint NOT NULL DEFAULT 0,
 	messages_returned bigint NOT NULL DEFAULT 0,
@@ -65,9 +67,12 @@ CREATE TABLE amelia_platform.maintenance_runs (
 );
 CREATE INDEX idx_maintenance_runs_started_at ON amelia_platform.maintenance_runs (started_at);
 COMMENT ON TABLE amelia_platform.maintenance_runs IS
-'What the rounds of maintenance did, a row for each that found something to do, kept up to date by each batch. The newest 1000 are kept.';
+'What the rounds of maintenance did, a row each, kept up to date by each batch. The newest 1000 are kept, and of those that found nothing to do the newest one.';
 COMMENT ON COLUMN amelia_platform.maintenance_runs.seen_at IS 'Its last batch.';
 COMMENT ON COLUMN amelia_platform.maintenance_runs.requested_by IS 'The role that it ran as.';
+COMMENT ON COLUMN amelia_platform.maintenance_runs.outcome IS
+'completed; held back: it deleted nothing, and let no message expire, because the clock may have jumped ahead; NULL: it goes on, or did not come to its end.';
+COMMENT ON COLUMN amelia_platform.maintenance_runs.reason IS 'Why it was held back.';
 COMMENT ON COLUMN amelia_platform.maintenance_runs.tasks_returned IS
 'Tasks whose lease ran out, or whose agent is offline: pending again, or failed after their last attempt.';
 COMMENT ON COLUMN amelia_platform.maintenance_runs.messages_returned IS

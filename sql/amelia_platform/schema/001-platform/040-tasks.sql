@@ -51,7 +51,7 @@ COMMENT ON COLUMN amelia_platform.tasks.max_attempts IS
 'When so many attempts have come to nothing the task is failed.';
 COMMENT ON COLUMN amelia_platform.tasks.available_at IS 'Not claimed before.';
 COMMENT ON COLUMN amelia_platform.tasks.leased_until IS
-'While it is in progress: when the agent''s right to it ends, unless it says that it is still at it; NULL: it has no end but that of its agent.';
+'While it is in progress: when the agent''s right to it ends, unless it says that it is still at it; NULL: it has no end but that of its agent. One that nobody has gets stale_after.';
 COMMENT ON COLUMN amelia_platform.tasks.lease_token IS
 'The fencing token: greater each time that the task is begun. A result under an older one is refused.';
 COMMENT ON COLUMN amelia_platform.tasks.execution_id IS 'The execution of which it is a step, or NULL.';

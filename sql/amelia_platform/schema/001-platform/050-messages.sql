@@ -10,9 +10,9 @@ CREATE TABLE amelia_platform.agent_messages (
 	sender_type varchar(50) NOT NULL,
 	recipient_type varchar(50) NOT NULL,
 	message_type varchar(50) NOT NULL CHECK (message_type <> ''),
-	priority varchar(20) NOT NULL DEFAULT 'normal' CHECK (priority::text IN ('low', 'normal', 'high', 'urgent')),
+	priority varchar(20) NOT NULL DEFAULT 'normal' CHECK (priority::text = ANY ('{low,normal,high,urgent}')),
 	status varchar(50) NOT NULL DEFAULT 'pending'
-		CHECK (status::text IN ('pending', 'sent', 'delivered', 'acknowledged', 'failed', 'expired')),
+		CHECK (status::text = ANY ('{pending,sent,delivered,acknowledged,failed,expired}')),
 	subject varchar(500),
 	payload jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(payload) IN ('array', 'object')),
 	retry_count integer NOT NULL DEFAULT 0 CHECK (retry_count >= 0),
@@ -32,12 +32,12 @@ CREATE INDEX idx_agent_messages_conversation ON amelia_platform.agent_messages (
 CREATE INDEX idx_agent_messages_correlation ON amelia_platform.agent_messages (correlation_id)
 	WHERE correlation_id IS NOT NULL;
 CREATE INDEX idx_agent_messages_expires_at ON amelia_platform.agent_messages (expires_at)
-	WHERE expires_at IS NOT NULL AND status::text IN ('pending', 'sent', 'delivered');
+	WHERE expires_at IS NOT NULL AND status::text = ANY ('{pending,sent,delivered}');
 CREATE INDEX idx_agent_messages_delivered ON amelia_platform.agent_messages (available_at)
 	WHERE status = 'delivered';
 CREATE INDEX idx_agent_messages_dead ON amelia_platform.agent_messages (created_at) WHERE status = 'failed';
 CREATE INDEX idx_agent_messages_ended ON amelia_platform.agent_messages (created_at)
-	WHERE status::text IN ('acknowledged', 'failed', 'expired');
+	WHERE status::text = ANY ('{acknowledged,failed,expired}');
 COMMENT ON TABLE amelia_platform.agent_messages IS
 'Messages from agent to agent, delivered at least once. The status moves only along the state machine, for a plain UPDATE too; an INSERT may bring any status.';
 COMMENT ON COLUMN amelia_platform.agent_messages.message_id IS
