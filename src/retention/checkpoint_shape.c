@@ -20,7 +20,7 @@
 PG_FUNCTION_INFO_V1(amelia_checkpoint_columns);
 
 const char *const amelia_checkpoint_tables[CHECKPOINT_TABLES] = {
-	"checkpoints", "checkpoint_blobs", "checkpoint_writes"
+	[CHECKPOINTS] = "checkpoints",[BLOBS] = "checkpoint_blobs",[WRITES] = "checkpoint_writes"
 };
 
 /* The columns that we use. */

@@ -9,7 +9,10 @@
 #define AMELIA_CHECKPOINT_SHAPE_H
 
 /* LangGraph's tables. */
-#define CHECKPOINT_TABLES 3
+enum
+{
+	CHECKPOINTS, BLOBS, WRITES, CHECKPOINT_TABLES
+};
 
 extern const char *const amelia_checkpoint_tables[CHECKPOINT_TABLES];
 
