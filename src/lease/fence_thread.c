@@ -12,9 +12,15 @@
  *
  *	  Some come before what they refer to. A saver may store the writes to a
  *	  checkpoint before it, and with durability "exit" a thread's first
- *	  checkpoint before the empty one that it follows. But a run stores its
+ *	  checkpoint before the empty one that it follows; older versions write to
+ *	  an empty one that never comes. But a run stores its
  *	  checkpoints one after the other: a parent that is not newer than the
  *	  newest one of its namespace will not come any more.
+ *
+ *	  And some come late: a run does not wait until what its tasks wrote to a
+ *	  checkpoint is stored, so that the next one may be there before, and the
+ *	  first one pruned. Such writes are let through, and count for nothing:
+ *	  the next checkpoint holds what they brought.
  *
  *	  What is there is looked up by the primary key, as of now, whoever writes.
  *	  Tables whose columns or key are others than LangGraph's are not looked up.
@@ -37,9 +43,11 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/timestamp.h"
 
 #include "base/row.h"
 #include "base/sequence.h"
@@ -49,6 +57,16 @@
 #include "retention/thread_lock.h"
 
 PG_FUNCTION_INFO_V1(amelia_fence_thread);
+
+/*
+ * A run that is under way stores what it wrote to a checkpoint behind its back,
+ * and may have stored the next one before. So long it may come late.
+ */
+#define LATE_US USECS_PER_HOUR
+
+/* 1582 to 1970 in units of 100 ns, and 1970 to 2000 in microseconds. */
+#define UUID_EPOCH INT64CONST(122192928000000000)
+#define PG_EPOCH ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 /* Where a checkpoint is looked up. */
 typedef struct Checkpoints
@@ -177,21 +195,67 @@ FindCheckpoint(Checkpoints * checkpoints, int strategy, RegProcedure function, D
 }
 
 /*
- * Whether a checkpoint that is not there is on its way: the empty one that a
- * thread's first checkpoint follows.
+ * Whether a checkpoint is the first of its run in a namespace: that run's input
+ * is step -1, and the empty checkpoint before it -2.
+ */
+static bool
+IsFirstStep(TupleDesc tupdesc, HeapTuple row)
+{
+	int			number = SPI_fnumber(tupdesc, "metadata");
+	bool		is_null;
+	Datum		metadata;
+	JsonbValue *step;
+
+	if (number <= 0 || TupleDescAttr(tupdesc, number - 1)->atttypid != JSONBOID)
+		return false;
+	metadata = heap_getattr(row, number, tupdesc, &is_null);
+	if (is_null || !JB_ROOT_IS_OBJECT(DatumGetJsonbP(metadata)))
+		return false;
+	step = getKeyJsonValueFromContainer(&DatumGetJsonbP(metadata)->root, "step", strlen("step"), NULL);
+	return step != NULL && step->type == jbvNumeric &&
+		DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(step->val.numeric),
+										  DirectFunctionCall1(int4_numeric, Int32GetDatum(0)))) < 0;
+}
+
+/*
+ * Whether a checkpoint that is not there is the empty one before a
+ * namespace's first: it is on its way, or never comes, as with older versions
+ * of LangGraph that write to it nevertheless.
  */
 static bool
 IsFollowedByFirst(Checkpoints * checkpoints, Datum id)
 {
+	TupleDesc	tupdesc = RelationGetDescr(checkpoints->table);
+	HeapTuple	row;
 	Datum		parent;
 
 	if (FindCheckpoint(checkpoints, BTLessStrategyNumber, F_TEXT_LT, id) ||
 		!FindCheckpoint(checkpoints, BTGreaterStrategyNumber, F_TEXT_GT, id))
 		return false;
-	return TextColumn(RelationGetDescr(checkpoints->table),
-					  ExecFetchSlotHeapTuple(checkpoints->slot, false, NULL),
-					  "parent_checkpoint_id", &parent) &&
-		DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, parent, id));
+	row = ExecFetchSlotHeapTuple(checkpoints->slot, false, NULL);
+	return TextColumn(tupdesc, row, "parent_checkpoint_id", &parent) ?
+		DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, parent, id)) :
+		IsFirstStep(tupdesc, row);
+}
+
+/*
+ * Whether a checkpoint was made only lately, by its id: a UUID of version 6, which
+ * counts units of 100 ns since 1582. Another id tells nothing.
+ */
+static bool
+IsRecent(Datum id)
+{
+	char	   *uuid = TextDatumGetCString(id);
+	unsigned	high;
+	unsigned	middle;
+	unsigned	low;
+	int64		units;
+
+	if (strlen(uuid) != UUID_TEXT_SIZE - 1 ||
+		sscanf(uuid, "%8x-%4x-6%3x-", &high, &middle, &low) != 3)
+		return false;
+	units = ((int64) high << 28) | ((int64) middle << 12) | low;
+	return (units - UUID_EPOCH) / 10 - PG_EPOCH > GetCurrentTimestamp() - LATE_US;
 }
 
 /*
@@ -232,7 +296,8 @@ CheckCheckpoint(Relation table, TupleDesc tupdesc, HeapTuple row, Datum id, bool
 	checkpoints.slot = table_slot_create(table, NULL);
 	is_gone = !FindCheckpoint(&checkpoints, BTEqualStrategyNumber, F_TEXTEQ, id) &&
 		FindCheckpoint(&checkpoints, BTGreaterStrategyNumber, F_TEXT_GT, id) &&
-		!(follows ? IsStored(&checkpoints, tupdesc, row) : IsFollowedByFirst(&checkpoints, id));
+		!(follows ? IsStored(&checkpoints, tupdesc, row) :
+		  IsFollowedByFirst(&checkpoints, id) || IsRecent(id));
 	ExecDropSingleTupleTableSlot(checkpoints.slot);
 	index_close(checkpoints.index, AccessShareLock);
 	if (is_gone)

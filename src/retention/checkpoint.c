@@ -461,6 +461,45 @@ DeleteThreads(const CheckpointSource *source, Datum threads)
 }
 
 /*
+ * Whether the tables of a source have deferred triggers, which could not fire
+ * in a restricted operation.
+ */
+static bool
+HasDeferredTriggers(const CheckpointSource *source)
+{
+	static const Oid types[] = {NAMEOID};
+	Datum		schema = DirectFunctionCall1(namein, CStringGetDatum(source->schema));
+
+	return RunSql("SELECT FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid"
+				  " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+				  " WHERE n.nspname = $1 AND t.tginitdeferred"
+				  " AND c.relname IN (SELECT k.relation FROM amelia_internal.checkpoint_columns() AS k)",
+				  lengthof(types), types, &schema, false) > 0;
+}
+
+/*
+ * Let the deferred triggers of the sources' tables fire with each statement,
+ * to the end of the caller's transaction: in a restricted operation they could
+ * not fire later. As the caller, because it fires the caller's own; and only
+ * where there are some, because it lasts.
+ */
+void
+FireTriggersAtOnce(void)
+{
+	RestrictedContext before;
+	bool		deferred = false;
+	ListCell   *cell;
+
+	EnterRestricted(TableOwner("checkpoint_schemas"), &before);
+	foreach(cell, FindCheckpointSources())
+		deferred |= ((CheckpointSource *) lfirst(cell))->problem == NULL &&
+		HasDeferredTriggers(lfirst(cell));
+	LeaveRestricted(&before);
+	if (deferred)
+		RunSql("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, false);
+}
+
+/*
  * On to the next schema.
  */
 void

@@ -82,6 +82,7 @@ extern Datum DueThreads(List *sources, ThreadPage *page, const Horizons *horizon
 extern Datum OrphanThreads(const CheckpointSource *source, ThreadPage *page,
 						   const Horizons *horizons, int limit);
 extern int64 DeleteThreads(const CheckpointSource *source, Datum threads);
+extern void FireTriggersAtOnce(void);
 extern Datum WorkflowsWithThreads(List *sources, Datum workflows);
 extern void NextSource(RetentionRound *round);
 extern bool CheckpointBatch(RetentionRound *round, const Horizons *horizons);

@@ -17,5 +17,6 @@ enum
 extern const char *const amelia_checkpoint_tables[CHECKPOINT_TABLES];
 
 extern void CheckCheckpointColumns(int table, Oid relation);
+extern void CheckPrunedColumns(int table, Oid relation);
 
 #endif							/* AMELIA_CHECKPOINT_SHAPE_H */

@@ -46,6 +46,10 @@ DELETE FROM lgf.checkpoints WHERE checkpoint_id = 'c2';
 SELECT put('t', '', 'c7', 'c2');
 SELECT put_writes('t', '', 'c2');
 SELECT put('t', '', 'c7', 'c6') AS from_one_that_is_there;
+-- Writes to one that was made just now may be a run's that goes on.
+SELECT put_writes('t', '', substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-6' || substr(h, 13, 3) || '-8000-000000000001') AS late
+FROM (SELECT lpad(to_hex((extract(epoch FROM now() - interval '1 s') * 10000000)::bigint + 122192928000000000), 15, '0')) AS x (h);
+SELECT put_writes('t', '', '1ef00000-0000-6000-8000-000000000001') AS too_late;
 -- Namespaces and threads are apart.
 SELECT put('t', 'sub', 's1', 'c2') AS other_namespace, put('u', '', 'c3', 'c2') AS other_thread;
 -- Durability "exit": a thread's first checkpoint comes before the empty one that it follows, and so may the writes to that.

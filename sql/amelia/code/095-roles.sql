@@ -51,7 +51,7 @@ VALUES
 		'INSERT, UPDATE, DELETE',
 		ARRAY['migrate', 'seed_prompts', 'check_objects', 'lock_prompt', 'create_prompt_version',
 			'set_prompt_version', 'reset_prompt', 'set_active_profile',
-			'update_settings', 'check_settings', 'run_retention', 'delete_thread', 'delete_checkpoints',
+			'update_settings', 'check_settings', 'run_retention', 'prune', 'delete_thread', 'delete_checkpoints',
 			'unlink_thread', 'forget_workflow', 'close_days', 'load_prices', 'store_price',
 			'listed_prices', 'litellm_rates', 'models_dev_rates', 'openrouter_rates',
 			'compact_budgets', 'requeue_workflow', 'fence_checkpoints', 'fence_thread', 'prune_feed', 'trim_feed']),
