@@ -96,8 +96,11 @@ StateOfSends(const ThreadImage * image, const ImageRow * row)
 
 	for (int i = 0; i < image->ngroups; i++)
 	{
-		if (image->groups[i].id == row->parent)
-			state = hash_combine64(state, StateOfWrites(image, &image->groups[i], sends));
+		uint64		sent = image->groups[i].id == row->parent ?
+		StateOfWrites(image, &image->groups[i], sends) : 0;
+
+		if (sent != 0)
+			state = hash_combine64(state, sent);
 	}
 	return state;
 }
