@@ -76,7 +76,7 @@ typedef struct Checkpoints
 	TupleTableSlot *slot;
 	Datum		thread;
 	Datum		ns;
-}			Checkpoints;
+} Checkpoints;
 
 /* The columns of the primary key. */
 static const char *const key_columns[] = {"thread_id", "checkpoint_ns", "checkpoint_id"};
@@ -184,7 +184,7 @@ OpenCheckpointKey(Relation table)
  * value. The row is in the slot.
  */
 static bool
-FindCheckpoint(Checkpoints * checkpoints, int strategy, RegProcedure function, Datum id)
+FindCheckpoint(Checkpoints *checkpoints, int strategy, RegProcedure function, Datum id)
 {
 	ScanKeyData keys[lengthof(key_columns)];
 
@@ -223,7 +223,7 @@ IsFirstStep(TupleDesc tupdesc, HeapTuple row)
  * of LangGraph that write to it nevertheless.
  */
 static bool
-IsFollowedByFirst(Checkpoints * checkpoints, Datum id)
+IsFollowedByFirst(Checkpoints *checkpoints, Datum id)
 {
 	TupleDesc	tupdesc = RelationGetDescr(checkpoints->table);
 	HeapTuple	row;
@@ -263,7 +263,7 @@ IsRecent(Datum id)
  * parent as it is.
  */
 static bool
-IsStored(Checkpoints * checkpoints, TupleDesc tupdesc, HeapTuple row)
+IsStored(Checkpoints *checkpoints, TupleDesc tupdesc, HeapTuple row)
 {
 	Datum		id;
 	Datum		parent;

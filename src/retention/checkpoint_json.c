@@ -24,13 +24,13 @@
 #define NEWEST_FORMAT 4
 
 /* Takes a key of an object, and its value, for a row. */
-typedef void (*TakeField) (ThreadImage * image, ImageRow * row, int key, const JsonbValue *value);
+typedef void (*TakeField) (ThreadImage *image, ImageRow *row, int key, const JsonbValue *value);
 
-pg_noreturn static void RefuseShape(const ThreadImage * image, const ImageRow * row, const char *what);
+pg_noreturn static void RefuseShape(const ThreadImage *image, const ImageRow *row, const char *what);
 
 /* Raise 55000 because something in a checkpoint is not as we know it. */
 static void
-RefuseShape(const ThreadImage * image, const ImageRow * row, const char *what)
+RefuseShape(const ThreadImage *image, const ImageRow *row, const char *what)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -63,7 +63,7 @@ IsText(const JsonbValue *value, const char *text)
  * it has.
  */
 static void
-ForEachField(ThreadImage * image, ImageRow * row, JsonbContainer * object, const char *name,
+ForEachField(ThreadImage *image, ImageRow *row, JsonbContainer * object, const char *name,
 			 const char *what, TakeField take)
 {
 	JsonbValue *field = Field (object, name);
@@ -88,7 +88,7 @@ ForEachField(ThreadImage * image, ImageRow * row, JsonbContainer * object, const
 }
 
 static void
-TakeVersion(ThreadImage * image, ImageRow * row, int key, const JsonbValue *value)
+TakeVersion(ThreadImage *image, ImageRow *row, int key, const JsonbValue *value)
 {
 	ImageVersion *version = &row->versions[row->nversions];
 	char	   *number;
@@ -111,7 +111,7 @@ TakeVersion(ThreadImage * image, ImageRow * row, int key, const JsonbValue *valu
 }
 
 static void
-TakeValue(ThreadImage * image, ImageRow * row, int key, const JsonbValue *value)
+TakeValue(ThreadImage *image, ImageRow *row, int key, const JsonbValue *value)
 {
 	ImageValue *inlined = &row->values[row->nvalues++];
 
@@ -121,7 +121,7 @@ TakeValue(ThreadImage * image, ImageRow * row, int key, const JsonbValue *value)
 }
 
 static void
-TakeParent(ThreadImage * image, ImageRow * row, int key, const JsonbValue *value)
+TakeParent(ThreadImage *image, ImageRow *row, int key, const JsonbValue *value)
 {
 	ImageParent *parent = &row->parents[row->nparents++];
 
@@ -132,7 +132,7 @@ TakeParent(ThreadImage * image, ImageRow * row, int key, const JsonbValue *value
 }
 
 static void
-TakeCounter(ThreadImage * image, ImageRow * row, int key, const JsonbValue *value)
+TakeCounter(ThreadImage *image, ImageRow *row, int key, const JsonbValue *value)
 {
 	row->counters[row->ncounters++] = key;
 }
@@ -154,7 +154,7 @@ FieldCount(JsonbContainer * object, const char *name)
  * Fill a row from the two columns of JSON of a fetched row.
  */
 void
-ReadCheckpoint(ThreadImage * image, ImageRow * row, uint64 number, int checkpoint, int metadata)
+ReadCheckpoint(ThreadImage *image, ImageRow *row, uint64 number, int checkpoint, int metadata)
 {
 	const int	columns[] = {checkpoint, metadata};
 	Jsonb	   *jsons[lengthof(columns)];

@@ -12,7 +12,7 @@
 
 #include "retention/thread_rows.h"
 
-extern void ReadCheckpoint(ThreadImage * image, ImageRow * row, uint64 number, int checkpoint, int metadata);
+extern void ReadCheckpoint(ThreadImage *image, ImageRow *row, uint64 number, int checkpoint, int metadata);
 
 
 #endif							/* AMELIA_CHECKPOINT_JSON_H */

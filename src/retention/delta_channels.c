@@ -22,11 +22,11 @@ typedef struct DeltaKey
 {
 	int			family;
 	int			channel;
-}			DeltaKey;
+} DeltaKey;
 
 /* The version that a row names of a channel; NO_NAME when it names none. */
 int
-VersionOf(const ImageRow * row, int channel)
+VersionOf(const ImageRow *row, int channel)
 {
 	for (int i = 0; i < row->nversions; i++)
 	{
@@ -41,7 +41,7 @@ VersionOf(const ImageRow * row, int channel)
  * it.
  */
 bool
-HoldsValue(const ThreadImage * image, const ImageRow * row, int channel)
+HoldsValue(const ThreadImage *image, const ImageRow *row, int channel)
 {
 	int			version = VersionOf(row, channel);
 	ImageBlob  *blob;
@@ -69,7 +69,7 @@ AddDelta(HTAB *deltas, int family, int channel)
  * The delta channels of a thread's graphs, in the current memory context.
  */
 HTAB *
-FindDeltaChannels(const ThreadImage * image)
+FindDeltaChannels(const ThreadImage *image)
 {
 	HASHCTL		control = {0};
 	HTAB	   *deltas;
@@ -80,8 +80,8 @@ FindDeltaChannels(const ThreadImage * image)
 	deltas = hash_create("amelia delta channels", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	for (int i = 0; i < image->nrows; i++)
 	{
-		const		ImageRow *row = &image->rows[i];
-		const		ImageSpace *space = &image->spaces[row->space];
+		const ImageRow *row = &image->rows[i];
+		const ImageSpace *space = &image->spaces[row->space];
 
 		for (int c = 0; c < row->ncounters; c++)
 			AddDelta(deltas, space->family, row->counters[c]);
@@ -97,7 +97,7 @@ FindDeltaChannels(const ThreadImage * image)
 	}
 	for (int i = 0; i < image->nblobs; i++)
 	{
-		const		ImageBlob *blob = &image->blobs[i];
+		const ImageBlob *blob = &image->blobs[i];
 		int			space = blob->is_snapshot ? FindSpace(image, blob->ns) : NO_ROW;
 
 		if (space != NO_ROW)
@@ -110,7 +110,7 @@ FindDeltaChannels(const ThreadImage * image)
  * Whether there are writes of a channel to a row's checkpoint.
  */
 bool
-HasWrites(const ThreadImage * image, const ImageRow * row, int channel)
+HasWrites(const ThreadImage *image, const ImageRow *row, int channel)
 {
 	ImageGroup *group = FindImageGroup(image, image->spaces[row->space].name, row->id);
 
@@ -130,7 +130,7 @@ HasWrites(const ThreadImage * image, const ImageRow * row, int channel)
  * never been written to, where the checkpoint says that this can be told.
  */
 int *
-DeltasOf(const ThreadImage * image, HTAB *deltas, const ImageRow * row, int *count)
+DeltasOf(const ThreadImage *image, HTAB *deltas, const ImageRow *row, int *count)
 {
 	int		   *channels = palloc(Max(hash_get_num_entries(deltas), 1) * sizeof(int));
 	HASH_SEQ_STATUS status;

@@ -12,10 +12,10 @@
 
 #include "retention/thread_rows.h"
 
-extern HTAB *FindDeltaChannels(const ThreadImage * image);
-extern int *DeltasOf(const ThreadImage * image, HTAB *deltas, const ImageRow * row, int *count);
-extern bool HasWrites(const ThreadImage * image, const ImageRow * row, int channel);
-extern bool HoldsValue(const ThreadImage * image, const ImageRow * row, int channel);
-extern int	VersionOf(const ImageRow * row, int channel);
+extern HTAB *FindDeltaChannels(const ThreadImage *image);
+extern int *DeltasOf(const ThreadImage *image, HTAB *deltas, const ImageRow *row, int *count);
+extern bool HasWrites(const ThreadImage *image, const ImageRow *row, int channel);
+extern bool HoldsValue(const ThreadImage *image, const ImageRow *row, int channel);
+extern int	VersionOf(const ImageRow *row, int channel);
 
 #endif							/* AMELIA_DELTA_CHANNELS_H */

@@ -20,11 +20,11 @@ typedef struct NameTable
 	char	  **texts;
 	int			count;
 	int			room;
-}			NameTable;
+} NameTable;
 
-extern NameTable * MakeNames(void);
-extern int	NameOf(NameTable * names, const char *text, int length);
-extern Datum NameDatum(const NameTable * names, int name);
+extern NameTable *MakeNames(void);
+extern int	NameOf(NameTable *names, const char *text, int length);
+extern Datum NameDatum(const NameTable *names, int name);
 extern Datum NameArray(const Datum *values, int count);
 
 

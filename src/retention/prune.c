@@ -68,7 +68,7 @@ WarnOfNoFence(List *sources)
  * A thread in all sources. Returns what was wrong, or NULL.
  */
 static char *
-PruneEverywhere(List *sources, const char *thread, const PruneOptions * options, PrunePlan * sum)
+PruneEverywhere(List *sources, const char *thread, const PruneOptions *options, PrunePlan *sum)
 {
 	char	   *problems = NULL;
 	ListCell   *cell;
@@ -77,7 +77,8 @@ PruneEverywhere(List *sources, const char *thread, const PruneOptions * options,
 	foreach(cell, sources)
 	{
 		PrunePlan	done;
-		char	   *problem = TryPruneThread(lfirst(cell), thread, options, &done);
+		bool		is_in_use;
+		char	   *problem = TryPruneThread(lfirst(cell), thread, options, &done, &is_in_use);
 
 		if (problem != NULL)
 			problems = problems == NULL ? problem : psprintf("%s; %s", problems, problem);

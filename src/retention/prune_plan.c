@@ -37,7 +37,7 @@ typedef struct Step
  * The newest row of a namespace that is older than an id; NO_ROW when none is.
  */
 int
-PartnerOf(const ThreadImage * image, int space, int before)
+PartnerOf(const ThreadImage *image, int space, int before)
 {
 	int			low = image->spaces[space].first;
 	int			high = low + image->spaces[space].count;
@@ -55,7 +55,7 @@ PartnerOf(const ThreadImage * image, int space, int before)
 }
 
 static void
-Keep(ThreadImage * image, int row)
+Keep(ThreadImage *image, int row)
 {
 	if (row != NO_ROW)
 		image->rows[row].fate = ROW_KEPT;
@@ -65,7 +65,7 @@ Keep(ThreadImage * image, int row)
  * Keep the newest of each namespace that lasts.
  */
 static void
-KeepNewest(ThreadImage * image, int keep)
+KeepNewest(ThreadImage *image, int keep)
 {
 	for (int i = 0; i < image->nrows; i++)
 	{
@@ -80,13 +80,13 @@ KeepNewest(ThreadImage * image, int keep)
  * parent.
  */
 static void
-KeepPartners(ThreadImage * image, int root)
+KeepPartners(ThreadImage *image, int root)
 {
-	const		ImageSpace *space = &image->spaces[root];
+	const ImageSpace *space = &image->spaces[root];
 
 	for (int i = space->first; i < space->first + space->count; i++)
 	{
-		const		ImageRow *row = &image->rows[i];
+		const ImageRow *row = &image->rows[i];
 
 		if (row->fate != ROW_KEPT)
 			continue;
@@ -108,13 +108,13 @@ KeepPartners(ThreadImage * image, int root)
  * that we know of.
  */
 static bool
-IsLive(const ThreadImage * image, const ImageSpace * space, int keep)
+IsLive(const ThreadImage *image, const ImageSpace *space, int keep)
 {
-	const		ImageRow *newest = &image->rows[space->first + space->count - 1];
+	const ImageRow *newest = &image->rows[space->first + space->count - 1];
 
 	for (int i = 0; i < newest->nparents; i++)
 	{
-		const		ImageParent *parent = &newest->parents[i];
+		const ImageParent *parent = &newest->parents[i];
 		int			row = FindImageRow(image, parent->ns, parent->id);
 		int			other = FindSpace(image, parent->ns);
 
@@ -134,7 +134,7 @@ IsLive(const ThreadImage * image, const ImageSpace * space, int keep)
  * so that one that is kept makes none live.
  */
 static void
-KeepTasks(ThreadImage * image, int keep)
+KeepTasks(ThreadImage *image, int keep)
 {
 	bool	   *live = palloc0(Max(image->nspaces, 1) * sizeof(bool));
 
@@ -154,7 +154,7 @@ KeepTasks(ThreadImage * image, int keep)
  * channel, most likely nothing was written to it, and none of them is needed.
  */
 static void
-AnchorChannel(ThreadImage * image, HTAB *steps, int row, int channel)
+AnchorChannel(ThreadImage *image, HTAB *steps, int row, int channel)
 {
 	int			last = NO_ROW;
 	bool		all = VersionOf(&image->rows[row], channel) != NO_NAME;
@@ -190,7 +190,7 @@ AnchorChannel(ThreadImage * image, HTAB *steps, int row, int channel)
 }
 
 static void
-KeepAnchors(ThreadImage * image, HTAB *deltas)
+KeepAnchors(ThreadImage *image, HTAB *deltas)
 {
 	HASHCTL		control = {0};
 	HTAB	   *steps;
@@ -201,7 +201,7 @@ KeepAnchors(ThreadImage * image, HTAB *deltas)
 	steps = hash_create("amelia steps", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	for (int i = 0; i < image->nrows; i++)
 	{
-		const		ImageRow *row = &image->rows[i];
+		const ImageRow *row = &image->rows[i];
 		int		   *channels;
 		int			count;
 
@@ -219,7 +219,7 @@ KeepAnchors(ThreadImage * image, HTAB *deltas)
 static int
 CompareRows(const void *a, const void *b, void *arg)
 {
-	const		ThreadImage *image = arg;
+	const ThreadImage *image = arg;
 	int			one = *(const int *) a;
 	int			other = *(const int *) b;
 	int			order = CompareIds(image, image->rows[other].id, image->rows[one].id);
@@ -232,7 +232,7 @@ CompareRows(const void *a, const void *b, void *arg)
  * too.
  */
 static void
-LetWait(ThreadImage * image, int64 limit, PrunePlan * plan)
+LetWait(ThreadImage *image, int64 limit, PrunePlan *plan)
 {
 	int		   *rows = palloc(Max(image->nrows, 1) * sizeof(int));
 	int			count = 0;
@@ -266,7 +266,7 @@ LetWait(ThreadImage * image, int64 limit, PrunePlan * plan)
  * what a subgraph loads for it, it cannot.
  */
 static bool
-NeedsParent(const ThreadImage * image, int root, const ImageRow * row)
+NeedsParent(const ThreadImage *image, int root, const ImageRow *row)
 {
 	if (row->space != root || !row->is_fork)
 		return false;
@@ -283,7 +283,7 @@ NeedsParent(const ThreadImage * image, int root, const ImageRow * row)
  * What follows for the rows that stay, and for those that go.
  */
 static void
-CountRows(ThreadImage * image, int root, bool *survives, PrunePlan * plan)
+CountRows(ThreadImage *image, int root, bool *survives, PrunePlan *plan)
 {
 	for (int i = 0; i < image->nrows; i++)
 	{
@@ -298,7 +298,10 @@ CountRows(ThreadImage * image, int root, bool *survives, PrunePlan * plan)
 		else
 			survives[row->space] = true;
 		if (row->fate == ROW_ANCHORS)
+		{
 			plan->anchors++;
+			plan->anchor_bytes += row->size;
+		}
 		row->loses_parent = !goes && row->parent_row != NO_ROW &&
 			image->rows[row->parent_row].fate == ROW_GOES &&
 			row->format >= FORMAT_WITH_SENDS && !NeedsParent(image, root, row);
@@ -320,7 +323,7 @@ CountRows(ThreadImage * image, int root, bool *survives, PrunePlan * plan)
  * nothing stays.
  */
 static void
-CountBlobs(ThreadImage * image, const bool *survives, PrunePlan * plan)
+CountBlobs(ThreadImage *image, const bool *survives, PrunePlan *plan)
 {
 	for (int i = 0; i < image->nblobs; i++)
 	{
@@ -349,14 +352,14 @@ CompareNames(const void *a, const void *b)
  * an old format. Returns their ids, in order.
  */
 static int *
-FindSenders(const ThreadImage * image, int *count)
+FindSenders(const ThreadImage *image, int *count)
 {
 	int		   *senders = palloc(Max(image->nrows, 1) * sizeof(int));
 
 	*count = 0;
 	for (int i = 0; i < image->nrows; i++)
 	{
-		const		ImageRow *row = &image->rows[i];
+		const ImageRow *row = &image->rows[i];
 
 		if (row->fate != ROW_GOES && row->format < FORMAT_WITH_SENDS && row->parent != NO_NAME)
 			senders[(*count)++] = row->parent;
@@ -370,7 +373,7 @@ FindSenders(const ThreadImage * image, int *count)
  * come any more.
  */
 static void
-CountWrites(ThreadImage * image, int root, PrunePlan * plan)
+CountWrites(ThreadImage *image, int root, PrunePlan *plan)
 {
 	int			sends = NameOf(image->names, SENDS_CHANNEL, strlen(SENDS_CHANNEL));
 	int			nsenders;
@@ -389,6 +392,11 @@ CountWrites(ThreadImage * image, int root, PrunePlan * plan)
 			space != NO_ROW &&
 			CompareIds(image, group->id,
 					   image->rows[image->spaces[space].first + image->spaces[space].count - 1].id) <= 0;
+		for (int w = group->first; w < group->first + group->count; w++)
+		{
+			if (row != NO_ROW && image->rows[row].fate == ROW_ANCHORS)
+				plan->anchor_bytes += image->writes[w].size;
+		}
 		if (!group->goes)
 			continue;
 		group->spares_sends = bsearch(&group->id, senders, nsenders, sizeof(int), CompareNames) != NULL;
@@ -407,7 +415,7 @@ CountWrites(ThreadImage * image, int root, PrunePlan * plan)
  * Decide. limit: about how many rows may go, 0: all.
  */
 void
-PlanPruning(ThreadImage * image, HTAB *deltas, int keep, int64 limit, PrunePlan * plan)
+PlanPruning(ThreadImage *image, HTAB *deltas, int keep, int64 limit, PrunePlan *plan)
 {
 	int			root = FindSpace(image, NameOf(image->names, "", 0));
 	bool	   *survives = palloc0(Max(image->nspaces, 1) * sizeof(bool));

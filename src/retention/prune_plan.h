@@ -20,11 +20,11 @@ typedef struct PrunePlan
 	int64		writes;
 	int64		bytes;
 	int64		anchors;
-	int64		anchor_bytes;
+	int64		anchor_bytes;	/* their rows and what was written to them */
 	bool		more;			/* there is more than the limit let through */
-}			PrunePlan;
+} PrunePlan;
 
-extern void PlanPruning(ThreadImage * image, HTAB *deltas, int keep, int64 limit, PrunePlan * plan);
-extern int	PartnerOf(const ThreadImage * image, int space, int before);
+extern void PlanPruning(ThreadImage *image, HTAB *deltas, int keep, int64 limit, PrunePlan *plan);
+extern int	PartnerOf(const ThreadImage *image, int space, int before);
 
 #endif							/* AMELIA_PRUNE_PLAN_H */

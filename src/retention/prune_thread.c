@@ -42,7 +42,7 @@ typedef struct Keys
 	int			room;
 	int64		rows;			/* that they stand for */
 	Datum	   *texts[3];
-}			Keys;
+} Keys;
 
 /*
  * Whether all three tables of a source have the fence, and nobody can take it
@@ -98,7 +98,8 @@ IsUnderLease(const char *thread)
  * (sub)transaction. Returns why that cannot be; NULL when it is done.
  */
 static char *
-HoldThread(const CheckpointSource *source, const char *thread, const PruneOptions * options)
+HoldThread(const CheckpointSource *source, const char *thread, const PruneOptions *options,
+		   bool *is_in_use)
 {
 	bool		fenced = HasFence(source);
 	RestrictedContext before;
@@ -106,8 +107,11 @@ HoldThread(const CheckpointSource *source, const char *thread, const PruneOption
 	if (!fenced && !options->force)
 		return psprintf("there is no fence on the checkpoint tables in schema %s",
 						quote_identifier(source->schema));
+	*is_in_use = true;
 	if (IsUnderLease(thread))
 		return pstrdup("it is under a lease");
+	if (options->dry_run)
+		return NULL;
 	if (!TryHoldThread(get_namespace_oid(source->schema, false), thread))
 		return pstrdup("somebody writes to it");
 	if (!fenced)
@@ -122,7 +126,7 @@ HoldThread(const CheckpointSource *source, const char *thread, const PruneOption
 }
 
 static void
-AddKey(const ThreadImage * image, Keys * keys, int a, int b, int c, int64 rows)
+AddKey(const ThreadImage *image, Keys *keys, int a, int b, int c, int64 rows)
 {
 	const int	names[] = {a, b, c};
 
@@ -145,7 +149,7 @@ AddKey(const ThreadImage * image, Keys * keys, int a, int b, int c, int64 rows)
  * should be.
  */
 static void
-RunForKeys(const ThreadImage * image, const char *query, const Keys * keys)
+RunForKeys(const ThreadImage *image, const char *query, const Keys *keys)
 {
 	static const Oid types[] = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
 	Datum		values[lengthof(types)];
@@ -184,7 +188,7 @@ RunForKeys(const ThreadImage * image, const char *query, const Keys * keys)
  * Do what the plan says.
  */
 static void
-ExecutePlan(const ThreadImage * image)
+ExecutePlan(const ThreadImage *image)
 {
 	Keys		rows = {.columns = 2};
 	Keys		orphans = {.columns = 2};
@@ -195,7 +199,7 @@ ExecutePlan(const ThreadImage * image)
 
 	for (int i = 0; i < image->nrows; i++)
 	{
-		const		ImageRow *row = &image->rows[i];
+		const ImageRow *row = &image->rows[i];
 		int			ns = image->spaces[row->space].name;
 
 		if (row->fate == ROW_GOES)
@@ -205,14 +209,14 @@ ExecutePlan(const ThreadImage * image)
 	}
 	for (int i = 0; i < image->nblobs; i++)
 	{
-		const		ImageBlob *blob = &image->blobs[i];
+		const ImageBlob *blob = &image->blobs[i];
 
 		if (blob->is_named && !blob->is_needed)
 			AddKey(image, &blobs, blob->ns, blob->channel, blob->version, 1);
 	}
 	for (int i = 0; i < image->ngroups; i++)
 	{
-		const		ImageGroup *group = &image->groups[i];
+		const ImageGroup *group = &image->groups[i];
 		int			spared = 0;
 
 		if (!group->goes)
@@ -237,7 +241,7 @@ ExecutePlan(const ThreadImage * image)
  * Read the thread again, and raise XX000 unless what is kept reads as before.
  */
 static void
-Prove(const ThreadImage * before, HTAB *deltas)
+Prove(const ThreadImage *before, HTAB *deltas)
 {
 	Snapshot	snapshot;
 	ThreadImage *after;
@@ -261,7 +265,7 @@ Prove(const ThreadImage * before, HTAB *deltas)
  * Delete a thread with all that it has.
  */
 static void
-DeleteWhole(const CheckpointSource *source, const char *thread, bool dry_run, PrunePlan * done)
+DeleteWhole(const CheckpointSource *source, const char *thread, bool dry_run, PrunePlan *done)
 {
 	static const char *const sizes[] = {CHECKPOINT_SIZE, BLOB_SIZE, WRITE_SIZE};
 	static const Oid types[] = {TEXTOID};
@@ -289,9 +293,9 @@ DeleteWhole(const CheckpointSource *source, const char *thread, bool dry_run, Pr
  * what was deleted, or would be. The caller is connected to SPI, and is ready for
  * an error, which then must roll back what was done.
  */
-char *
-PruneThread(const CheckpointSource *source, const char *thread, const PruneOptions * options,
-			PrunePlan * done)
+static char *
+PruneThread(const CheckpointSource *source, const char *thread, const PruneOptions *options,
+			PrunePlan *done, bool *is_in_use)
 {
 	MemoryContext context = AllocSetContextCreate(CurTransactionContext, "amelia thread",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -307,9 +311,11 @@ PruneThread(const CheckpointSource *source, const char *thread, const PruneOptio
 		DeleteWhole(source, thread, options->dry_run, done);
 		return NULL;
 	}
-	problem = options->dry_run ? NULL : HoldThread(source, thread, options);
+	problem = options->dry_run && !options->exact ? NULL :
+		HoldThread(source, thread, options, is_in_use);
 	if (problem != NULL)
 		return problem;
+	*is_in_use = false;
 	before = MemoryContextSwitchTo(context);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	image = ReadThreadImage(source, thread, MakeNames(), snapshot);
@@ -331,21 +337,22 @@ PruneThread(const CheckpointSource *source, const char *thread, const PruneOptio
 
 /*
  * The same in a subtransaction: an error is why the thread was left alone,
- * unless it is not about the thread.
+ * unless it is not about the thread. is_in_use: it is only in use for now.
  */
 char *
-TryPruneThread(const CheckpointSource *source, const char *thread, const PruneOptions * options,
-			   PrunePlan * done)
+TryPruneThread(const CheckpointSource *source, const char *thread, const PruneOptions *options,
+			   PrunePlan *done, bool *is_in_use)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	char	   *volatile problem = NULL;
 
+	*is_in_use = false;
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		problem = PruneThread(source, thread, options, done);
+		problem = PruneThread(source, thread, options, done, is_in_use);
 		/* What was locked for nothing is given back. */
 		if (problem != NULL || options->dry_run)
 			RollbackAndReleaseCurrentSubTransaction();

@@ -18,14 +18,13 @@ typedef struct PruneOptions
 	bool		whole;			/* all of the thread goes, whatever it is */
 	int			keep;			/* so many checkpoints of each namespace */
 	bool		dry_run;
+	bool		exact;			/* a dry run leaves alone what a run would */
 	bool		force;			/* without a fence, too */
 	int64		limit;			/* about so many rows at once; 0: all */
-}			PruneOptions;
+} PruneOptions;
 
 extern bool HasFence(const CheckpointSource *source);
-extern char *PruneThread(const CheckpointSource *source, const char *thread,
-						 const PruneOptions * options, PrunePlan * done);
 extern char *TryPruneThread(const CheckpointSource *source, const char *thread,
-							const PruneOptions * options, PrunePlan * done);
+							const PruneOptions *options, PrunePlan *done, bool *is_in_use);
 
 #endif							/* AMELIA_PRUNE_THREAD_H */

@@ -44,7 +44,7 @@
 typedef enum PlaceKind
 {
 	PLACE_ROW, PLACE_BLOB, PLACE_GROUP, PLACE_SPACE
-}			PlaceKind;
+} PlaceKind;
 
 typedef struct PlaceKey
 {
@@ -52,13 +52,13 @@ typedef struct PlaceKey
 	int			a;
 	int			b;
 	int			c;
-}			PlaceKey;
+} PlaceKey;
 
 typedef struct Place
 {
 	PlaceKey	key;
 	int			number;
-}			Place;
+} Place;
 
 /*
  * Make room for one more in an array that grows.
@@ -74,7 +74,7 @@ Grow(void *array, int count, int *room, Size size)
 
 /* Note where something is. */
 static void
-PutPlace(ThreadImage * image, PlaceKind kind, int a, int b, int c, int number)
+PutPlace(ThreadImage *image, PlaceKind kind, int a, int b, int c, int number)
 {
 	PlaceKey	key = {kind, a, b, c};
 	Place	   *place = hash_search(image->places, &key, HASH_ENTER, NULL);
@@ -83,7 +83,7 @@ PutPlace(ThreadImage * image, PlaceKind kind, int a, int b, int c, int number)
 }
 
 static int
-FindPlace(const ThreadImage * image, PlaceKind kind, int a, int b, int c)
+FindPlace(const ThreadImage *image, PlaceKind kind, int a, int b, int c)
 {
 	PlaceKey	key = {kind, a, b, c};
 	Place	   *place = hash_search(image->places, &key, HASH_FIND, NULL);
@@ -95,13 +95,13 @@ FindPlace(const ThreadImage * image, PlaceKind kind, int a, int b, int c)
  * The row of a checkpoint; NO_ROW when it is not there.
  */
 int
-FindImageRow(const ThreadImage * image, int ns, int id)
+FindImageRow(const ThreadImage *image, int ns, int id)
 {
 	return FindPlace(image, PLACE_ROW, ns, id, 0);
 }
 
 ImageBlob *
-FindImageBlob(const ThreadImage * image, int ns, int channel, int version)
+FindImageBlob(const ThreadImage *image, int ns, int channel, int version)
 {
 	int			number = FindPlace(image, PLACE_BLOB, ns, channel, version);
 
@@ -109,7 +109,7 @@ FindImageBlob(const ThreadImage * image, int ns, int channel, int version)
 }
 
 ImageGroup *
-FindImageGroup(const ThreadImage * image, int ns, int id)
+FindImageGroup(const ThreadImage *image, int ns, int id)
 {
 	int			number = FindPlace(image, PLACE_GROUP, ns, id, 0);
 
@@ -120,7 +120,7 @@ FindImageGroup(const ThreadImage * image, int ns, int id)
  * The place of a namespace that has checkpoints; NO_ROW when it has none.
  */
 int
-FindSpace(const ThreadImage * image, int name)
+FindSpace(const ThreadImage *image, int name)
 {
 	return FindPlace(image, PLACE_SPACE, name, 0, 0);
 }
@@ -129,7 +129,7 @@ FindSpace(const ThreadImage * image, int name)
  * Compare two checkpoint ids as the primary key does.
  */
 int
-CompareIds(const ThreadImage * image, int a, int b)
+CompareIds(const ThreadImage *image, int a, int b)
 {
 	const char *one = image->names->texts[a];
 	const char *other = image->names->texts[b];
@@ -142,7 +142,7 @@ CompareIds(const ThreadImage * image, int a, int b)
  * "a:1f0c|2|b:33aa" is of the family "a|b".
  */
 static int
-FamilyOf(NameTable * names, const char *ns)
+FamilyOf(NameTable *names, const char *ns)
 {
 	StringInfoData family;
 	int			number;
@@ -172,7 +172,7 @@ FamilyOf(NameTable * names, const char *ns)
 
 /* A column of text of a fetched row, which must have a value. */
 static int
-TextName(ThreadImage * image, uint64 row, int column)
+TextName(ThreadImage *image, uint64 row, int column)
 {
 	bool		is_null;
 	Datum		value = RowValue(row, column, TEXTOID, &is_null);
@@ -202,7 +202,7 @@ SizeColumn(uint64 row, int column)
  * Take in a row of checkpoints.
  */
 static void
-TakeCheckpoint(ThreadImage * image, uint64 number)
+TakeCheckpoint(ThreadImage *image, uint64 number)
 {
 	int			ns = TextName(image, number, 1);
 	ImageRow   *row;
@@ -276,7 +276,7 @@ IsSnapshot(const char *type, bytea * begin)
  * snapshot: encrypted ones have the cipher's name behind a plus sign.
  */
 static void
-TakeBlob(ThreadImage * image, uint64 number)
+TakeBlob(ThreadImage *image, uint64 number)
 {
 	static const char *const known[] = {"json", "msgpack", "bytes", "bytearray", "null", "empty"};
 	ImageBlob  *blob;
@@ -308,7 +308,7 @@ TakeBlob(ThreadImage * image, uint64 number)
  * Take in a row of checkpoint_writes.
  */
 static void
-TakeWrite(ThreadImage * image, uint64 number)
+TakeWrite(ThreadImage *image, uint64 number)
 {
 	int			ns = TextName(image, number, 1);
 	int			id = TextName(image, number, 2);
@@ -338,8 +338,8 @@ TakeWrite(ThreadImage * image, uint64 number)
  * Run a query as of the snapshot, and hand over its rows.
  */
 static void
-FetchRows(ThreadImage * image, const char *query, int nargs, const Oid *types, Datum *values,
-		  Snapshot snapshot, void (*take) (ThreadImage * image, uint64 row))
+FetchRows(ThreadImage *image, const char *query, int nargs, const Oid *types, Datum *values,
+		  Snapshot snapshot, void (*take) (ThreadImage *image, uint64 row))
 {
 	MemoryContext context = CurrentMemoryContext;
 	RestrictedContext before;
@@ -399,7 +399,7 @@ CheckTables(const CheckpointSource *source)
  * Read a thread, as a snapshot shows it.
  */
 ThreadImage *
-ReadThreadImage(const CheckpointSource *source, const char *thread, NameTable * names, Snapshot snapshot)
+ReadThreadImage(const CheckpointSource *source, const char *thread, NameTable *names, Snapshot snapshot)
 {
 	static const Oid types[] = {TEXTOID};
 	ThreadImage *image = palloc0(sizeof(ThreadImage));
@@ -437,7 +437,7 @@ ReadThreadImage(const CheckpointSource *source, const char *thread, NameTable * 
 	for (int i = 0; i < image->nrows; i++)
 	{
 		ImageRow   *row = &image->rows[i];
-		const		ImageSpace *space = &image->spaces[row->space];
+		const ImageSpace *space = &image->spaces[row->space];
 
 		row->rank = space->first + space->count - i;
 		if (row->parent != NO_NAME)
@@ -473,7 +473,7 @@ HashColumns(uint64 row, int first)
 }
 
 static void
-TakeBlobBytes(ThreadImage * image, uint64 row)
+TakeBlobBytes(ThreadImage *image, uint64 row)
 {
 	ImageBlob  *blob = FindImageBlob(image, TextName(image, row, 1), TextName(image, row, 2),
 									 TextName(image, row, 3));
@@ -483,7 +483,7 @@ TakeBlobBytes(ThreadImage * image, uint64 row)
 }
 
 static void
-TakeWriteBytes(ThreadImage * image, uint64 row)
+TakeWriteBytes(ThreadImage *image, uint64 row)
 {
 	ImageGroup *group = FindImageGroup(image, TextName(image, row, 1), TextName(image, row, 2));
 	int64		place = SizeColumn(row, 3);
@@ -496,7 +496,7 @@ TakeWriteBytes(ThreadImage * image, uint64 row)
  * Read the bytes of the blobs and writes that are marked for it.
  */
 void
-ReadBytes(ThreadImage * image, Snapshot snapshot)
+ReadBytes(ThreadImage *image, Snapshot snapshot)
 {
 	static const Oid types[] = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
 	Datum		values[lengthof(types)];
@@ -508,7 +508,7 @@ ReadBytes(ThreadImage * image, Snapshot snapshot)
 		texts[i] = palloc(Max(Max(image->nblobs, image->ngroups), 1) * sizeof(Datum));
 	for (int i = 0; i < image->nblobs; i++)
 	{
-		const		ImageBlob *blob = &image->blobs[i];
+		const ImageBlob *blob = &image->blobs[i];
 
 		if (!blob->is_read)
 			continue;

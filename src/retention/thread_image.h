@@ -14,13 +14,13 @@
 
 #include "retention/thread_rows.h"
 
-extern ThreadImage * ReadThreadImage(const CheckpointSource *source, const char *thread,
-									 NameTable * names, Snapshot snapshot);
-extern void ReadBytes(ThreadImage * image, Snapshot snapshot);
-extern int	FindImageRow(const ThreadImage * image, int ns, int id);
-extern ImageBlob * FindImageBlob(const ThreadImage * image, int ns, int channel, int version);
-extern ImageGroup * FindImageGroup(const ThreadImage * image, int ns, int id);
-extern int	FindSpace(const ThreadImage * image, int name);
-extern int	CompareIds(const ThreadImage * image, int a, int b);
+extern ThreadImage *ReadThreadImage(const CheckpointSource *source, const char *thread,
+									NameTable *names, Snapshot snapshot);
+extern void ReadBytes(ThreadImage *image, Snapshot snapshot);
+extern int	FindImageRow(const ThreadImage *image, int ns, int id);
+extern ImageBlob *FindImageBlob(const ThreadImage *image, int ns, int channel, int version);
+extern ImageGroup *FindImageGroup(const ThreadImage *image, int ns, int id);
+extern int	FindSpace(const ThreadImage *image, int name);
+extern int	CompareIds(const ThreadImage *image, int a, int b);
 
 #endif							/* AMELIA_THREAD_IMAGE_H */

@@ -26,7 +26,7 @@ typedef struct ImageVersion
 {
 	int			channel;
 	int			version;
-}			ImageVersion;
+} ImageVersion;
 
 /* A value that stands in the checkpoint itself. */
 typedef struct ImageValue
@@ -34,13 +34,13 @@ typedef struct ImageValue
 	int			channel;
 	bool		is_null;
 	bool		is_true;
-}			ImageValue;
+} ImageValue;
 
 typedef struct ImageParent
 {
 	int			ns;
 	int			id;
-}			ImageParent;
+} ImageParent;
 
 typedef enum RowFate
 {
@@ -48,7 +48,7 @@ typedef enum RowFate
 	ROW_WAITS,					/* goes later, when there are too many */
 	ROW_ANCHORS,				/* a kept one is made from it */
 	ROW_KEPT
-}			RowFate;
+} RowFate;
 
 typedef struct ImageRow
 {
@@ -73,7 +73,7 @@ typedef struct ImageRow
 	int		   *counters;		/* channels */
 	int64		size;
 	uint64		hash;
-}			ImageRow;
+} ImageRow;
 
 /* The rows of a namespace stand together, oldest first. */
 typedef struct ImageSpace
@@ -83,7 +83,7 @@ typedef struct ImageSpace
 	bool		is_task;
 	int			first;
 	int			count;
-}			ImageSpace;
+} ImageSpace;
 
 typedef struct ImageBlob
 {
@@ -97,14 +97,14 @@ typedef struct ImageBlob
 	bool		is_read;		/* its bytes count for the state of a kept row */
 	int64		size;
 	uint64		hash;
-}			ImageBlob;
+} ImageBlob;
 
 typedef struct ImageWrite
 {
 	int			channel;
 	int64		size;
 	uint64		hash;
-}			ImageWrite;
+} ImageWrite;
 
 /* The writes to one checkpoint. */
 typedef struct ImageGroup
@@ -116,7 +116,7 @@ typedef struct ImageGroup
 	bool		is_read;
 	int			first;
 	int			count;
-}			ImageGroup;
+} ImageGroup;
 
 typedef struct ThreadImage
 {
@@ -142,7 +142,7 @@ typedef struct ThreadImage
 	int			room_writes;
 	ImageWrite *writes;
 	HTAB	   *places;
-}			ThreadImage;
+} ThreadImage;
 
 
 #endif							/* AMELIA_THREAD_ROWS_H */

@@ -32,7 +32,7 @@
  * be hashed; only then the result tells something.
  */
 static uint64
-StateOfWrites(const ThreadImage * image, ImageGroup * group, int channel)
+StateOfWrites(const ThreadImage *image, ImageGroup *group, int channel)
 {
 	uint64		state = 0;
 
@@ -49,7 +49,7 @@ StateOfWrites(const ThreadImage * image, ImageGroup * group, int channel)
 
 /* The value that a row has of a channel beside it. */
 static uint64
-StateOfBlob(const ThreadImage * image, int ns, int channel, int version)
+StateOfBlob(const ThreadImage *image, int ns, int channel, int version)
 {
 	ImageBlob  *blob = FindImageBlob(image, ns, channel, version);
 
@@ -63,14 +63,14 @@ StateOfBlob(const ThreadImage * image, int ns, int channel, int version)
  * A delta channel: writes to the ancestors, up to one that stores a value.
  */
 static uint64
-StateOfDelta(const ThreadImage * image, const ImageRow * row, int channel)
+StateOfDelta(const ThreadImage *image, const ImageRow *row, int channel)
 {
 	uint64		state = 2;
 	int			steps = 0;
 
 	for (int at = row->parent_row; at != NO_ROW; at = image->rows[at].parent_row)
 	{
-		const		ImageRow *ancestor = &image->rows[at];
+		const ImageRow *ancestor = &image->rows[at];
 		int			ns = image->spaces[ancestor->space].name;
 
 		CHECK_FOR_INTERRUPTS();
@@ -89,7 +89,7 @@ StateOfDelta(const ThreadImage * image, const ImageRow * row, int channel)
 
 /* What a checkpoint of the old format reads of its parent, in whatever namespace. */
 static uint64
-StateOfSends(const ThreadImage * image, const ImageRow * row)
+StateOfSends(const ThreadImage *image, const ImageRow *row)
 {
 	uint64		state = 3;
 	int			sends = NameOf(image->names, SENDS_CHANNEL, strlen(SENDS_CHANNEL));
@@ -107,7 +107,7 @@ StateOfSends(const ThreadImage * image, const ImageRow * row)
 
 /* What subgraphs that last would load for a root. */
 static uint64
-StateOfPartners(const ThreadImage * image, const ImageRow * row)
+StateOfPartners(const ThreadImage *image, const ImageRow *row)
 {
 	uint64		state = 4;
 	int			before = row->is_fork && row->parent != NO_NAME ? row->parent : row->id;
@@ -129,7 +129,7 @@ StateOfPartners(const ThreadImage * image, const ImageRow * row)
  * All that LangGraph reads of a checkpoint, as a hash.
  */
 static uint64
-StateOf(const ThreadImage * image, HTAB *deltas, const ImageRow * row)
+StateOf(const ThreadImage *image, HTAB *deltas, const ImageRow *row)
 {
 	int			ns = image->spaces[row->space].name;
 	uint64		state = row->hash;
@@ -158,7 +158,7 @@ StateOf(const ThreadImage * image, HTAB *deltas, const ImageRow * row)
  * Read the bytes that the state of the kept checkpoints is made of.
  */
 void
-ReadStates(ThreadImage * image, HTAB *deltas, Snapshot snapshot)
+ReadStates(ThreadImage *image, HTAB *deltas, Snapshot snapshot)
 {
 	for (int i = 0; i < image->nrows; i++)
 	{
@@ -172,7 +172,7 @@ ReadStates(ThreadImage * image, HTAB *deltas, Snapshot snapshot)
  * Mark those checkpoints as kept that another image of the thread keeps.
  */
 void
-KeepTheSame(ThreadImage * image, const ThreadImage * other)
+KeepTheSame(ThreadImage *image, const ThreadImage *other)
 {
 	for (int i = 0; i < other->nrows; i++)
 	{
@@ -190,11 +190,11 @@ KeepTheSame(ThreadImage * image, const ThreadImage * other)
  * differs; NULL when none does.
  */
 const char *
-FindDifference(const ThreadImage * before, const ThreadImage * after, HTAB *deltas)
+FindDifference(const ThreadImage *before, const ThreadImage *after, HTAB *deltas)
 {
 	for (int i = 0; i < before->nrows; i++)
 	{
-		const		ImageRow *row = &before->rows[i];
+		const ImageRow *row = &before->rows[i];
 		int			place;
 
 		if (row->fate != ROW_KEPT)

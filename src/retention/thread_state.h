@@ -14,8 +14,8 @@
 
 #include "retention/thread_rows.h"
 
-extern void ReadStates(ThreadImage * image, HTAB *deltas, Snapshot snapshot);
-extern void KeepTheSame(ThreadImage * image, const ThreadImage * other);
-extern const char *FindDifference(const ThreadImage * before, const ThreadImage * after, HTAB *deltas);
+extern void ReadStates(ThreadImage *image, HTAB *deltas, Snapshot snapshot);
+extern void KeepTheSame(ThreadImage *image, const ThreadImage *other);
+extern const char *FindDifference(const ThreadImage *before, const ThreadImage *after, HTAB *deltas);
 
 #endif							/* AMELIA_THREAD_STATE_H */

@@ -108,7 +108,7 @@ SELECT set_eq($$
 	WHERE NOT has_table_privilege('contract_admin', t.oid, p.privilege)
 $$, $$
 	SELECT t.name, p.privilege
-	FROM unnest(ARRAY['schema_versions', 'retention_runs', 'checkpoint_schemas',
+	FROM unnest(ARRAY['schema_versions', 'retention_runs', 'checkpoint_schemas', 'checkpoint_walks',
 			'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums', 'usage_day_workflows', 'budget_spending', 'budget_warnings',
 			'kept_usage', 'usage_daily', 'active_workflows', 'workflow_overview']) AS t (name),
 		unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS p (privilege)

@@ -1,5 +1,8 @@
 -- The fence on LangGraph's tables refuses what refers to a checkpoint that is gone.
+DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET amelia.enabled = off', current_database()); END$$;
+SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS amelia;
+RESET client_min_messages;
 CREATE SCHEMA lgf;
 CREATE TABLE lgf.checkpoints (thread_id text NOT NULL, checkpoint_ns text NOT NULL DEFAULT '', checkpoint_id text NOT NULL,
 	parent_checkpoint_id text, type text, checkpoint jsonb NOT NULL, metadata jsonb NOT NULL DEFAULT '{}',

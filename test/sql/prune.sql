@@ -1,6 +1,9 @@
 -- prune(): what it refuses, leaves alone, and tells. That what it keeps reads as before
 -- is for test/t/208 and 209.
+DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET amelia.enabled = off', current_database()); END$$;
+SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS amelia;
+RESET client_min_messages;
 CREATE SCHEMA lgp;
 SET search_path = lgp, public;
 CREATE TABLE checkpoints (thread_id text NOT NULL, checkpoint_ns text NOT NULL DEFAULT '', checkpoint_id text NOT NULL,

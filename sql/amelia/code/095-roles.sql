@@ -11,7 +11,7 @@ VALUES
 			'workflow_threads', 'workflow_log', 'token_usage', 'prompts', 'prompt_versions',
 			'workflow_prompt_versions', 'profiles', 'server_settings',
 			'brainstorm_sessions', 'brainstorm_messages', 'brainstorm_artifacts',
-			'retention_runs', 'checkpoint_schemas', 'usage_history', 'workflow_history',
+			'retention_runs', 'checkpoint_schemas', 'checkpoint_walks', 'usage_history', 'workflow_history',
 			'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums', 'usage_day_workflows',
 			'model_prices', 'unpriced_usage', 'budgets', 'budget_spending', 'budget_warnings',
 			'kept_usage', 'usage_daily', 'active_workflows', 'workflow_overview'],
