@@ -113,6 +113,8 @@ amelia_prune(PG_FUNCTION_ARGS)
 		if (PG_ARGISNULL(i))
 			RefuseMissing(names[i]);
 	}
+	if (!PG_GETARG_BOOL(3))
+		PreventCommandIfReadOnly("prune()");
 	strategy = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	options.keep = PG_GETARG_INT32(2);
 	options.dry_run = PG_GETARG_BOOL(3);
