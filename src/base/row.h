@@ -27,11 +27,14 @@ typedef struct RowEdit
 	bool		nulls[DOOR_COLUMNS];
 } RowEdit;
 
-/* What a lock on a text is for. */
+/* What a lock of ours is for, most of them on a text. */
 typedef enum LockKind
 {
 	LOCK_WORKTREE = 0xA0,		/* who claims in it */
-	LOCK_SLOT					/* who takes it; 0: who counts them */
+	LOCK_SLOT,					/* who takes it; 0: who counts them */
+	LOCK_THREAD,				/* a schema's oid and a thread's hash: who
+								 * writes or prunes it */
+	LOCK_ALL_THREADS			/* a schema's oid */
 } LockKind;
 
 extern bool IsVisibleWorkflow(Relation workflows, const pg_uuid_t *workflow);

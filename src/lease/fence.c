@@ -19,21 +19,15 @@
 #include "lease/fence.h"
 
 #include "access/htup_details.h"
-#include "access/stratnum.h"
-#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
-#include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "base/check.h"
 #include "base/execute.h"
-#include "base/row.h"
 #include "base/sequence.h"
 #include "base/trigger.h"
 #include "base/uuid.h"
@@ -42,7 +36,6 @@
 
 PG_FUNCTION_INFO_V1(amelia_set_worker);
 PG_FUNCTION_INFO_V1(amelia_fence_workflow);
-PG_FUNCTION_INFO_V1(amelia_fence_thread);
 
 /*
  * Refuse a write to a workflow that is not under its lease. locked: its row
@@ -111,7 +104,7 @@ amelia_set_worker(PG_FUNCTION_ARGS)
  * is not written to under its lease. Who takes a row away from a workflow has
  * written to that one too.
  */
-static HeapTuple
+HeapTuple
 FenceRow(FunctionCallInfo fcinfo, const char *function, const char *name, Oid type,
 		 void (*fence) (Datum value))
 {
@@ -159,60 +152,4 @@ Datum
 amelia_fence_workflow(PG_FUNCTION_ARGS)
 {
 	return PointerGetDatum(FenceRow(fcinfo, "fence_workflow", "workflow_id", UUIDOID, FenceWorkflowId));
-}
-
-/* Whether a text is a UUID as we write it; the UUID. */
-static bool
-ReadThreadId(const char *thread, pg_uuid_t *workflow)
-{
-	if (strlen(thread) != UUID_TEXT_SIZE - 1 ||
-		strspn(thread, "0123456789abcdef-") != UUID_TEXT_SIZE - 1 ||
-		thread[8] != '-' || thread[13] != '-' || thread[18] != '-' || thread[23] != '-')
-		return false;
-	*workflow = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(thread)));
-	return true;
-}
-
-/*
- * The workflow of a thread that link_thread() knows; read with the rights of
- * its table's owner, because LangGraph's need not have any there.
- */
-static bool
-FindLinkedWorkflow(const char *thread, pg_uuid_t *workflow)
-{
-	Relation	table = OpenTable("workflow_threads", AccessShareLock);
-	Relation	index = OpenIndex(table, "workflow_threads_pkey", AccessShareLock);
-	TupleTableSlot *slot = table_slot_create(table, NULL);
-	ScanKeyData key;
-	bool		found;
-
-	InitTextKey(&key, 1, index, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(thread));
-	found = FindLatestRow(table, index, &key, 1, slot);
-	if (found)
-		*workflow = *DatumGetUUIDP(RowColumn(table, slot, "workflow_id", UUIDOID, NULL));
-	ExecDropSingleTupleTableSlot(slot);
-	index_close(index, NoLock);
-	table_close(table, NoLock);
-	return found;
-}
-
-static void
-FenceThreadId(Datum value)
-{
-	char	   *thread = TextDatumGetCString(value);
-	pg_uuid_t	workflow;
-
-	if (ReadThreadId(thread, &workflow) || FindLinkedWorkflow(thread, &workflow))
-		FenceWorkflow(&workflow, false);
-}
-
-/*
- * fence_thread() returns trigger
- *
- * For LangGraph's tables, whose column thread_id names the workflow.
- */
-Datum
-amelia_fence_thread(PG_FUNCTION_ARGS)
-{
-	return PointerGetDatum(FenceRow(fcinfo, "fence_thread", "thread_id", TEXTOID, FenceThreadId));
 }

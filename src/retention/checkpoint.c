@@ -30,16 +30,8 @@
 
 #include "base/execute.h"
 #include "retention/checkpoint_shape.h"
-#include "retention/round_state.h"
 #include "retention/rules.h"
 
-#define SMALL_PAGE 50
-#define MIN_THREADS 10
-#define MAX_THREADS 1000
-
-/* A batch above the one had better be smaller, one below the other larger. */
-#define SLOW_BATCH_MS 1000
-#define FAST_BATCH_MS 200
 
 /*
  * An empty array, for what may be no array.
@@ -461,66 +453,40 @@ DeleteThreads(const CheckpointSource *source, Datum threads)
 }
 
 /*
- * On to the next schema.
+ * Whether the tables of a source have deferred triggers, which could not fire
+ * in a restricted operation.
  */
-void
-NextSource(RetentionRound *round)
+static bool
+HasDeferredTriggers(const CheckpointSource *source)
 {
-	round->source++;
-	round->thread = NULL;
-	round->singles = 0;
-	round->failures_in_row = 0;
+	static const Oid types[] = {NAMEOID};
+	Datum		schema = DirectFunctionCall1(namein, CStringGetDatum(source->schema));
+
+	return RunSql("SELECT FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid"
+				  " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+				  " WHERE n.nspname = $1 AND t.tginitdeferred"
+				  " AND c.relname IN (SELECT k.relation FROM amelia_internal.checkpoint_columns() AS k)",
+				  lengthof(types), types, &schema, false) > 0;
 }
 
 /*
- * A batch of rule 2, or of the threads that belong to no workflow. Returns
- * whether the phase goes on.
+ * Let the deferred triggers of the sources' tables fire with each statement,
+ * to the end of the caller's transaction: in a restricted operation they could
+ * not fire later. As the caller, because it fires the caller's own; and only
+ * where there are some, because it lasts.
  */
-bool
-CheckpointBatch(RetentionRound *round, const Horizons *horizons)
+void
+FireTriggersAtOnce(void)
 {
-	bool		orphans = round->phase == PHASE_ORPHANS;
-	TimestampTz begin = GetCurrentTimestamp();
-	int			limit = round->singles > 0 ? 1 :
-	Min(round->thread_limit, horizons->max_workflows - round->touched);
-	List	   *sources;
-	CheckpointSource *source;
-	ThreadPage	page;
-	Datum		threads;
-	Datum		workflows;
+	RestrictedContext before;
+	bool		deferred = false;
+	ListCell   *cell;
 
-	if (TIMESTAMP_IS_NOBEGIN(orphans ? horizons->orphan : horizons->checkpoint) || limit < 1)
-		return false;
-	sources = FindCheckpointSources();
-	if (round->source >= list_length(sources))
-		return false;
-	source = list_nth(sources, (round->source + (round->after_crash ? round->id : 0)) % list_length(sources));
-	round->in_source = true;
-	if (source->problem == NULL)
-		ReadThreadPage(source, round->thread, round->singles > 0 ? SMALL_PAGE : PAGE_THREADS, &page);
-	if (source->problem != NULL || page.count == 0)
-	{
-		NextSource(round);
-		return true;
-	}
-
-	threads = orphans ? OrphanThreads(source, &page, horizons, limit) :
-		DueThreads(sources, &page, horizons, limit, true, &workflows);
-	round->taken = ArrayCount(threads);
-	round->next_thread = MemoryContextStrdup(round->context, page.last);
-	if (round->taken > 0)
-	{
-		round->checkpoint_rows = DeleteThreads(source, threads);
-		*(orphans ? &round->orphan_threads : &round->checkpoint_threads) = round->taken;
-		round->touched += orphans ? round->taken : ArrayCount(workflows);
-		if (TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), SLOW_BATCH_MS))
-			round->thread_limit = Max(round->thread_limit / 2, MIN_THREADS);
-		else if (!TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), FAST_BATCH_MS))
-			round->thread_limit = Min(round->thread_limit * 2, MAX_THREADS);
-	}
-	if (round->singles > 0)
-		round->singles -= Max(round->taken, 1);
-	round->failures_in_row = 0;
-	round->thread = round->next_thread;
-	return true;
+	EnterRestricted(TableOwner("checkpoint_schemas"), &before);
+	foreach(cell, FindCheckpointSources())
+		deferred |= ((CheckpointSource *) lfirst(cell))->problem == NULL &&
+		HasDeferredTriggers(lfirst(cell));
+	LeaveRestricted(&before);
+	if (deferred)
+		RunSql("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, false);
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * checkpoint.h
- *	  LangGraph's tables, their threads, and batches of rule 2.
+ *	  LangGraph's tables and their threads.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,7 +14,6 @@
 
 #include "base/execute.h"
 #include "retention/checkpoint_shape.h"
-#include "retention/round_state.h"
 #include "retention/rules.h"
 
 #define PAGE_THREADS 1000
@@ -82,8 +81,7 @@ extern Datum DueThreads(List *sources, ThreadPage *page, const Horizons *horizon
 extern Datum OrphanThreads(const CheckpointSource *source, ThreadPage *page,
 						   const Horizons *horizons, int limit);
 extern int64 DeleteThreads(const CheckpointSource *source, Datum threads);
+extern void FireTriggersAtOnce(void);
 extern Datum WorkflowsWithThreads(List *sources, Datum workflows);
-extern void NextSource(RetentionRound *round);
-extern bool CheckpointBatch(RetentionRound *round, const Horizons *horizons);
 
 #endif							/* AMELIA_CHECKPOINT_H */

@@ -141,23 +141,6 @@ amelia_unregister_checkpoints(PG_FUNCTION_ARGS)
 }
 
 /*
- * Whether the tables of a source have deferred triggers, which could not fire
- * in a restricted operation.
- */
-static bool
-HasDeferredTriggers(const CheckpointSource *source)
-{
-	static const Oid types[] = {NAMEOID};
-	Datum		schema = DirectFunctionCall1(namein, CStringGetDatum(source->schema));
-
-	return RunSql("SELECT FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid"
-				  " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-				  " WHERE n.nspname = $1 AND t.tginitdeferred"
-				  " AND c.relname IN (SELECT k.relation FROM amelia_internal.checkpoint_columns() AS k)",
-				  lengthof(types), types, &schema, false) > 0;
-}
-
-/*
  * delete_thread(thread_id text) returns bigint
  */
 Datum
@@ -166,7 +149,6 @@ amelia_delete_thread(PG_FUNCTION_ARGS)
 	RestrictedContext before;
 	Datum		thread;
 	Datum		threads;
-	bool		deferred = false;
 	int64		rows = 0;
 	ListCell   *cell;
 
@@ -174,18 +156,7 @@ amelia_delete_thread(PG_FUNCTION_ARGS)
 		RefuseMissing("thread_id");
 	thread = PG_GETARG_DATUM(0);
 	SPI_connect();
-	EnterRestricted(TableOwner("checkpoint_schemas"), &before);
-	foreach(cell, FindCheckpointSources())
-		deferred |= ((CheckpointSource *) lfirst(cell))->problem == NULL &&
-		HasDeferredTriggers(lfirst(cell));
-	LeaveRestricted(&before);
-
-	/*
-	 * As the caller, because it fires the caller's own triggers; and only
-	 * then, because it lasts to the end of the caller's transaction.
-	 */
-	if (deferred)
-		RunSql("SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, false);
+	FireTriggersAtOnce();
 	EnterRestricted(TableOwner("checkpoint_schemas"), &before);
 	threads = PointerGetDatum(construct_array(&thread, 1, TEXTOID, -1, false, TYPALIGN_INT));
 	foreach(cell, FindCheckpointSources())

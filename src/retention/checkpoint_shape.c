@@ -20,7 +20,7 @@
 PG_FUNCTION_INFO_V1(amelia_checkpoint_columns);
 
 const char *const amelia_checkpoint_tables[CHECKPOINT_TABLES] = {
-	"checkpoints", "checkpoint_blobs", "checkpoint_writes"
+	[CHECKPOINTS] = "checkpoints",[BLOBS] = "checkpoint_blobs",[WRITES] = "checkpoint_writes"
 };
 
 /* The columns that we use. */
@@ -38,6 +38,19 @@ static const struct
 	{1, "version", TEXTOID}, {1, "blob", BYTEAOID},
 	{2, "thread_id", TEXTOID}, {2, "checkpoint_ns", TEXTOID}, {2, "checkpoint_id", TEXTOID},
 	{2, "task_id", TEXTOID}, {2, "idx", INT4OID}, {2, "blob", BYTEAOID}
+};
+
+/* Those that pruning uses besides. */
+static const struct
+{
+	int			table;
+	const char *name;
+	Oid			type;
+}			pruned_columns[] =
+
+{
+	{CHECKPOINTS, "parent_checkpoint_id", TEXTOID}, {CHECKPOINTS, "metadata", JSONBOID},
+	{BLOBS, "type", TEXTOID}, {WRITES, "channel", TEXTOID}, {WRITES, "type", TEXTOID}
 };
 
 /*
@@ -60,6 +73,27 @@ CheckCheckpointColumns(int table, Oid relation)
 					 errmsg("%s has no column %s of type %s", amelia_checkpoint_tables[table],
 							columns[i].name, format_type_be(columns[i].type)),
 					 errdetail("It was changed while it was being looked at.")));
+	}
+}
+
+/*
+ * The same for the columns that only pruning uses.
+ */
+void
+CheckPrunedColumns(int table, Oid relation)
+{
+	for (size_t i = 0; i < lengthof(pruned_columns); i++)
+	{
+		AttrNumber	number;
+
+		if (pruned_columns[i].table != table)
+			continue;
+		number = get_attnum(relation, pruned_columns[i].name);
+		if (number == InvalidAttrNumber || get_atttype(relation, number) != pruned_columns[i].type)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("%s has no column %s of type %s", amelia_checkpoint_tables[table],
+							pruned_columns[i].name, format_type_be(pruned_columns[i].type))));
 	}
 }
 

@@ -9,10 +9,14 @@
 #define AMELIA_CHECKPOINT_SHAPE_H
 
 /* LangGraph's tables. */
-#define CHECKPOINT_TABLES 3
+enum
+{
+	CHECKPOINTS, BLOBS, WRITES, CHECKPOINT_TABLES
+};
 
 extern const char *const amelia_checkpoint_tables[CHECKPOINT_TABLES];
 
 extern void CheckCheckpointColumns(int table, Oid relation);
+extern void CheckPrunedColumns(int table, Oid relation);
 
 #endif							/* AMELIA_CHECKPOINT_SHAPE_H */

@@ -11,15 +11,20 @@
  */
 #include "base/amelia.h"
 
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
 #include "base/execute.h"
 #include "retention/checkpoint.h"
+#include "retention/older.h"
+#include "retention/prune_thread.h"
 #include "retention/rules.h"
 #include "retention/second_look.h"
 
@@ -226,6 +231,99 @@ PutThreads(ReturnSetInfo *result, const char *rule, const ThreadCounts *counts, 
 	PutRule(result, rule, values, nulls, waits_for);
 }
 
+/* Whether an array of texts holds one. */
+static bool
+HoldsText(Datum array, Datum wanted)
+{
+	Datum	   *texts;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &texts, NULL, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, texts[i], wanted)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What the rule of older checkpoints would delete from the threads of a
+ * source that the rules before it leave. Adds the bytes of anchors.
+ */
+static void
+CountOlder(List *sources, const CheckpointSource *source, const Horizons *horizons,
+		   ThreadCounts *counts, int64 *anchor_bytes)
+{
+	PruneOptions options = {.keep = horizons->keep_latest,.dry_run = true,.exact = true};
+	char	   *after = NULL;
+
+	for (;;)
+	{
+		ThreadPage	page;
+		Datum		workflows;
+		Datum		due = EmptyArray(TEXTOID);
+		Datum		orphans = EmptyArray(TEXTOID);
+		Datum	   *threads;
+		int			count;
+
+		ReadThreadPage(source, after, PAGE_THREADS, &page);
+		if (page.count == 0)
+			break;
+		after = page.last;
+		deconstruct_array(DatumGetArrayTypeP(IdleThreads(source, page.threads, horizons)),
+						  TEXTOID, -1, false, TYPALIGN_INT, &threads, NULL, &count);
+		if (count > 0 && !TIMESTAMP_IS_NOBEGIN(horizons->checkpoint))
+			due = DueThreads(sources, &page, horizons, PAGE_THREADS + 1, false, &workflows);
+		if (count > 0 && !TIMESTAMP_IS_NOBEGIN(horizons->orphan))
+			orphans = OrphanThreads(source, &page, horizons, PAGE_THREADS + 1);
+		for (int i = 0; i < count && counts->threads < horizons->max_workflows; i++)
+		{
+			PrunePlan	plan;
+			bool		is_in_use;
+
+			CHECK_FOR_INTERRUPTS();
+			if (HoldsText(due, threads[i]) || HoldsText(orphans, threads[i]) ||
+				TryPruneThread(source, TextDatumGetCString(threads[i]), &options, &plan, &is_in_use) != NULL)
+				continue;
+			*anchor_bytes += plan.anchor_bytes;
+			if (plan.checkpoints + plan.blobs + plan.writes == 0)
+				continue;
+			counts->threads++;
+			counts->rows += plan.checkpoints + plan.blobs + plan.writes;
+			counts->bytes += plan.bytes;
+		}
+	}
+}
+
+/*
+ * The row of older checkpoints. What it waits for is, where all else is well, how
+ * much is held by anchors.
+ */
+static void
+PutOlder(ReturnSetInfo *result, List *sources, const Horizons *horizons, char *waits_for)
+{
+	ThreadCounts older = {.workflows = EmptyArray(UUIDOID)};
+	int64		anchor_bytes = 0;
+	ListCell   *cell;
+
+	foreach(cell, sources)
+	{
+		CheckpointSource *source = lfirst(cell);
+
+		if (source->problem != NULL || TIMESTAMP_IS_NOBEGIN(horizons->latest))
+			continue;
+		if (HasFence(source))
+			CountOlder(sources, source, horizons, &older, &anchor_bytes);
+		else if (waits_for == NULL)
+			waits_for = psprintf("there is no fence on the checkpoint tables in schema \"%s\"", source->schema);
+	}
+	if (waits_for == NULL && anchor_bytes > 0)
+		waits_for = psprintf("delta channels: about %lld more bytes are older checkpoints that these are made from",
+							 (long long) anchor_bytes);
+	PutThreads(result, "older checkpoints", &older, false, waits_for);
+}
+
 /*
  * What to say of checkpoint tables that nobody registered; NULL when there
  * are none.
@@ -298,6 +396,7 @@ amelia_retention_preview(PG_FUNCTION_ARGS)
 		PutRule(result, "workflows", none, nulls, waits_for);
 	}
 	PutThreads(result, "orphan threads", &orphans, false, waits_for != NULL ? waits_for : held_back != NULL ? held_back : left_out);
+	PutOlder(result, sources, &horizons, waits_for != NULL ? waits_for : held_back != NULL ? held_back : left_out);
 	LeaveRestricted(&before);
 	SPI_finish();
 	return (Datum) 0;

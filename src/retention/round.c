@@ -39,10 +39,12 @@
 #include "base/execute.h"
 #include "base/time_limit.h"
 #include "retention/batches.h"
-#include "retention/checkpoint.h"
+#include "retention/checkpoint_batch.h"
+#include "retention/older.h"
 #include "retention/round_state.h"
 #include "retention/rules.h"
 #include "retention/second_look.h"
+#include "retention/walk.h"
 
 /* Below what a maintenance worker allows a whole transaction. */
 #define BATCH_LIMIT_S 20
@@ -51,7 +53,8 @@
 /* A round of the worker's that found nothing to do. */
 #define IDLE(run) \
 	"(" run ".worker AND " run ".outcome = 'completed' AND " run ".batches_failed = 0 AND " \
-	run ".trace_events + " run ".checkpoint_rows + " run ".events + " run ".workflows = 0)"
+	run ".trace_events + " run ".checkpoint_rows + " run ".events + " run ".workflows" \
+	" + " run ".pruned_rows = 0 AND " run ".error IS NULL)"
 
 /* One of the worker's that was held back. */
 #define HELD(run) "(" run ".worker AND " run ".outcome = '" HELD_BACK "')"
@@ -193,6 +196,7 @@ RetentionRoundBegin(bool by_worker, bool thorough, bool confirmed, int *other_pi
 	round->context = context;
 	round->lock = lock;
 	round->thorough = thorough;
+	round->by_worker = by_worker;
 	round->place.completed_at = DT_NOBEGIN;
 	round->peek = FIRST_PEEK;
 	round->thread_limit = FIRST_THREAD_LIMIT;
@@ -226,12 +230,15 @@ static void
 NoteProgress(const RetentionRound *round)
 {
 	static SPIPlanPtr plan = NULL;
-	static const Oid types[] = {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID};
+	static const Oid types[] = {INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID,
+	INT8OID, INT8OID, INT8OID, TEXTOID};
 	Datum		values[] = {
 		Int64GetDatum(round->id), Int64GetDatum(round->trace_events),
 		Int64GetDatum(round->checkpoint_threads), Int64GetDatum(round->checkpoint_rows),
 		Int64GetDatum(round->events), Int64GetDatum(round->workflows),
-		Int64GetDatum(round->orphan_threads)
+		Int64GetDatum(round->orphan_threads), Int64GetDatum(round->pruned_threads),
+		Int64GetDatum(round->pruned_rows), Int64GetDatum(round->pruned_bytes),
+		CStringGetTextDatum(round->left_alone == NULL ? "" : round->left_alone)
 	};
 
 	KeptPlan(&plan,
@@ -239,6 +246,8 @@ NoteProgress(const RetentionRound *round)
 			 " checkpoint_threads = r.checkpoint_threads + $3,"
 			 " checkpoint_rows = r.checkpoint_rows + $4, events = r.events + $5,"
 			 " workflows = r.workflows + $6, orphan_threads = r.orphan_threads + $7,"
+			 " pruned_threads = r.pruned_threads + $8, pruned_rows = r.pruned_rows + $9,"
+			 " pruned_bytes = r.pruned_bytes + $10, error = COALESCE(NULLIF($11, ''), r.error),"
 			 " batches = r.batches + 1 WHERE r.id = $1", lengthof(types), types);
 	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_UPDATE)
 		elog(ERROR, "could not write retention_runs");
@@ -276,6 +285,7 @@ NextPhase(RetentionRound *round)
 	round->place.completed_at = DT_NOBEGIN;
 	round->peek = FIRST_PEEK;
 	round->source = 0;
+	round->walked_us = 0;
 	round->thread = NULL;
 }
 
@@ -307,6 +317,9 @@ RunBatch(RetentionRound *round)
 		case PHASE_ORPHANS:
 			more = CheckpointBatch(round, &horizons);
 			break;
+		case PHASE_OLDER:
+			more = OlderBatch(round, &horizons);
+			break;
 		case PHASE_EVENTS:
 			more = EventBatch(round, &horizons);
 			break;
@@ -329,6 +342,8 @@ RetentionBatch(RetentionRound *round)
 	round->in_source = round->in_rule_4 = false;
 	round->trace_events = round->checkpoint_threads = round->checkpoint_rows = 0;
 	round->events = round->workflows = round->orphan_threads = 0;
+	round->pruned_threads = round->pruned_rows = round->pruned_bytes = 0;
+	round->left_alone = NULL;
 
 	SetTransaction();
 

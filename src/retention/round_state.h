@@ -20,6 +20,7 @@ typedef enum RetentionPhase
 	PHASE_CHECKPOINTS,			/* rule 2 */
 	PHASE_EVENTS,				/* rules 3 and 4 */
 	PHASE_ORPHANS,				/* threads of no workflow */
+	PHASE_OLDER,				/* older checkpoints of threads that live on */
 	PHASE_DONE
 } RetentionPhase;
 
@@ -41,6 +42,7 @@ typedef struct RetentionRound
 	LOCKTAG		lock;
 	int64		id;				/* in retention_runs */
 	bool		thorough;
+	bool		by_worker;
 	char	   *held_back;		/* why it does nothing, or NULL */
 	int64		batches_failed;
 
@@ -71,6 +73,7 @@ typedef struct RetentionRound
 	int			peek;			/* workflows to look at for one batch */
 	int			thread_limit;	/* threads to delete in one batch */
 	int			source;			/* checkpoint source, from 0 */
+	int64		walked_us;		/* in vain, among its threads */
 
 	/* what the batch at hand has deleted */
 	int64		trace_events;
@@ -79,6 +82,10 @@ typedef struct RetentionRound
 	int64		events;
 	int64		workflows;
 	int64		orphan_threads;
+	int64		pruned_threads;
+	int64		pruned_rows;
+	int64		pruned_bytes;
+	char	   *left_alone;		/* a thread that could not be pruned, and why */
 } RetentionRound;
 
 #endif							/* AMELIA_ROUND_STATE_H */

@@ -34,7 +34,7 @@ GetHorizons(Horizons *horizons)
 {
 	TimestampTz *const times[] = {
 		&horizons->trace, &horizons->checkpoint, &horizons->log,
-		&horizons->orphan, &horizons->recovery, &horizons->grace
+		&horizons->orphan, &horizons->recovery, &horizons->grace, &horizons->latest
 	};
 	static SPIPlanPtr plan = NULL;
 	bool		is_null;
@@ -46,13 +46,16 @@ GetHorizons(Horizons *horizons)
 			 DAYS_AGO("orphan_thread_retention_days") ", "
 			 AGO(SETTING("recovery_hours")) ", "
 			 "now() - make_interval(mins => LEAST(" SETTING("checkpoint_grace_minutes") ", 2000000000)), "
-			 SETTING("retention_max_workflows")
+			 DAYS_AGO("keep_latest_days") ", "
+			 SETTING("retention_max_workflows") ", " SETTING("keep_latest")
 			 " FROM amelia_internal.current_settings() AS s (value)", 0, NULL);
 	if (SPI_execute_plan(plan, NULL, NULL, true, 0) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not read the settings");
 	for (size_t i = 0; i < lengthof(times); i++)
 		*times[i] = DatumGetTimestampTz(RowValue(0, i + 1, TIMESTAMPTZOID, &is_null));
 	horizons->max_workflows = DatumGetInt32(RowValue(0, lengthof(times) + 1, INT4OID, &is_null));
+	horizons->keep_latest = DatumGetInt32(RowValue(0, lengthof(times) + 2, INT4OID, &is_null));
 	/* A thread that is being written to belongs to a workflow that comes. */
 	horizons->orphan = Min(horizons->orphan, horizons->grace);
+	horizons->latest = Min(horizons->latest, horizons->grace);
 }

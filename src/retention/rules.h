@@ -40,7 +40,9 @@ typedef struct Horizons
 	TimestampTz orphan;
 	TimestampTz recovery;
 	TimestampTz grace;
+	TimestampTz latest;
 	int32		max_workflows;
+	int32		keep_latest;
 } Horizons;
 
 extern void GetHorizons(Horizons *horizons);

@@ -152,6 +152,15 @@ SELECT amelia.fence_checkpoints('public');
 INSERT INTO public.checkpoints (thread_id, checkpoint_id, checkpoint) VALUES ('thread', 'c', '{}'), ('nobody', 'c', '{}');
 SELECT threads FROM amelia.checkpoint_stats();
 SELECT amelia.delete_thread('nobody');
+INSERT INTO public.checkpoints (thread_id, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+SELECT 'chat', 'c' || n, CASE WHEN n > 1 THEN 'c' || n - 1 END, jsonb_build_object('v', 4, 'channel_versions', jsonb_build_object('m', n, 'd', n)),
+	'{"source": "loop", "parents": {}, "counters_since_delta_snapshot": {"d": [1, 1]}}' FROM generate_series(1, 5) AS n;
+INSERT INTO public.checkpoint_blobs SELECT 'chat', '', c, n::text, CASE WHEN c = 'd' AND n <> 3 THEN 'empty' ELSE 'json' END, '[]'
+FROM generate_series(1, 5) AS n, unnest('{m,d}'::text[]) AS c;
+INSERT INTO public.checkpoint_writes SELECT 'chat', '', 'c' || n, 't', 0, 'd', 'json', '[]' FROM generate_series(1, 5) AS n;
+SELECT * FROM amelia.prune('{chat}', dry_run => true);
+SELECT * FROM amelia.prune('{chat,nobody}', keep => 2);
+SELECT * FROM amelia.prune('{chat}', 'delete');
 SELECT amelia.fence_checkpoints('public', false);
 UPDATE amelia.workflows SET completed_at = now() - interval '400 days' WHERE id = :w;
 SELECT count(*) FROM amelia.retention_preview();

@@ -142,6 +142,7 @@ SELECT kind FROM take_inbox('00000000-0000-4000-8000-000000000040', 2);
 SELECT send_to_workflow('00000000-0000-4000-8000-000000000040', 'message', '{"text": "é\\"}');
 INSERT INTO workflow_leases (workflow_id, worker, lease_token, expires_at)
 SELECT id, 'host-1', 42, '2031-01-01' FROM workflows WHERE status = 'in_progress' AND issue_id <> 'HELD';
+INSERT INTO checkpoint_walks VALUES ('public', 'older checkpoints', 'thread');
 INSERT INTO claim_faults (workflow_id, times, retry_at, sqlstate, reason)
 SELECT id, 3, '2031-01-01', '23514', 'a CHECK that é refuses' FROM workflows WHERE status = 'pending' ORDER BY id LIMIT 1;
 SELECT prune_feed('0', 5);

@@ -64,6 +64,7 @@ INSERT INTO valid VALUES
 	('workflow_threads', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "thread_id": "t"}'),
 	('retention_runs', '{"requested_by": "r", "pid": 1, "thorough": true}'),
 	('checkpoint_schemas', '{"schema_name": "s"}'),
+	('checkpoint_walks', '{"schema_name": "s", "rule": "r", "thread_id": "t"}'),
 	('usage_history', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "day": "2026-01-01", "agent": "a", "model": "m", "input_tokens": 1, "output_tokens": 1, "cache_read_tokens": 1, "cache_creation_tokens": 1, "cost_usd": 1, "duration_ms": 1, "num_turns": 1}'),
 	('workflow_history', '{"workflow_id": "00000000-0000-0000-0000-000000000001", "workflow_type": "full", "status": "completed", "deleted_at": "2026-01-01T00:00:00Z"}'),
 	('usage_days', '{"day": "2026-01-01", "closed_at": "2026-01-02T01:00:00Z"}'),
@@ -262,6 +263,8 @@ VALUES ('max_concurrent', '0'::jsonb, '23514'), ('max_concurrent', '-1', '23514'
 	('retention_max_workflows', '1', 'accepted'), ('retention_max_workflows', '2147483647', 'accepted'),
 	('recovery_hours', '-1', '23514'), ('recovery_hours', '0', 'accepted'), ('recovery_hours', '72', 'accepted'),
 	('stream_tool_results', 'true', 'accepted'), ('stream_tool_results', 'false', 'accepted'),
+	('keep_latest_days', '-2', '23514'), ('keep_latest_days', '-1', 'accepted'), ('keep_latest_days', '0', 'accepted'),
+	('keep_latest', '0', '23514'), ('keep_latest', '1', 'accepted'),
 	('max_lease_hours', '23', '23514'), ('max_lease_hours', '24', 'accepted'),
 	('feed_retention_hours', '-2', '23514'), ('feed_retention_hours', '-1', 'accepted'), ('feed_retention_hours', '0', 'accepted'),
 	('record_unpriced_usage', 'true', 'accepted'), ('record_unpriced_usage', 'false', 'accepted');

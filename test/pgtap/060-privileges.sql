@@ -108,7 +108,7 @@ SELECT set_eq($$
 	WHERE NOT has_table_privilege('contract_admin', t.oid, p.privilege)
 $$, $$
 	SELECT t.name, p.privilege
-	FROM unnest(ARRAY['schema_versions', 'retention_runs', 'checkpoint_schemas',
+	FROM unnest(ARRAY['schema_versions', 'retention_runs', 'checkpoint_schemas', 'checkpoint_walks',
 			'usage_days', 'usage_dirty_days', 'usage_workflow_days', 'usage_day_sums', 'usage_day_workflows', 'budget_spending', 'budget_warnings',
 			'kept_usage', 'usage_daily', 'active_workflows', 'workflow_overview']) AS t (name),
 		unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS p (privilege)
@@ -147,7 +147,7 @@ FROM unnest(ARRAY['uuid_v7', 'create_workflow', 'set_workflow_status', 'set_plan
 UNION ALL
 SELECT f.name, 'admin'
 FROM unnest(ARRAY['migrate', 'seed_prompts', 'create_prompt_version', 'set_prompt_version', 'reset_prompt',
-	'set_active_profile', 'update_settings', 'run_retention', 'delete_thread', 'unlink_thread',
+	'set_active_profile', 'update_settings', 'run_retention', 'prune', 'delete_thread', 'unlink_thread',
 	'forget_workflow', 'close_days', 'load_prices', 'compact_budgets']) AS f (name)
 UNION ALL
 SELECT f.name, 'owner'

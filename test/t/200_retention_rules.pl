@@ -125,8 +125,8 @@ SELECT string_agg(format('%s %s %s %s', rule,
 	CASE WHEN rule IN ('trace events', 'checkpoints', 'events') THEN row_count END), ', ' ORDER BY rule)
 FROM public.preview};
 my $done = q{
-format('checkpoints  %s %s, events   %s, orphan threads  %s , trace events   %s, workflows %s  ',
-	checkpoint_threads, checkpoint_rows, events, orphan_threads, trace_events, workflows)};
+format('checkpoints  %s %s, events   %s, older checkpoints  %s , orphan threads  %s , trace events   %s, workflows %s  ',
+	checkpoint_threads, checkpoint_rows, events, pruned_threads, orphan_threads, trace_events, workflows)};
 
 my $count = 0;
 for my $trace (-1, 0, 7)

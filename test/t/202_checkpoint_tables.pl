@@ -149,7 +149,7 @@ for my $case (
 	like($node->safe_psql($db, 'SELECT problem FROM amelia.checkpoint_sources()'), $problem, "$name: checkpoint_sources() says so");
 	like($node->safe_psql($db, 'SELECT problem FROM amelia.checkpoint_stats()'), $problem, "$name: checkpoint_stats() says so");
 	is($node->safe_psql($db, q{SELECT rule, workflows FROM amelia.retention_preview() WHERE waits_for ~ 'schema "app"' ORDER BY 1}),
-		"checkpoints|0\norphan threads|\nworkflows|0", "$name: the preview says so");
+		"checkpoints|0\nolder checkpoints|\norphan threads|\nworkflows|0", "$name: the preview says so");
 	is(run_retention($node, $db), '', "$name: a run");
 	is($node->safe_psql($db, 'SELECT (SELECT count(*) FROM amelia.workflows), (SELECT count(*) FROM amelia.workflow_log)'),
 		'1|0', "$name: rule 4 waits, the others do not");

@@ -202,7 +202,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia.fence_checkpoints(name, boolean) IS
-'Puts the fence on LangGraph''s tables in a schema, or takes it away, and returns how many there are: what is written to a thread under a lease that is lost is refused. Their owner calls it, who also needs EXECUTE on fence_thread(). Errors: P0002 no such tables, 42501 not the owner, 22023 NULL.';
+'Puts the fence on LangGraph''s tables in a schema, or takes it away, and returns how many there are: what is written to a thread under a lease that is lost is refused, and so is a checkpoint whose parent, or a write whose checkpoint, is gone, while newer ones of its namespace are there. Pruning needs it. Their owner calls it, who also needs EXECUTE on fence_thread(). Errors: P0002 no such tables, 42501 not the owner, 22023 NULL.';
 
 REVOKE ALL ON FUNCTION
 	amelia.request_approval(uuid, bigint, text, jsonb),

@@ -102,7 +102,7 @@ CREATE FUNCTION amelia_internal.fence_thread() RETURNS trigger
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'amelia_fence_thread';
 COMMENT ON FUNCTION amelia_internal.fence_thread() IS
-'The same for LangGraph''s tables, whose thread_id is the workflow''s id or one that workflow_threads links to it. fence_checkpoints() puts it there.';
+'The same for LangGraph''s tables, whose thread_id is the workflow''s id or one that workflow_threads links to it; also raises 55000 for a checkpoint whose parent is gone, and for writes to a checkpoint that is gone and older than an hour, while newer ones of the namespace are there, and shares the thread''s lock with other writers, so that nobody prunes it meanwhile. fence_checkpoints() puts it there.';
 
 CREATE FUNCTION amelia_internal.note_event() RETURNS trigger
 LANGUAGE c

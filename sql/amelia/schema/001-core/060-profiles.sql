@@ -39,6 +39,8 @@ CREATE TABLE amelia.server_settings (
 	record_unpriced_usage boolean NOT NULL DEFAULT false,
 	feed_retention_hours integer NOT NULL DEFAULT 24 CHECK (feed_retention_hours >= -1),
 	max_lease_hours integer NOT NULL DEFAULT 24 CHECK (max_lease_hours >= 24),
+	keep_latest_days integer NOT NULL DEFAULT -1 CHECK (keep_latest_days >= -1),
+	keep_latest integer NOT NULL DEFAULT 1 CHECK (keep_latest >= 1),
 	created_at timestamptz NOT NULL DEFAULT now(),
 	updated_at timestamptz NOT NULL DEFAULT now()
 );
@@ -64,5 +66,9 @@ COMMENT ON COLUMN amelia.server_settings.feed_retention_hours IS
 'Hours that the feed keeps what happened, for readers who come back: a cursor is good for so long. -1 never deletes, 0 at once.';
 COMMENT ON COLUMN amelia.server_settings.max_lease_hours IS
 'How many hours a lease lasts at most, from the claim or the last heartbeat.';
+COMMENT ON COLUMN amelia.server_settings.keep_latest_days IS
+'Days after its newest checkpoint that a LangGraph thread, of whatever workflow, keeps its older checkpoints; then what no resume can need goes, as with prune(). -1 never deletes.';
+COMMENT ON COLUMN amelia.server_settings.keep_latest IS
+'How many checkpoints of each namespace such a thread keeps.';
 COMMENT ON COLUMN amelia.server_settings.record_unpriced_usage IS
 'What record_usage() does with a model that has no price: false: an error; true: it books cost 0, with a row in unpriced_usage.';

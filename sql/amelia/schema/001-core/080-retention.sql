@@ -23,6 +23,9 @@ CREATE TABLE amelia.retention_runs (
 	events bigint NOT NULL DEFAULT 0,
 	workflows bigint NOT NULL DEFAULT 0,
 	orphan_threads bigint NOT NULL DEFAULT 0,
+	pruned_threads bigint NOT NULL DEFAULT 0,
+	pruned_rows bigint NOT NULL DEFAULT 0,
+	pruned_bytes bigint NOT NULL DEFAULT 0,
 	batches integer NOT NULL DEFAULT 0,
 	batches_failed integer NOT NULL DEFAULT 0,
 	outcome text NOT NULL DEFAULT 'running'
@@ -44,6 +47,12 @@ COMMENT ON COLUMN amelia.retention_runs.checkpoint_rows IS
 COMMENT ON COLUMN amelia.retention_runs.events IS 'Events that rule 3 deleted.';
 COMMENT ON COLUMN amelia.retention_runs.workflows IS 'Workflows that rule 4 deleted.';
 COMMENT ON COLUMN amelia.retention_runs.orphan_threads IS 'Threads that belonged to no workflow and were deleted.';
+COMMENT ON COLUMN amelia.retention_runs.pruned_threads IS
+'Threads that keep their newest checkpoints, and lost older ones; one with very many counts each time that some went.';
+COMMENT ON COLUMN amelia.retention_runs.pruned_rows IS 'Rows of LangGraph''s three tables that went from those.';
+COMMENT ON COLUMN amelia.retention_runs.pruned_bytes IS 'About how many bytes those rows had in heap and TOAST.';
+COMMENT ON COLUMN amelia.retention_runs.error IS
+'Of the last error, or of a thread whose older checkpoints could not be pruned.';
 COMMENT ON COLUMN amelia.retention_runs.batches_failed IS
 'Batches that raised an error and were left for the next round; the last error is kept.';
 COMMENT ON COLUMN amelia.retention_runs.outcome IS
@@ -61,6 +70,17 @@ COMMENT ON TABLE amelia.checkpoint_schemas IS
 COMMENT ON COLUMN amelia.checkpoint_schemas.left_alone IS
 'unregister_checkpoints() was called: retention does not look there, and nobody is told of it.';
 INSERT INTO amelia.checkpoint_schemas (schema_name) VALUES ('public'), ('amelia');
+
+CREATE TABLE amelia.checkpoint_walks (
+	schema_name name,
+	rule text,
+	thread_id text NOT NULL,
+	PRIMARY KEY (schema_name, rule)
+);
+COMMENT ON TABLE amelia.checkpoint_walks IS
+'Where the maintenance worker goes on looking for threads that are due, in schemas that have too many for one round. No row: from the first one. The library writes it.';
+COMMENT ON COLUMN amelia.checkpoint_walks.rule IS 'checkpoints, orphan threads or older checkpoints.';
+COMMENT ON COLUMN amelia.checkpoint_walks.thread_id IS 'The last thread that was looked at.';
 
 CREATE TABLE amelia.usage_history (
 	workflow_id uuid NOT NULL,

@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ *
+ * prune_plan.h
+ *	  Which rows of a LangGraph thread no resume can need.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_PRUNE_PLAN_H
+#define AMELIA_PRUNE_PLAN_H
+
+#include "base/amelia.h"
+
+#include "retention/thread_rows.h"
+
+/* What a plan deletes, and what it keeps because of delta channels. */
+typedef struct PrunePlan
+{
+	int64		checkpoints;
+	int64		blobs;
+	int64		writes;
+	int64		bytes;
+	int64		anchors;
+	int64		anchor_bytes;	/* their rows and what was written to them */
+	bool		more;			/* there is more than the limit let through */
+} PrunePlan;
+
+extern void PlanPruning(ThreadImage *image, HTAB *deltas, int keep, int64 limit, PrunePlan *plan);
+extern int	PartnerOf(const ThreadImage *image, int space, int before);
+
+#endif							/* AMELIA_PRUNE_PLAN_H */

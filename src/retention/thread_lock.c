@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * thread_lock.c
+ *	  Locks on LangGraph's threads: shared by who writes, alone by who prunes.
+ *
+ *	  A saver inserts a checkpoint's blobs with ON CONFLICT DO NOTHING, which
+ *	  takes no lock on a blob that is there. Were it pruned before the
+ *	  checkpoint is stored, that would point at nothing. So the fence's trigger
+ *	  shares a lock on the thread to the end of the transaction, and pruning
+ *	  wants it alone, and passes over a thread that it does not get at once.
+ *
+ *	  A transaction that writes many threads would fill the server's table of
+ *	  locks. From its MAX_THREADS_LOCKED-th thread on it shares one lock on all
+ *	  threads of the schema, which pruning takes in a mode of its own too.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "retention/thread_lock.h"
+
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+
+#include "base/row.h"
+
+#define MAX_THREADS_LOCKED 64
+
+/* threads that this transaction has locked, or a few less */
+static int	threads_locked = 0;
+static bool is_registered = false;
+
+static void
+ForgetLocks(XactEvent event, void *arg)
+{
+	threads_locked = 0;
+}
+
+/*
+ * Share the lock on a thread with others who write to it; waits for one who
+ * prunes.
+ */
+void
+ShareThread(Oid schema, const char *thread)
+{
+	LOCKTAG		tag;
+
+	if (!is_registered)
+	{
+		RegisterXactCallback(ForgetLocks, NULL);
+		is_registered = true;
+	}
+	if (threads_locked >= MAX_THREADS_LOCKED)
+	{
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, schema, 0, LOCK_ALL_THREADS);
+		(void) LockAcquire(&tag, ShareLock, false, false);
+		return;
+	}
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, schema,
+						 hash_bytes((const unsigned char *) thread, strlen(thread)), LOCK_THREAD);
+	if (LockAcquire(&tag, ShareLock, false, false) == LOCKACQUIRE_OK)
+		threads_locked++;
+}
+
+/*
+ * Take the lock on a thread alone, to the end of the (sub)transaction, unless
+ * somebody writes to it.
+ */
+bool
+TryHoldThread(Oid schema, const char *thread)
+{
+	LOCKTAG		all;
+	LOCKTAG		one;
+
+	/* Two who prune are in nobody's way. */
+	SET_LOCKTAG_ADVISORY(all, MyDatabaseId, schema, 0, LOCK_ALL_THREADS);
+	SET_LOCKTAG_ADVISORY(one, MyDatabaseId, schema,
+						 hash_bytes((const unsigned char *) thread, strlen(thread)), LOCK_THREAD);
+	return LockAcquire(&all, RowExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL &&
+		LockAcquire(&one, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}

@@ -1,0 +1,16 @@
+/*-------------------------------------------------------------------------
+ *
+ * thread_lock.h
+ *	  Locks on LangGraph's threads: shared by who writes, alone by who prunes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AMELIA_THREAD_LOCK_H
+#define AMELIA_THREAD_LOCK_H
+
+#include "base/amelia.h"
+
+extern void ShareThread(Oid schema, const char *thread);
+extern bool TryHoldThread(Oid schema, const char *thread);
+
+#endif							/* AMELIA_THREAD_LOCK_H */

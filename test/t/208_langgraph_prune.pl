@@ -1,0 +1,66 @@
+# Pruning, with LangGraph's own Postgres saver: threads of many kinds read and go on
+# as their clones do that nobody pruned, and who comes with the id of a
+# checkpoint that is gone is refused. test/langgraph/prune.mjs has the graphs, with the
+# packages in the folder AMELIA_LANGGRAPH, which scripts/setup-packages installs.
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use File::Copy;
+use IPC::Run;
+use JSON::PP;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $client = "$FindBin::RealBin/../langgraph";
+my $packages = $ENV{AMELIA_LANGGRAPH} || $client;
+my ($nodejs) = (glob("$packages/node_modules/node-linux-*/bin/node"), 'node');
+
+if (!-d "$packages/node_modules/\@langchain/langgraph-checkpoint-postgres")
+{
+	my $reason = 'LangGraph\'s packages are not installed: see scripts/setup-packages';
+
+	die $reason if $ENV{CI};
+	plan skip_all => $reason;
+}
+
+my $run = PostgreSQL::Test::Utils::tempdir;
+copy("$client/prune.mjs", $run) or die "prune.mjs: $!";
+symlink("$packages/node_modules", "$run/node_modules") or die "node_modules: $!";
+
+my $node = PostgreSQL::Test::Cluster->new('langgraph_prune');
+$node->init;
+$node->append_conf('postgresql.conf', "fsync = off\n");
+$node->start;
+
+# The application owns its tables, and may administer its own.
+$node->safe_psql('postgres', q{CREATE EXTENSION amelia;
+	CREATE ROLE app LOGIN; GRANT CREATE ON DATABASE postgres TO app; SELECT amelia.grant_admin('app')});
+my $url = 'postgresql://app@localhost/postgres?host=' . $node->host . '&port=' . $node->port;
+my ($out, $err) = ('', '');
+my $ok = IPC::Run::run([ $nodejs, "$run/prune.mjs", $url, 'lg' ], '<', \undef, '>', \$out, '2>', \$err,
+	IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default * 2));
+
+ok($ok, 'the graphs run') or diag($err);
+my (%freed, $compared);
+for my $line (map { decode_json($_) } split(/\n/, $out))
+{
+	if ($line->{freed})
+	{
+		my $freed = $line->{freed};
+
+		is($freed->{problem}, undef, "$line->{scenario}, keep $line->{keep}: it is pruned");
+		$freed{"$line->{scenario} $line->{keep}"} = $freed;
+	}
+	else
+	{
+		ok($line->{ok}, "$line->{scenario}: $line->{what}") or diag(encode_json($line->{detail}));
+		$compared++;
+	}
+}
+cmp_ok($compared, '>', 200, 'much was compared');
+is(scalar(grep { $_->{checkpoints} > 0 } values %freed), keys(%freed) - 2, 'there was something to free in all threads but those of anchors');
+is($freed{"a delta channel, hardly a snapshot 1"}{anchors}, 31, 'where every checkpoint is an anchor');
+$node->stop;
+done_testing();
