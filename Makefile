@@ -132,7 +132,7 @@ help:
 #: make coverage     which lines of src/ the tests run, as pages of lcov
 #:
 #: make              build the server library and the extension script
-#: make client       build amelia-load, amelia-prices, amelia-report, amelia-import (need libpq, jansson, SQLite, OpenSSL)
+#: make client       build amelia-load, amelia-prices, amelia-report, amelia-import, amelia-dashboard (need libpq, jansson, libmicrohttpd, SQLite, OpenSSL)
 #: make install      install what was built into the PostgreSQL of PG_CONFIG
 #: make installcheck run the tests against that PostgreSQL, which must be running
 #: make report-picture  make docs/report.png anew (needs chromium)

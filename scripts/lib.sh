@@ -169,7 +169,7 @@ build_and_install() {
 		"mend what the compiler complains about; if files belong to another user, remove them (sudo make clean)" \
 		make -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG"
 	step "Build the client programs" \
-		"mend what the compiler complains about; they need libpq, jansson, SQLite and OpenSSL" \
+		"mend what the compiler complains about; they need libpq, jansson, libmicrohttpd, SQLite and OpenSSL" \
 		make -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG" client
 	if same_as_installed; then
 		say "The extension is installed as it was built"
@@ -185,7 +185,7 @@ build_and_install() {
 same_as_installed() {
 	local share program control script
 	share=$("$PG_CONFIG" --sharedir)/extension
-	for program in amelia-load amelia-prices amelia-report amelia-import; do
+	for program in amelia-load amelia-prices amelia-report amelia-import amelia-dashboard; do
 		cmp -s "client/$program" "$PG_BINDIR/$program" || return 1
 	done
 	for control in *.control; do
