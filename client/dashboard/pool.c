@@ -90,14 +90,13 @@ same_password(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && same_secret(a, b));
 }
 
-/* What an idle connection has to say is that it is gone. */
+/* What an idle connection has to say is mostly that it is gone. */
 static bool
 is_usable(PGconn *conn)
 {
 	struct pollfd wanted = {.fd = PQsocket(conn),.events = POLLIN};
 
-	return PQstatus(conn) == CONNECTION_OK && (poll(&wanted, 1, 0) == 0 ||
-											   (PQconsumeInput(conn) && PQstatus(conn) == CONNECTION_OK));
+	return PQstatus(conn) == CONNECTION_OK && poll(&wanted, 1, 0) == 0;
 }
 
 /*

@@ -45,11 +45,23 @@ command(View *view, const char *sql)
 	return done;
 }
 
+/* A connection that turns out to be gone has done nothing yet: there is another. */
 bool
 view_open(View *view, const Session *session, bool read_only)
 {
+	const char *begin = read_only ? begin_reading : begin_writing;
+
 	view->conn = pool_take(session, &view->failure);
-	return view->conn != NULL && command(view, read_only ? begin_reading : begin_writing);
+	if (view->conn == NULL)
+		return false;
+	if (command(view, begin))
+		return true;
+	if (PQstatus(view->conn) == CONNECTION_OK)
+		return false;
+	pool_give(view->conn);
+	failure_clear(&view->failure);
+	view->conn = pool_take(session, &view->failure);
+	return view->conn != NULL && command(view, begin);
 }
 
 /* Ends the transaction, and says whether all of it went well. */
