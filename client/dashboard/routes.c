@@ -17,8 +17,8 @@ static const Route routes[] = {
 	{"/", "Workflows", true, BY_ANY, 10000, 1000, view_workflows},
 	{"/decisions", "Decisions", true, BY_ANY, 10000, 1000, view_decisions},
 	{"/queue", "Queue", true, BY_ANY, 5000, 1000, view_queue},
-	{"/cost", "Cost", true, BY_TIME, 30000, 30000, view_cost},
-	{"/retention", "Retention", true, BY_TIME, 60000, 60000, view_retention},
+	{"/cost", "Cost", true, BY_TIME, 60000, 60000, view_cost},
+	{"/retention", "Retention", true, LASTS, 0, 0, view_retention},
 	{"/server", "Server", true, BY_TIME, 10000, 10000, view_server},
 	{"/workflow/:id", NULL, false, BY_WORKFLOW, 10000, 1000, view_workflow},
 	{"/workflow/:id/event/:n", "Event", false, LASTS, 0, 0, view_event}

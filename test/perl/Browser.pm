@@ -110,6 +110,22 @@ sub call
 	}
 }
 
+# Waits until a page has said something on its console. Where it is about to be
+# left, it cannot be asked.
+sub hear
+{
+	my ($self, $words) = @_;
+	my $until = time + $self->{limit};
+
+	while (my $message = eval { $self->message($until) })
+	{
+		next if $message->{id};
+		return 1 if $message->{method} eq 'Runtime.consoleAPICalled' && ($message->{params}{args}[0]{value} // '') eq $words;
+		$self->note_event($message);
+	}
+	return;
+}
+
 sub open_tab
 {
 	my ($self) = @_;

@@ -52,6 +52,7 @@ sub start
 	@connection = ('-d', "dbname=postgres host=127.0.0.1 port=$through") if $through;
 	push @connection, '-U', $as if !$by_role;
 	@options = ('--listen=127.0.0.1:0', @options) unless grep { /^--listen/ } @options;
+	delete local $ENV{PGAPPNAME};
 	local $ENV{PGPASSWORD} = $as ? "$as-secret" : '';
 	$self->{run} = IPC::Run::start([ dirname(__FILE__) . '/../../client/amelia-dashboard', @connection, @options ],
 		'<', \undef, '>', \$self->{out}, '2>', \$self->{err});
@@ -157,7 +158,8 @@ sub between
 				next;
 			}
 			my $to = $other{$from} or next;
-			next if sysread($from, my $data, 65536) && syswrite($to, $data);
+			my $data = '';
+			next if sysread($from, $data, 65536) && syswrite($to, $data);
 			$select->remove($from, $to);
 			delete @other{ $from, $to };
 			close $_ for $from, $to;
