@@ -96,6 +96,11 @@ private_server() {
 	as_server bash -c "$(cat scripts/private-server)" private-server "$1" "$2" "$PG_BINDIR"
 }
 
+# private_dashboard ACTION DIR [CONNINFO]: see scripts/private-dashboard; likewise.
+private_dashboard() {
+	as_server bash -c "$(cat scripts/private-dashboard)" private-dashboard "$1" "$2" "$PG_BINDIR" "${3:-}"
+}
+
 # Where quickstart's server lives: in the checkout, or where .amelia/elsewhere says.
 server_dir() {
 	if [ -s .amelia/elsewhere ]; then
