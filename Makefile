@@ -116,8 +116,8 @@ coverage:
 import-stress:
 	@AMELIA_IMPORT_STRESS=50 scripts/run-tests
 
-report-picture:
-	@scripts/report-picture
+report-picture dashboard-picture:
+	@scripts/$@
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -136,9 +136,11 @@ help:
 #: make install      install what was built into the PostgreSQL of PG_CONFIG
 #: make installcheck run the tests against that PostgreSQL, which must be running
 #: make report-picture  make docs/report.png anew (needs chromium)
+#: make dashboard-picture  make docs/dashboard.png and docs/dashboard-workflow.png anew
+#: make dashboard-picture  make docs/dashboard.png and docs/dashboard-workflow.png anew
 #: make clean        remove what was built
 #:
 #: PG_CONFIG=/path/to/pg_config   chooses the PostgreSQL, 15 to 18
 
 FORCE:
-.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress import-stress test-assert test-asan coverage report-picture help
+.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress import-stress test-assert test-asan coverage report-picture dashboard-picture help

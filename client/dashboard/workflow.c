@@ -25,7 +25,7 @@ static const char workflow_sql[] =
 " LEFT JOIN amelia.claim_faults AS f ON f.workflow_id = w.id";
 
 static const char usage_sql[] =
-"SELECT t.agent, t.model, to_char(sum(t.cost_usd), 'FM999,999,990.0000'), to_char(sum(t.input_tokens::bigint), 'FM999,999,999,999,990'),"
+"SELECT CASE WHEN grouping(t.agent) = 1 THEN 'all' ELSE t.agent END, t.model, to_char(sum(t.cost_usd), 'FM999,999,990.0000'), to_char(sum(t.input_tokens::bigint), 'FM999,999,999,999,990'),"
 " to_char(sum(t.output_tokens::bigint), 'FM999,999,999,999,990'), to_char(sum(t.cache_read_tokens::bigint), 'FM999,999,999,999,990'),"
 " to_char(sum(t.cache_creation_tokens::bigint), 'FM999,999,999,999,990'), sum(t.num_turns), (sum(t.duration_ms) / 1000)::bigint"
 " FROM amelia.token_usage AS t WHERE t.workflow_id = $1::uuid GROUP BY ROLLUP ((t.agent, t.model))"

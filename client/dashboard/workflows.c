@@ -25,7 +25,7 @@
 	" ORDER BY w.started_at DESC NULLS LAST, w.id DESC LIMIT 51"
 
 static const char list_sql[] =
-"SELECT p.issue_id, p.id, p.status, p.workflow_type, p.profile_id, p.worktree_path, p.started_at,"
+"SELECT p.issue_id, p.id, p.status, NULLIF(p.workflow_type, 'full'), p.profile_id, p.worktree_path, p.started_at,"
 " date_trunc('second', COALESCE(p.completed_at, CASE WHEN p.status IN ('in_progress', 'blocked') THEN now() END) - p.started_at),"
 " to_char(u.cost, 'FM999,999,990.00'), to_char(u.tokens, 'FM999,999,999,999,990'), e.event_type, e.\"timestamp\","
 " COALESCE(p.started_at::text, '-') || ',' || p.id, p.cancel_requested, left(p.issue_cache ->> 'title', 200),"
@@ -134,8 +134,8 @@ put_row(View *view, const PGresult *rows, int row)
 			 PQgetisnull(rows, row, 14) ? "" : "<br>", PQgetvalue(rows, row, 14));
 	page_put(page, "<td data-head=\"Status\"><span class=\"status %s\">%s%r</span></td>", PQgetvalue(rows, row, 2),
 			 PQgetvalue(rows, row, 2), is_true(rows, row, 13) ? ", to be cancelled" : "");
-	page_put(page, "<td data-head=\"Profile, type\"><span>%s%r%s</span></td>", PQgetvalue(rows, row, 4),
-			 PQgetisnull(rows, row, 4) ? "" : "<br>", PQgetvalue(rows, row, 3));
+	page_put(page, "<td data-head=\"Profile\"><span>%s%r%s</span></td>", PQgetvalue(rows, row, 4),
+			 PQgetisnull(rows, row, 3) ? "" : "<br>", PQgetvalue(rows, row, 3));
 	page_put(page, "<td data-head=\"Worktree\"><span>%s</span></td><td data-head=\"Started\"><span class=\"nowrap\">", PQgetvalue(rows, row, 5));
 	page_time(page, PQgetisnull(rows, row, 6) ? "not started" : PQgetvalue(rows, row, 6));
 	page_put(page, "%r%s</span></td><td data-head=\"Last event\"><span><b>%s</b> %s ",
@@ -201,7 +201,7 @@ view_workflows(View *view)
 	}
 	else
 	{
-		page_put(view->page, "<table><thead><tr><th>Issue</th><th>Status</th><th>Profile, type</th><th>Worktree</th><th>Started</th>"
+		page_put(view->page, "<table><thead><tr><th>Issue</th><th>Status</th><th>Profile</th><th>Worktree</th><th>Started</th>"
 				 "<th>Last event</th><th class=\"n\">Cost $</th><th class=\"n\">Tokens</th></tr></thead>\n<tbody>\n");
 		for (int row = 0; row < n && row < PAGE_ROWS; row++)
 			put_row(view, rows, row);

@@ -50,7 +50,8 @@ sub start
 
 	@connection = ('-d', 'dbname=postgres host=' . $node->host . ' port=' . $node->port) if $by_role;
 	@connection = ('-d', "dbname=postgres host=127.0.0.1 port=$through") if $through;
-	push @connection, '-U', $as if !$by_role;
+	# Whom a connection string names is nobody who logs in.
+	$connection[1] .= " user=$as" if !$by_role;
 	@options = ('--listen=127.0.0.1:0', @options) unless grep { /^--listen/ } @options;
 	delete local $ENV{PGAPPNAME};
 	local $ENV{PGPASSWORD} = $as ? "$as-secret" : '';
