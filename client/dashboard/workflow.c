@@ -92,6 +92,14 @@ put_facts(View *view, const PGresult *row)
 	put_fact(page, "Waits", is_true(row, 0, 31) ? "for its worktree, in which another workflow is active" : NULL);
 	put_fact(page, "Events removed", strcmp(PQgetvalue(row, 0, 29), "0") != 0 ? PQgetvalue(row, 0, 29) : NULL);
 	page_put(page, "</dl>\n");
+}
+
+/* Who works on it, and why nobody does. */
+static void
+put_lease(View *view, const PGresult *row)
+{
+	Buffer	   *page = view->page;
+
 	if (value_of(row, 0, 17) != NULL)
 	{
 		page_put(page, "<h2>Lease</h2><dl class=\"facts\">");
@@ -229,7 +237,10 @@ put_head(View *view)
 	if (done && strcmp(PQgetvalue(row, 0, 1), "blocked") == 0)
 		done = question_put(view, view->id, "");
 	if (done)
+	{
 		put_actions(view, PQgetvalue(row, 0, 1));
+		put_lease(view, row);
+	}
 	done = done && put_errors(view) &&
 		view_table(view, "Tokens and cost", view_ask(view, usage_sql, 1, view->id), usage, LENGTH(usage), "It has used nothing yet.") &&
 		view_table(view, "Budgets that it comes under", view_ask(view, budgets_sql, 2, view->id, value_of(row, 0, 3)),
