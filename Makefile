@@ -116,8 +116,8 @@ coverage:
 import-stress:
 	@AMELIA_IMPORT_STRESS=50 scripts/run-tests
 
-report-picture:
-	@scripts/report-picture
+report-picture dashboard-picture:
+	@scripts/$@
 
 # What PGXN takes: the files of the last commit.
 dist := amelia-$(shell sed -n '/^   "version"/s/.*: "\(.*\)",/\1/p' '$(top)/META.json')
@@ -143,13 +143,15 @@ help:
 #: make coverage     which lines of src/ the tests run, as pages of lcov
 #:
 #: make              build the server library and the extension script
-#: make client       build amelia-load, amelia-prices, amelia-report, amelia-import (need libpq, jansson, SQLite, OpenSSL)
+#: make client       build amelia-load, amelia-prices, amelia-report, amelia-import, amelia-dashboard (need libpq, jansson, libmicrohttpd, SQLite, OpenSSL)
 #: make install      install what was built into the PostgreSQL of PG_CONFIG
 #: make installcheck run the tests against that PostgreSQL, which must be running
 #: make report-picture  make docs/report.png anew (needs chromium)
+#: make dashboard-picture  make docs/dashboard.png and docs/dashboard-workflow.png anew
+#: make dashboard-picture  make docs/dashboard.png and docs/dashboard-workflow.png anew
 #: make clean        remove what was built
 #:
 #: PG_CONFIG=/path/to/pg_config   chooses the PostgreSQL, 15 to 18
 
 FORCE:
-.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress import-stress test-assert test-asan coverage report-picture dist deb help
+.PHONY: FORCE client install-client uninstall-client clean-client quickstart stop test stress import-stress test-assert test-asan coverage report-picture dashboard-picture dist deb help

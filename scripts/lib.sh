@@ -96,6 +96,11 @@ private_server() {
 	as_server bash -c "$(cat scripts/private-server)" private-server "$1" "$2" "$PG_BINDIR"
 }
 
+# private_dashboard ACTION DIR [CONNINFO]: see scripts/private-dashboard; likewise.
+private_dashboard() {
+	as_server bash -c "$(cat scripts/private-dashboard)" private-dashboard "$1" "$2" "$PG_BINDIR" "${3:-}"
+}
+
 # Where quickstart's server lives: in the checkout, or where .amelia/elsewhere says.
 server_dir() {
 	if [ -s .amelia/elsewhere ]; then
@@ -169,7 +174,7 @@ build_and_install() {
 		"mend what the compiler complains about; if files belong to another user, remove them (sudo make clean)" \
 		make -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG"
 	step "Build the client programs" \
-		"mend what the compiler complains about; they need libpq, jansson, SQLite and OpenSSL" \
+		"mend what the compiler complains about; they need libpq, jansson, libmicrohttpd, SQLite and OpenSSL" \
 		make -s -j"$(nproc)" PG_CONFIG="$PG_CONFIG" client
 	if same_as_installed; then
 		say "The extension is installed as it was built"
@@ -185,7 +190,7 @@ build_and_install() {
 same_as_installed() {
 	local share program control script
 	share=$("$PG_CONFIG" --sharedir)/extension
-	for program in amelia-load amelia-prices amelia-report amelia-import; do
+	for program in amelia-load amelia-prices amelia-report amelia-import amelia-dashboard; do
 		cmp -s "client/$program" "$PG_BINDIR/$program" || return 1
 	done
 	for control in *.control; do

@@ -77,6 +77,28 @@ connect_once(const Connection *connection, const char *password)
 	return PQconnectdbParams(keywords, values, 1);
 }
 
+/*
+ * The same place as somebody, whoever a connection string names. Nothing is
+ * asked for or said; without a password libpq may find one, so who must give
+ * one is asked for it before. A network that is gone is noticed within half a
+ * minute.
+ */
+PGconn *
+connect_as(const Connection *connection, const char *user, const char *password)
+{
+	const char *keywords[] = {
+		"fallback_application_name", "connect_timeout", "keepalives_idle", "keepalives_interval",
+		"keepalives_count", "tcp_user_timeout", "host", "port",
+		"dbname", "user", "password", "client_encoding", NULL
+	};
+	const char *values[] = {
+		program_name, "5", "10", "5", "3", "25000", connection->host, connection->port,
+		connection->dbname, user, password, "UTF8", NULL
+	};
+
+	return PQconnectdbParams(keywords, values, 1);
+}
+
 /* What there is to do about a missing extension depends on who asks. */
 static const char extension_sql[] =
 "SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_extension AS e"

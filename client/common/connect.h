@@ -23,6 +23,7 @@ typedef struct Connection
 } Connection;
 
 extern PGconn *connect_to_server(const Connection *connection);
+extern PGconn *connect_as(const Connection *connection, const char *user, const char *password);
 
 /* Exit status; docs/amelia-load.md promises these numbers. */
 #define EXIT_SOME_FAILED 1

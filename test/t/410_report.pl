@@ -53,6 +53,9 @@ $node->safe_psql('postgres', q{
 		('everything', NULL, 'total', 1e15, 'warn');
 	CALL amelia.close_days();
 	CALL amelia.run_retention();
+	INSERT INTO amelia.workflows (issue_id, status, profile_id, completed_at, failure_reason, failures)
+	SELECT 'broken-' || n, 'failed', 'p' || n, '2020-01-30Z', CASE n WHEN 1 THEN 'no <disk> left' END, n FROM generate_series(1, 2) AS n;
+	SELECT amelia.append_event(id, 'task_failed', 'the last <error>') FROM amelia.workflows WHERE issue_id = 'broken-2';
 });
 my $page = "$dir/report.html";
 ($status, $out, $err) = report('--days=31', '--until=2020-01-31', '-o', $page);
@@ -70,6 +73,19 @@ like($html, qr/Retention<.*Checkpoints</s, 'retention and checkpoints are there'
 # deleted by retention, the workflows are among the dearest
 like($html, qr/\(deleted\)/, 'deleted workflows are named as such');
 like($html, qr/&lt;img src=x onerror=alert\(11\)&gt;/, 'and the others by their issue');
+
+# Budgets first, today and the day before, what failed and why.
+like($html, qr/<h2>Budgets<.*<span>Last day<\/span><strong>\$0\.00<.*>Day before<.*<h2>Cost per day</s, 'budgets come first, then the last days');
+like($html, qr/<h2>What failed, and why<.*broken-1.*no &lt;disk&gt; left.*broken-2.*the last &lt;error&gt;/s, 'what failed, by its reason or its last error');
+($status, $out, $err) = report('--days=31', '--until=2020-01-31', '--profile=p1', '--title=Shop & <b>more</b>');
+is("$status$err", '0', 'a page of one profile');
+like($out, qr/<title>Shop &amp; &lt;b&gt;more&lt;\/b&gt;<.*profile p1</s, 'with a title of its own');
+like($out, qr/broken-1/, 'has what is of the profile');
+unlike($out, qr/broken-2|haiku|By profile/, 'and nothing else');
+my $day = (report('--days=1', '--until=2020-01-02'))[1];
+my ($last, $before) = map { $node->safe_psql('postgres', qq{SELECT to_char(total_cost_usd, 'FM999,990.00') FROM amelia.usage_summary('$_', '$_')}) } '2020-01-02', '2020-01-01';
+like($day, qr/Last day<\/span><strong>\$\Q$last\E<.*Day before<\/span><strong>\$\Q$before\E</s, 'the last day and the one before cost what they cost');
+like((report('--days=1'))[1], qr/>Today<.*>Yesterday</s, 'which may be today and yesterday');
 
 # More models than there are colours: the last is that of all others.
 $node->safe_psql('postgres', q{

@@ -1,52 +1,29 @@
 /*-------------------------------------------------------------------------
  *
- * report_page.c
- *	  The parts of amelia-report's page: HTML with its style and its SVG
- *	  in it, and no script.
+ * page.c
+ *	  The parts of which pages are made: HTML and SVG.
  *
- * All text that comes from the database goes through page_text().
+ * All text that comes from the database goes through page_text(); page_put()
+ * sends what it is given there, unless it is told otherwise.
  *
  *-------------------------------------------------------------------------
  */
-#include "report/report_page.h"
+#include "page/page.h"
 
+#include <ctype.h>
 #include <libpq-fe.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/util.h"
+#include "page/style.h"
 
 /* The chart in units of its own; CSS fits it to the page. */
 #define CHART_WIDTH 900.0
 #define CHART_HEIGHT 220.0
 #define CHART_TOP 14.0
 #define CHART_BOTTOM 24.0
-
-static const char style[] =
-":root{color-scheme:light dark;--bg:#fff;--fg:#1c2024;--dim:#60646c;--line:#d9dde3;--card:#f6f7f9;"
-"--c0:#3b6fd4;--c1:#d9822b;--c2:#3c9a5f;--c3:#b04fb5;--c4:#c94f4f;--c5:#2f9aa8;--c6:#8a7a2f;--c7:#7a7f87}\n"
-"@media(prefers-color-scheme:dark){:root{--bg:#15181c;--fg:#e6e8eb;--dim:#9ba1a9;--line:#333940;--card:#1e2328;"
-"--c0:#7aa5f5;--c1:#f0aa60;--c2:#6cc48d;--c3:#d58ad9;--c4:#ec8787;--c5:#6cc9d6;--c6:#c9b963;--c7:#a5abb4}}\n"
-"*{box-sizing:border-box}body{margin:0 auto;max-width:1000px;padding:24px 16px;background:var(--bg);color:var(--fg);"
-"font:15px/1.5 system-ui,sans-serif}h1{font-size:1.6em;margin:0}h2{font-size:1.15em;margin:2em 0 .5em}"
-"p{color:var(--dim);margin:.2em 0}.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:20px 0}"
-".tile{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px;min-width:0;overflow-wrap:anywhere}"
-".tile strong{display:block;font-size:1.45em;font-variant-numeric:tabular-nums}.tile span{color:var(--dim);font-size:.87em}\n"
-"table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th{text-align:left;color:var(--dim);font-weight:600}"
-"th,td{border-bottom:1px solid var(--line);padding:5px 8px 5px 0;overflow-wrap:anywhere;vertical-align:top}"
-".n{text-align:right;overflow-wrap:normal}.t{display:inline-block;min-width:24em;font-size:.62em;line-height:1.4;overflow-wrap:anywhere}svg{display:block;width:100%;height:auto}"
-"svg text{fill:var(--dim);font:11px system-ui,sans-serif}.axis{stroke:var(--line)}"
-".legend{display:flex;flex-wrap:wrap;gap:4px 16px;padding:0;margin:8px 0;list-style:none}.legend li{min-width:0;overflow-wrap:anywhere}"
-".legend i{display:inline-block;width:.75em;height:.75em;border-radius:2px;margin-right:.4em}\n"
-".c0{fill:var(--c0);background:var(--c0)}.c1{fill:var(--c1);background:var(--c1)}.c2{fill:var(--c2);background:var(--c2)}"
-".c3{fill:var(--c3);background:var(--c3)}.c4{fill:var(--c4);background:var(--c4)}.c5{fill:var(--c5);background:var(--c5)}"
-".c6{fill:var(--c6);background:var(--c6)}.c7{fill:var(--c7);background:var(--c7)}\n"
-"@media(max-width:600px){body{padding:16px 10px;font-size:14px}"
-"table,thead,tbody,tr,td{display:block}thead{display:none}tr{border-bottom:1px solid var(--line);padding:6px 0}"
-"td{border:0;padding:1px 0;display:flex;justify-content:space-between;gap:12px}td::before{content:attr(data-head);color:var(--dim);flex:none}"
-"svg text{font-size:22px}svg{overflow:visible;margin:14px 0}.tile strong{font-size:1.2em}}\n"
-"@media print{body{max-width:none;padding:0}.tile,tr,svg{break-inside:avoid}"
-"*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
 
 /* Text that stays text, in an element and in an attribute. */
 void
@@ -71,10 +48,90 @@ page_text(Buffer *page, const char *text)
 			case '\'':
 				buffer_puts(page, "&#39;");
 				break;
+			case '\r':
+				/* as itself it would be a line's end */
+				buffer_puts(page, "&#13;");
+				break;
 			default:
 				buffer_add(page, text, 1);
 		}
 	}
+}
+
+/* Text as a part of an address. */
+static void
+put_in_address(Buffer *page, const char *text)
+{
+	for (; *text !='\0'; text ++)
+	{
+		unsigned char c = (unsigned char) *text;
+
+		if (isalnum(c) || strchr("-._~", c) != NULL)
+			buffer_add(page, text, 1);
+		else
+			buffer_printf(page, "%%%02X", c);
+	}
+}
+
+/*
+ * The format as it is, with %s: text that stays text, %a: the same as a part
+ * of an address, %r: HTML, %d: an int. NULL is nothing.
+ */
+void
+page_put(Buffer *page, const char *format,...)
+{
+	va_list		args;
+
+	va_start(args, format);
+	for (const char *percent; (percent = strchr(format, '%')) != NULL; format = percent + 2)
+	{
+		const char *text;
+
+		buffer_add(page, format, (size_t) (percent - format));
+		if (percent[1] == 'd')
+		{
+			buffer_printf(page, "%d", va_arg(args, int));
+			continue;
+		}
+		text = va_arg(args, const char *);
+
+		if (text == NULL)
+			continue;
+		if (percent[1] == 'r')
+			buffer_puts(page, text);
+		else if (percent[1] == 'a')
+			put_in_address(page, text);
+		else
+			page_text(page, text);
+	}
+	buffer_puts(page, format);
+	va_end(args);
+}
+
+/*
+ * A timestamptz as a session in UTC with DateStyle ISO writes it. What is no
+ * date of four digits, as infinity, is shown as it is.
+ */
+void
+page_time(Buffer *page, const char *time)
+{
+	char		day[11];
+	char		second[9];
+	char		exact[40];
+
+	if (strlen(time) < 19 || !isdigit((unsigned char) time[0]) || time[10] != ' ' ||
+		strstr(time, "BC") != NULL)
+	{
+		page_text(page, time);
+		return;
+	}
+	memcpy(day, time, 10);
+	day[10] = '\0';
+	memcpy(second, time + 11, 8);
+	second[8] = '\0';
+	snprintf(exact, sizeof(exact), "%.*s", (int) strcspn(time, "+"), time);
+	page_put(page, "<time datetime=\"%sT%sZ\" title=\"%s UTC\">%s %s UTC</time>",
+			 day, second, exact, day, second);
 }
 
 void
@@ -85,7 +142,7 @@ page_begin(Buffer *page, const char *title, const char *subtitle)
 				"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>");
 	page_text(page, title);
 	buffer_puts(page, "</title>\n<style>\n");
-	buffer_puts(page, style);
+	buffer_puts(page, page_style);
 	buffer_puts(page, "</style>\n</head>\n<body>\n<h1>");
 	page_text(page, title);
 	buffer_puts(page, "</h1>\n<p>");
@@ -142,13 +199,33 @@ page_table(Buffer *page, const PGresult *rows, const Column *columns, int ncolum
 	for (int row = 0; row < PQntuples(rows); row++)
 	{
 		buffer_puts(page, "<tr>");
-		for (int i = 0; i < ncolumns; i++)
+		for (int i = 0, field = 0; i < ncolumns; i++, field++)
 		{
-			buffer_printf(page, "<td%s data-head=\"", columns[i].kind == NUMBER ? " class=\"n\"" : "");
-			page_text(page, columns[i].head);
-			buffer_printf(page, "\"><span%s>", columns[i].kind == BARS ? " class=\"t\"" : "");
-			page_text(page, PQgetvalue(rows, row, i));
-			buffer_puts(page, "</span></td>");
+			const char *value = PQgetvalue(rows, row, field);
+
+			page_put(page, "<td%r data-head=\"%s\">", columns[i].kind == NUMBER ? " class=\"n\"" : "",
+					 columns[i].head);
+			switch (columns[i].kind)
+			{
+				case TIME:
+					page_time(page, value);
+					break;
+				case STATUS:
+					page_put(page, "<span class=\"status %s\">%s</span>", value, value);
+					break;
+				case LINK:
+					field++;
+					if (PQgetisnull(rows, row, field))
+						page_put(page, "<span>%s</span>", value);
+					else
+						page_put(page, "<a href=\"%r%a\">%s</a>", columns[i].address,
+								 PQgetvalue(rows, row, field), value);
+					break;
+				default:
+					page_put(page, "<span%r>%s</span>",
+							 columns[i].kind == BARS ? " class=\"t\"" : "", value);
+			}
+			buffer_puts(page, "</td>");
 		}
 		buffer_puts(page, "</tr>\n");
 	}
