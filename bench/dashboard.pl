@@ -81,15 +81,27 @@ my @delay = sort { $a <=> $b } map { $seen->{$_} - $committed{$_} } keys %commit
 printf "An event on the screen, ms after it was written: p50 %.0f, p95 %.0f, max %.0f\n", @delay[ 49, 94, 99 ];
 $browser->close;
 
-# Seconds of processor time that processes have used.
+# Seconds of processor time that a process has used.
 sub used
 {
+	my ($process) = @_;
+
+	open(my $stat, '<', "/proc/$process/stat") or return;
+	my @fields = split / /, (<$stat> =~ s/^.*\) //r);
+	return ($fields[11] + $fields[12]) / $ticks;
+}
+
+# What the dashboard's server processes have used since the last call. Some end, and
+# others begin, while it runs: what one used after the last look at it is lost.
+my %used;
+sub used_by_servers
+{
 	my $sum = 0;
-	for my $process (@_)
+	for my $process (ask("SELECT pid FROM pg_stat_activity WHERE application_name = 'amelia-dashboard'"))
 	{
-		open(my $stat, '<', "/proc/$process/stat") or next;
-		my @fields = split / /, (<$stat> =~ s/^.*\) //r);
-		$sum += ($fields[11] + $fields[12]) / $ticks;
+		my $now = used($process) // next;
+		$sum += $now - ($used{$process} // 0);
+		$used{$process} = $now;
 	}
 	return $sum;
 }
@@ -110,21 +122,28 @@ sub watch
 	my $select = IO::Select->new(@sockets);
 	my ($start, $written, $bytes) = (time, 0, 0);
 	sleep 0.5;
-	my @servers = ask("SELECT pid FROM pg_stat_activity WHERE application_name = 'amelia-dashboard'");
-	my ($own, $theirs) = (used($pid), used(@servers));
+	used_by_servers();
+	my ($own, $theirs) = (used($pid), 0);
 	$start = time;
+	my $look = $start + 2;
 	while (time < $start + $seconds)
 	{
 		for my $ready ($select->can_read(0.01))
 		{
+			last if time > $look;
 			$bytes += sysread($ready, my $data, 1 << 18) || die 'a page ended';
+		}
+		if (time > $look)
+		{
+			$theirs += used_by_servers();
+			$look += 2;
 		}
 		while ($written < (time - $start) * $rate)
 		{
 			print $sql "SELECT amelia.append_event('$newest[$written++ % 20]', 'note', 'while pages are open');\n";
 		}
 	}
-	return (100 * (used($pid) - $own) / $seconds, 100 * (used(@servers) - $theirs) / $seconds, $bytes / $seconds / 1024, memory());
+	return (100 * (used($pid) - $own) / $seconds, 100 * ($theirs + used_by_servers()) / $seconds, $bytes / $seconds / 1024, memory());
 }
 
 my (%cpu, %servers, %sent, @memory);
