@@ -41,10 +41,9 @@ CheckpointBatch(RetentionRound *round, const Horizons *horizons)
 	if (TIMESTAMP_IS_NOBEGIN(orphans ? horizons->orphan : horizons->checkpoint) || limit < 1)
 		return false;
 	sources = FindCheckpointSources();
-	if (round->source >= list_length(sources))
+	source = CurrentSource(round, sources);
+	if (source == NULL)
 		return false;
-	source = list_nth(sources, (round->source + (round->after_crash ? round->id : 0)) % list_length(sources));
-	round->in_source = true;
 	if (source->problem == NULL)
 		ResumeWalk(round, source);
 	if (source->problem == NULL)

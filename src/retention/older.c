@@ -100,7 +100,6 @@ OlderBatch(RetentionRound *round, const Horizons *horizons)
 {
 	TimestampTz begin = GetCurrentTimestamp();
 	int			limit = horizons->max_workflows - round->touched;
-	List	   *sources;
 	CheckpointSource *source;
 	ThreadPage	page;
 	Datum	   *threads;
@@ -109,11 +108,9 @@ OlderBatch(RetentionRound *round, const Horizons *horizons)
 
 	if (TIMESTAMP_IS_NOBEGIN(horizons->latest) || limit < 1)
 		return false;
-	sources = FindCheckpointSources();
-	if (round->source >= list_length(sources))
+	source = CurrentSource(round, FindCheckpointSources());
+	if (source == NULL)
 		return false;
-	source = list_nth(sources, (round->source + (round->after_crash ? round->id : 0)) % list_length(sources));
-	round->in_source = true;
 	if (source->problem != NULL || !HasFence(source))
 	{
 		NextSource(round);

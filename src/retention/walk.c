@@ -24,6 +24,21 @@
 #define WALK_US (200 * INT64CONST(1000))
 
 /*
+ * The schema that the round is at, NULL behind the last. A round after a crash
+ * begins with another one.
+ */
+CheckpointSource *
+CurrentSource(RetentionRound *round, List *sources)
+{
+	int64		first = round->after_crash ? round->id : 0;
+
+	if (round->source >= list_length(sources))
+		return NULL;
+	round->in_source = true;
+	return list_nth(sources, (round->source + first) % list_length(sources));
+}
+
+/*
  * On to the next schema.
  */
 void

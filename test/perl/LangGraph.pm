@@ -1,13 +1,43 @@
-# LangGraph's checkpoint tables as its Postgres savers make them, and rows in them.
+# LangGraph's checkpoint tables as its Postgres savers make them, and rows in them;
+# and the savers themselves.
 package LangGraph;
 
 use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
+use File::Copy;
+use FindBin;
 use PostgreSQL::Test::Utils;
+use Test::More;
 
-our @EXPORT = qw(checkpoint_tables checkpoint_helpers run_retention last_run);
+our @EXPORT = qw(langgraph_script checkpoint_tables checkpoint_helpers run_retention last_run);
+
+# Node.js and the path of a script of test/langgraph beside LangGraph's packages, which
+# scripts/setup-packages installs into the folder AMELIA_LANGGRAPH. Without them the
+# test is skipped.
+sub langgraph_script
+{
+	my ($script) = @_;
+	my $client = "$FindBin::RealBin/../langgraph";
+	my $packages = $ENV{AMELIA_LANGGRAPH} || $client;
+	# A newer Node.js than the system's is among the packages where it is needed.
+	my ($nodejs) = (glob("$packages/node_modules/node-linux-*/bin/node"), 'node');
+
+	if (!-d "$packages/node_modules/\@langchain/langgraph-checkpoint-postgres")
+	{
+		my $reason = 'LangGraph\'s packages are not installed: see scripts/setup-packages';
+
+		# Somebody without a network may do without, the project may not.
+		die $reason if $ENV{CI};
+		plan skip_all => $reason;
+	}
+	# Node.js looks for packages beside the script.
+	my $run = PostgreSQL::Test::Utils::tempdir;
+	copy("$client/$script", $run) or die "$script: $!";
+	symlink("$packages/node_modules", "$run/node_modules") or die "node_modules: $!";
+	return ($nodejs, "$run/$script");
+}
 
 # The statements that make the tables, in the first schema of the search path.
 sub checkpoint_tables

@@ -9,7 +9,6 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
-use File::Copy;
 use IPC::Run;
 use JSON::PP;
 use LangGraph;
@@ -17,24 +16,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $client = "$FindBin::RealBin/../langgraph";
-my $packages = $ENV{AMELIA_LANGGRAPH} || $client;
-# A newer Node.js than the system's is among the packages where it is needed.
-my ($nodejs) = (glob("$packages/node_modules/node-linux-*/bin/node"), 'node');
-
-if (!-d "$packages/node_modules/\@langchain/langgraph-checkpoint-postgres")
-{
-	my $reason = 'LangGraph\'s packages are not installed: see scripts/setup-packages';
-
-	# Somebody without a network may do without, the project may not.
-	die $reason if $ENV{CI};
-	plan skip_all => $reason;
-}
-
-# Node.js looks for packages beside the script.
-my $run = PostgreSQL::Test::Utils::tempdir;
-copy("$client/run.mjs", $run) or die "run.mjs: $!";
-symlink("$packages/node_modules", "$run/node_modules") or die "node_modules: $!";
+my ($nodejs, $script) = langgraph_script('run.mjs');
 
 my $node = PostgreSQL::Test::Cluster->new('langgraph');
 $node->init;
@@ -99,7 +81,7 @@ sub langgraph
 	my $json = JSON::PP->new->utf8->canonical;
 	my ($out, $err, %results);
 	my $ok = IPC::Run::run(
-		[ $nodejs, "$run/run.mjs", $command, $url,
+		[ $nodejs, $script, $command, $url,
 			$json->encode([ map { { schema => $_->{schema}, thread => $_->{thread}, stop => $_->{stop} } } @specs ]) ],
 		'<', \undef, '>', \$out, '2>', \$err, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 

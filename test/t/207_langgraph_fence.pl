@@ -9,28 +9,14 @@ use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
 use AmeliaTest;
-use File::Copy;
 use IPC::Run;
 use JSON::PP;
+use LangGraph;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $client = "$FindBin::RealBin/../langgraph";
-my $packages = $ENV{AMELIA_LANGGRAPH} || $client;
-my ($nodejs) = (glob("$packages/node_modules/node-linux-*/bin/node"), 'node');
-
-if (!-d "$packages/node_modules/\@langchain/langgraph-checkpoint-postgres")
-{
-	my $reason = 'LangGraph\'s packages are not installed: see scripts/setup-packages';
-
-	die $reason if $ENV{CI};
-	plan skip_all => $reason;
-}
-
-my $run = PostgreSQL::Test::Utils::tempdir;
-copy("$client/fence.mjs", $run) or die "fence.mjs: $!";
-symlink("$packages/node_modules", "$run/node_modules") or die "node_modules: $!";
+my ($nodejs, $script) = langgraph_script('fence.mjs');
 
 my $node = new_node('fence');
 my ($workflow, $other) = map { "01970000-0000-7000-8000-00000000000$_" } 1, 2;
@@ -42,7 +28,7 @@ $node->safe_psql('postgres', qq{CREATE EXTENSION amelia;
 	UPDATE amelia.workflows SET available_at = now() + interval '1 day' WHERE id = '$other'});
 
 my ($in, $out, $err) = ('', '', '');
-my $savers = IPC::Run::start([ $nodejs, "$run/fence.mjs" ], '<', \$in, '>', \$out, '2>', \$err,
+my $savers = IPC::Run::start([ $nodejs, $script ], '<', \$in, '>', \$out, '2>', \$err,
 	IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 
 # Send a command, or none; the next answer.

@@ -6,28 +6,15 @@ use strict;
 use warnings FATAL => 'all';
 
 use FindBin;
-use File::Copy;
+use lib "$FindBin::RealBin/../perl";
 use IPC::Run;
 use JSON::PP;
+use LangGraph;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $client = "$FindBin::RealBin/../langgraph";
-my $packages = $ENV{AMELIA_LANGGRAPH} || $client;
-my ($nodejs) = (glob("$packages/node_modules/node-linux-*/bin/node"), 'node');
-
-if (!-d "$packages/node_modules/\@langchain/langgraph-checkpoint-postgres")
-{
-	my $reason = 'LangGraph\'s packages are not installed: see scripts/setup-packages';
-
-	die $reason if $ENV{CI};
-	plan skip_all => $reason;
-}
-
-my $run = PostgreSQL::Test::Utils::tempdir;
-copy("$client/prune.mjs", $run) or die "prune.mjs: $!";
-symlink("$packages/node_modules", "$run/node_modules") or die "node_modules: $!";
+my ($nodejs, $script) = langgraph_script('prune.mjs');
 
 my $node = PostgreSQL::Test::Cluster->new('langgraph_prune');
 $node->init;
@@ -39,7 +26,7 @@ $node->safe_psql('postgres', q{CREATE EXTENSION amelia;
 	CREATE ROLE app LOGIN; GRANT CREATE ON DATABASE postgres TO app; SELECT amelia.grant_admin('app')});
 my $url = 'postgresql://app@localhost/postgres?host=' . $node->host . '&port=' . $node->port;
 my ($out, $err) = ('', '');
-my $ok = IPC::Run::run([ $nodejs, "$run/prune.mjs", $url, 'lg' ], '<', \undef, '>', \$out, '2>', \$err,
+my $ok = IPC::Run::run([ $nodejs, $script, $url, 'lg' ], '<', \undef, '>', \$out, '2>', \$err,
 	IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default * 2));
 
 ok($ok, 'the graphs run') or diag($err);

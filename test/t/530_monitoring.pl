@@ -3,16 +3,16 @@
 use strict;
 use warnings FATAL => 'all';
 
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use AmeliaTest;
 use CPAN::Meta::YAML;
 use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('monitored');
-$node->init;
-$node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'amelia'\namelia.enabled = off\n");
-$node->start;
+my $node = new_node('monitored', preload => 1);
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION amelia;
 	INSERT INTO amelia.workflows (issue_id, worktree_path) SELECT n, '/' || n FROM generate_series(1, 3) AS n;
@@ -38,7 +38,7 @@ sub ask
 sub yaml
 {
 	my ($name) = @_;
-	# The core's YAML knows no escapes beyond these.
+
 	return CPAN::Meta::YAML->read_string(slurp_file("monitoring/$name"))->[0];
 }
 
