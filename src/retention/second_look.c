@@ -16,8 +16,9 @@
  *	  Whether a workflow has checkpoints is not looked up, since it would take
  *	  the application's tables, and locks on them, before the round has begun:
  *	  the rule is about those that it had not come to when the last round was
- *	  there. Threads of no workflow cannot be told apart that way; they are
- *	  held back with the others.
+ *	  there. Threads of no workflow, and those that live on, cannot be told
+ *	  apart that way: where their rules are on and there are many checkpoints,
+ *	  by the statistics, all of them may be due.
  *
  *	  A round that was held back does not count as one that was there: nobody
  *	  has looked yet.
@@ -62,6 +63,14 @@ DUE_QUERY(" AND w.traces_removed_to IS NULL AND EXISTS (SELECT FROM amelia.workf
 static const char *const due_of_threaded =
 DUE_QUERY(" AND NOT " ENDED_BEFORE("$3") " AND EXISTS"
 		  " (SELECT FROM amelia_internal.checkpoint_places() AS s)");
+
+/* An empty table may have no statistics, one that was never analyzed has none. */
+static const char *const due_of_checkpoints =
+"SELECT c.number, c.number FROM (SELECT COALESCE(sum(CASE WHEN t.reltuples >= 0 THEN t.reltuples"
+"  ELSE pg_relation_size(t.oid) / 500 END), 0)::bigint AS number"
+" FROM amelia_internal.checkpoint_places() AS s JOIN pg_namespace AS n ON n.nspname = s.schema_name"
+" JOIN pg_class AS t ON t.relnamespace = n.oid AND t.relname = 'checkpoints'"
+" WHERE s.problem IS NULL) AS c";
 
 /*
  * Whether a rule would take most of what it is about.
@@ -140,7 +149,9 @@ NeedsSecondLook(const Horizons *horizons)
 	const AgeRule rules[] = {
 		{due_of_all, horizons->log, recovery, true, "finished workflows"},
 		{due_of_traced, horizons->trace, recovery, false, "finished workflows with trace events"},
-		{due_of_threaded, horizons->checkpoint, recovery, false, "finished workflows that may have checkpoints"}
+		{due_of_threaded, horizons->checkpoint, recovery, false, "finished workflows that may have checkpoints"},
+		{due_of_checkpoints, horizons->orphan, recovery, false, "checkpoints, some of which may be of threads of no workflow,"},
+		{due_of_checkpoints, horizons->latest, recovery, false, "checkpoints, some of which may be of threads that live on,"}
 	};
 
 	return LookAtRules(rules, lengthof(rules), last_round_query, last_work_query);

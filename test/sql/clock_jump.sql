@@ -127,7 +127,47 @@ SET client_min_messages = error;
 CALL amelia.run_retention();
 RESET client_min_messages;
 SELECT r.outcome, r.error FROM t.runs AS r OFFSET 5;
+-- Threads of no workflow, and the past of those that live on: where there are many checkpoints.
+SET client_min_messages = error;
+TRUNCATE amelia.workflows CASCADE;
+CALL amelia.run_retention(held_back => 'delete');
+RESET client_min_messages;
+DROP TABLE elsewhere.checkpoints;
+CREATE TABLE elsewhere.checkpoints (thread_id text, checkpoint_ns text DEFAULT '', checkpoint_id text,
+	parent_checkpoint_id text, type text, checkpoint jsonb NOT NULL, metadata jsonb NOT NULL DEFAULT '{}',
+	PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id));
+CREATE TABLE elsewhere.checkpoint_blobs (thread_id text, checkpoint_ns text DEFAULT '', channel text,
+	version text, type text NOT NULL, blob bytea, PRIMARY KEY (thread_id, checkpoint_ns, channel, version));
+CREATE TABLE elsewhere.checkpoint_writes (thread_id text, checkpoint_ns text DEFAULT '', checkpoint_id text,
+	task_id text, idx integer, channel text NOT NULL, type text, blob bytea NOT NULL,
+	PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id, task_id, idx));
+CREATE FUNCTION t.fill(number integer) RETURNS void LANGUAGE sql AS $$
+TRUNCATE elsewhere.checkpoints;
+INSERT INTO elsewhere.checkpoints (thread_id, checkpoint_id, checkpoint)
+SELECT 'chat ' || n / 100, lpad(n::text, 9, '0'), jsonb_build_object('v', 4, 'id', lpad(n::text, 9, '0'), 'ts', now() - interval '1 day',
+	'channel_values', '{}'::jsonb, 'channel_versions', '{}'::jsonb, 'versions_seen', '{}'::jsonb) FROM generate_series(1, number) AS n
+$$;
+SELECT t.fill(3000), t.jump('400 days');
+ANALYZE elsewhere.checkpoints;
+UPDATE elsewhere.checkpoints SET checkpoint = checkpoint || jsonb_build_object('ts', now() - interval '401 days');
+SELECT amelia.fence_checkpoints('elsewhere', true);
+SET client_min_messages = error;
+SELECT FROM amelia.update_settings('{"checkpoint_retention_days": -1, "orphan_thread_retention_days": 30}');
+CALL amelia.run_retention();
+SELECT FROM amelia.update_settings('{"orphan_thread_retention_days": -1, "keep_latest_days": 30}');
+CALL amelia.run_retention();
+RESET client_min_messages;
+SELECT count(*) FROM elsewhere.checkpoints;
+SELECT r.outcome, r.error FROM t.runs AS r WHERE r.error IS NOT NULL OFFSET 2;
+-- Few are no history.
+SELECT t.fill(900);
+ANALYZE elsewhere.checkpoints;
+UPDATE elsewhere.checkpoints SET checkpoint = checkpoint || jsonb_build_object('ts', now() - interval '401 days');
+CALL amelia.run_retention();
+SELECT r.outcome FROM t.runs AS r OFFSET (SELECT count(*) FROM t.runs) - 1;
+SELECT count(*), count(DISTINCT thread_id) AS threads FROM elsewhere.checkpoints;
 DELETE FROM amelia.checkpoint_schemas WHERE schema_name = 'elsewhere';
+DROP TABLE elsewhere.checkpoint_blobs, elsewhere.checkpoint_writes;
 DROP TABLE elsewhere.checkpoints;
 DROP SCHEMA elsewhere;
 SELECT * FROM amelia.verify();
