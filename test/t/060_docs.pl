@@ -1,5 +1,5 @@
 # The documents name what there is: docs/reference.md each table with its
-# columns, each function with its signature, errors and grants; README.md each
+# columns, each function with its signature, errors and grants; docs/functions.md each
 # function and setting. Nothing in them is gone from the catalog.
 use strict;
 use warnings;
@@ -208,16 +208,16 @@ is_deeply(
 		WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')}) ],
 	'what each role may do with each table');
 
-# The README.
-my $readme = document('README.md');
-my $named = section($readme, '## Functions');
-is_deeply([ grep { $named !~ /`$_`/ } map { $_->{name} } grep { $_->{schema} eq 'amelia' } @catalog ], [], 'README.md names each function');
+# The list of settings and functions.
+my $list = document('docs/functions.md');
+my $named = section($list, '## Functions');
+is_deeply([ grep { $named !~ /`$_`/ } map { $_->{name} } grep { $_->{schema} eq 'amelia' } @catalog ], [], 'docs/functions.md names each function');
 is_deeply([ grep { !$exists{$_} } map { /`(\w+)`/g } map { $_->[1] } cells($named) ], [], 'and no other');
-my %default_of = map { $_->[1] => $_->[2] } cells(section($readme, '## Settings'));
+my %default_of = map { $_->[1] => $_->[2] } cells(section($list, '## Settings'));
 is_deeply({ map { $_ => $default_of{$_} } grep { /_/ } keys %default_of },
 	{ map { $_->{name} => $_->{value} } rows(q{SELECT s.key AS name, s.value #>> '{}' AS value
 		FROM jsonb_each(to_jsonb(amelia.settings())) AS s WHERE s.key NOT IN ('id', 'created_at', 'updated_at')}) },
-	'README.md has each setting with its default');
+	'docs/functions.md has each setting with its default');
 
 # Links from one document to another.
 for my $file ('README.md', map { s{^\Q$top\E/}{}r } glob("$top/docs/*.md"))
