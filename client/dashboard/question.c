@@ -17,7 +17,7 @@ static const char question_sql[] =
 " WHERE e.workflow_id = $1::uuid AND e.event_type = 'approval_required' ORDER BY e.sequence DESC LIMIT 1";
 
 static const char blocked_sql[] =
-"SELECT w.id, w.issue_id, w.profile_id, w.issue_cache ->> 'title' FROM amelia.workflows AS w WHERE w.status = 'blocked'"
+"SELECT w.id, left(w.issue_id, 1000), w.profile_id, left(w.issue_cache ->> 'title', 1000) FROM amelia.workflows AS w WHERE w.status = 'blocked'"
 " ORDER BY w.updated_at, w.id LIMIT 100";
 
 /* The question of a blocked workflow; back: the view that an answer leads to. */
@@ -29,7 +29,13 @@ question_put(View *view, const char *workflow_id, const char *back)
 
 	if (rows == NULL)
 		return false;
-	page_put(page, "<section class=\"question\" aria-label=\"Question\">");
+
+	/*
+	 * Another question is another element: an open page must not put its text
+	 * over the form of the one before.
+	 */
+	page_put(page, "<section class=\"question\" aria-label=\"Question\" id=\"q%s-%s\">", workflow_id,
+			 PQntuples(rows) > 0 ? PQgetvalue(rows, 0, 0) : "none");
 	if (PQntuples(rows) == 0)
 		page_put(page, "<p>It is blocked, and has asked nothing: <code>set_workflow_status()</code> takes it on.</p>");
 	else

@@ -20,7 +20,7 @@ VALUES
 		'INSERT, UPDATE',
 		ARRAY['amelia.uuid_v7', 'new_uuid', 'check_container', 'retry_delay', 'touch_updated_at', 'is_restoring',
 			'platform_check_text', 'platform_check_interval', 'platform_is_history', 'platform_check_move', 'platform_refuse_status', 'platform_is_fault',
-			'platform_note_fault', 'platform_refuse_step', 'platform_check_conditions', 'platform_check_action',
+			'platform_note_fault', 'platform_check_written', 'platform_refuse_step', 'platform_check_conditions', 'platform_check_action',
 			'platform_check_steps', 'platform_check_definition', 'platform_holds', 'platform_enter_step', 'platform_leave_step',
 			'platform_run', 'platform_end_execution', 'platform_step_ended', 'platform_next_task', 'platform_claim',
 			'platform_touch_agent', 'platform_lock_task', 'platform_best_agent', 'platform_deliver', 'platform_receive',
@@ -54,8 +54,9 @@ FROM amelia_platform.workflow_executions AS e
 JOIN amelia_platform.execution_steps AS s ON s.execution_id = e.id AND s.status = 'running'
 LEFT JOIN amelia_platform.tasks AS t ON t.id = s.task_id
 WHERE e.status = 'running' AND (t.status IN ('completed', 'failed', 'cancelled')
-	OR t.id IS NULL AND EXISTS (SELECT FROM jsonb_array_elements(e.definition -> 'steps') AS d
-		WHERE d.value ->> 'step_id' = s.step_id AND d.value ->> 'step_type' = 'task'))
+	-- of what was brought as history anything may be there
+	OR t.id IS NULL AND jsonb_path_exists(e.definition, '$.steps[*] ? (@.step_id == $id && @.step_type == "task")',
+		jsonb_build_object('id', s.step_id), true))
 UNION ALL
 SELECT 'task of an execution that is over', 'task ' || t.id, format('it is %s, its execution %s', t.status, e.status)
 FROM amelia_platform.tasks AS t
