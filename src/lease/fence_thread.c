@@ -6,7 +6,8 @@
  *	  It does three things for each row. It shares the thread's lock, so that
  *	  nobody prunes the thread before this transaction ends. It refuses what a
  *	  worker writes whose lease is lost (fence.c). And it refuses a checkpoint
- *	  whose parent is not there, and writes to a checkpoint that is not there.
+ *	  whose parent is not there, and writes to a checkpoint that is not there,
+ *	  or is only there because others are made from it (anchor_marks.c).
  *	  LangGraph itself does not: asked to go on from a checkpoint that is gone, it
  *	  begins with an empty state, and stores that as the thread's newest.
  *
@@ -57,16 +58,6 @@
 #include "retention/thread_lock.h"
 
 PG_FUNCTION_INFO_V1(amelia_fence_thread);
-
-/*
- * A run that is under way stores what it wrote to a checkpoint behind its back,
- * and may have stored the next one before. So long it may come late.
- */
-#define LATE_US USECS_PER_HOUR
-
-/* 1582 to 1970 in units of 100 ns, and 1970 to 2000 in microseconds. */
-#define UUID_EPOCH INT64CONST(122192928000000000)
-#define PG_EPOCH ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 /* Where a checkpoint is looked up. */
 typedef struct Checkpoints
@@ -239,26 +230,6 @@ IsFollowedByFirst(Checkpoints *checkpoints, Datum id)
 }
 
 /*
- * Whether a checkpoint was made only lately, by its id: a UUID of version 6, which
- * counts units of 100 ns since 1582. Another id tells nothing.
- */
-static bool
-IsRecent(Datum id)
-{
-	char	   *uuid = TextDatumGetCString(id);
-	unsigned	high;
-	unsigned	middle;
-	unsigned	low;
-	int64		units;
-
-	if (strlen(uuid) != UUID_TEXT_SIZE - 1 ||
-		sscanf(uuid, "%8x-%4x-6%3x-", &high, &middle, &low) != 3)
-		return false;
-	units = ((int64) high << 28) | ((int64) middle << 12) | low;
-	return (units - UUID_EPOCH) / 10 - PG_EPOCH > GetCurrentTimestamp() - LATE_US;
-}
-
-/*
  * Whether a checkpoint is stored already: savers update it then, and leave its
  * parent as it is.
  */
@@ -278,14 +249,35 @@ IsStored(Checkpoints *checkpoints, TupleDesc tupdesc, HeapTuple row)
 }
 
 /*
- * Refuse a row that refers to a checkpoint that is not there and will not
- * come: the row itself is one (follows), or belongs to it.
+ * Whether nobody may go on from the checkpoint that was found.
+ */
+static bool
+IsMarked(const Checkpoints *checkpoints)
+{
+	TupleDesc	tupdesc = RelationGetDescr(checkpoints->table);
+	HeapTuple	row = ExecFetchSlotHeapTuple(checkpoints->slot, false, NULL);
+	int			number = SPI_fnumber(tupdesc, "metadata");
+	bool		is_null;
+	Datum		metadata;
+
+	if (number <= 0 || TupleDescAttr(tupdesc, number - 1)->atttypid != JSONBOID)
+		return false;
+	metadata = heap_getattr(row, number, tupdesc, &is_null);
+	return !is_null && JB_ROOT_IS_OBJECT(DatumGetJsonbP(metadata)) &&
+		getKeyJsonValueFromContainer(&DatumGetJsonbP(metadata)->root, ANCHOR_MARK,
+									 strlen(ANCHOR_MARK), NULL) != NULL;
+}
+
+/*
+ * Refuse a row that refers to a checkpoint that nobody may go on from, or that
+ * is not there and will not come: the row itself is one (follows), or belongs to it.
  */
 static void
 CheckCheckpoint(Relation table, TupleDesc tupdesc, HeapTuple row, Datum id, bool follows)
 {
 	Checkpoints checkpoints = {.table = table};
-	bool		is_gone = false;
+	bool		is_gone;
+	bool		is_marked;
 
 	if (!TextColumn(tupdesc, row, "thread_id", &checkpoints.thread) ||
 		!TextColumn(tupdesc, row, "checkpoint_ns", &checkpoints.ns))
@@ -294,10 +286,12 @@ CheckCheckpoint(Relation table, TupleDesc tupdesc, HeapTuple row, Datum id, bool
 	if (checkpoints.index == NULL)
 		return;
 	checkpoints.slot = table_slot_create(table, NULL);
-	is_gone = !FindCheckpoint(&checkpoints, BTEqualStrategyNumber, F_TEXTEQ, id) &&
-		FindCheckpoint(&checkpoints, BTGreaterStrategyNumber, F_TEXT_GT, id) &&
+	is_gone = !FindCheckpoint(&checkpoints, BTEqualStrategyNumber, F_TEXTEQ, id);
+	is_marked = !is_gone && IsMarked(&checkpoints) &&
+		!(follows ? IsStored(&checkpoints, tupdesc, row) : IsRecentCheckpoint(TextDatumGetCString(id)));
+	is_gone = is_gone && FindCheckpoint(&checkpoints, BTGreaterStrategyNumber, F_TEXT_GT, id) &&
 		!(follows ? IsStored(&checkpoints, tupdesc, row) :
-		  IsFollowedByFirst(&checkpoints, id) || IsRecent(id));
+		  IsFollowedByFirst(&checkpoints, id) || IsRecentCheckpoint(TextDatumGetCString(id)));
 	ExecDropSingleTupleTableSlot(checkpoints.slot);
 	index_close(checkpoints.index, AccessShareLock);
 	if (is_gone)
@@ -308,6 +302,13 @@ CheckCheckpoint(Relation table, TupleDesc tupdesc, HeapTuple row, Datum id, bool
 				 follows ? errdetail("A checkpoint that follows it would begin with an empty state.") :
 				 errdetail("What is written to it would be lost."),
 				 errhint("It was pruned or deleted. Go on from a checkpoint that is there, such as the thread's newest.")));
+	if (is_marked)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("checkpoint \"%s\" of thread \"%s\" is only there because later ones are made from it",
+						TextDatumGetCString(id), TextDatumGetCString(checkpoints.thread)),
+				 errdetail("What it needs itself was pruned."),
+				 errhint("Go on from another checkpoint, such as the thread's newest.")));
 }
 
 /*
@@ -326,7 +327,7 @@ FenceCheckpoints(TriggerData *data, HeapTuple row)
 	if (is_update && !SameText(data, "thread_id") &&
 		TextColumn(tupdesc, data->tg_trigtuple, "thread_id", &value))
 		ShareThread(RelationGetNamespace(relation), TextDatumGetCString(value));
-	if (TRIGGER_FIRED_BY_DELETE(data->tg_event))
+	if (TRIGGER_FIRED_BY_DELETE(data->tg_event) || AreRowsTrusted())
 		return;
 	if (is_update && SameText(data, "thread_id") && SameText(data, "checkpoint_ns") &&
 		SameText(data, "checkpoint_id") && SameText(data, "parent_checkpoint_id"))

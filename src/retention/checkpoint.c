@@ -20,6 +20,7 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "utils/array.h"
@@ -50,6 +51,45 @@ ArrayCount(Datum array)
 	return ArrayGetNItems(ARR_NDIM(value), ARR_DIMS(value));
 }
 
+/* Whether an array of texts holds one. */
+bool
+HoldsText(Datum array, Datum wanted)
+{
+	Datum	   *texts;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &texts, NULL, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, texts[i], wanted)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The schemas whose tables can be used. Of the others the caller is told.
+ */
+List *
+UsableSources(void)
+{
+	List	   *usable = NIL;
+	ListCell   *cell;
+
+	foreach(cell, FindCheckpointSources())
+	{
+		CheckpointSource *source = lfirst(cell);
+
+		if (source->problem == NULL)
+			usable = lappend(usable, source);
+		else
+			ereport(WARNING,
+					(errmsg("the checkpoint tables in schema \"%s\" are left alone", source->schema),
+					 errdetail("%s", source->problem)));
+	}
+	return usable;
+}
+
 /* The last of some threads, of which there is one at least. */
 static char *
 LastThread(Datum threads)
@@ -70,6 +110,21 @@ ResultArray(int column, Oid element)
 	Datum		array = RowValue(0, column, get_array_type(element), &is_null);
 
 	return is_null ? EmptyArray(element) : array;
+}
+
+/*
+ * Why the tables of a source, which is otherwise all right, cannot be pruned;
+ * NULL when they can.
+ */
+char *
+PruningProblem(const CheckpointSource *source)
+{
+	Oid			schema = get_namespace_oid(source->schema, false);
+	char	   *problem = NULL;
+
+	for (int i = 0; i < CHECKPOINT_TABLES && problem == NULL; i++)
+		problem = PrunedColumnsProblem(i, get_relname_relid(amelia_checkpoint_tables[i], schema));
+	return problem;
 }
 
 /*

@@ -70,12 +70,15 @@ typedef struct ThreadPage
 } ThreadPage;
 
 extern List *FindCheckpointSources(void);
+extern List *UsableSources(void);
+extern char *PruningProblem(const CheckpointSource *source);
 extern bool CheckpointsAreReadable(List *sources);
 extern void EnterSource(const CheckpointSource *source, RestrictedContext *before);
 extern void ReadThreadPage(const CheckpointSource *source, const char *after, int limit,
 						   ThreadPage *page);
 extern Datum EmptyArray(Oid element);
 extern int	ArrayCount(Datum array);
+extern bool HoldsText(Datum array, Datum wanted);
 extern Datum DueThreads(List *sources, ThreadPage *page, const Horizons *horizons,
 						int limit, bool lock, Datum *workflows);
 extern Datum OrphanThreads(const CheckpointSource *source, ThreadPage *page,

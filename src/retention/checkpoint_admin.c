@@ -22,6 +22,7 @@
 #include "base/execute.h"
 #include "retention/checkpoint_shape.h"
 #include "retention/checkpoint.h"
+#include "retention/prune_thread.h"
 
 PG_FUNCTION_INFO_V1(amelia_register_checkpoints);
 PG_FUNCTION_INFO_V1(amelia_unregister_checkpoints);
@@ -214,6 +215,41 @@ ReadStats(const CheckpointSource *source, Datum *values, bool *nulls)
 }
 
 /*
+ * About how many bytes prune() would free in a source.
+ */
+static int64
+CountPrunable(const CheckpointSource *source)
+{
+	PruneOptions options = {.dry_run = true};
+	Horizons	horizons;
+	ThreadPage	page = {0};
+	int64		bytes = 0;
+
+	GetHorizons(&horizons);
+	options.keep = horizons.keep_latest;
+	for (;;)
+	{
+		Datum	   *threads;
+		int			count;
+
+		ReadThreadPage(source, page.last, PAGE_THREADS, &page);
+		if (page.count == 0)
+			return bytes;
+		deconstruct_array(DatumGetArrayTypeP(page.threads), TEXTOID, -1, false, TYPALIGN_INT,
+						  &threads, NULL, &count);
+		for (int i = 0; i < count; i++)
+		{
+			PrunePlan	plan;
+			bool		is_in_use;
+
+			CHECK_FOR_INTERRUPTS();
+			(void) TryPruneThread(source, TextDatumGetCString(threads[i]), &options, &plan, &is_in_use);
+			bytes += plan.bytes;
+		}
+	}
+}
+
+/*
  * checkpoint_stats() returns setof record
  */
 Datum
@@ -229,8 +265,8 @@ amelia_checkpoint_stats(PG_FUNCTION_ARGS)
 	foreach(cell, FindCheckpointSources())
 	{
 		CheckpointSource *source = lfirst(cell);
-		Datum		values[10] = {0};
-		bool		nulls[10];
+		Datum		values[11] = {0};
+		bool		nulls[11];
 
 		memset(nulls, true, sizeof(nulls));
 		values[0] = DirectFunctionCall1(namein, CStringGetDatum(source->schema));
@@ -238,11 +274,15 @@ amelia_checkpoint_stats(PG_FUNCTION_ARGS)
 										CStringGetDatum(GetUserNameFromId(source->owner, false)));
 		nulls[0] = nulls[1] = false;
 		if (source->problem == NULL)
+		{
 			ReadStats(source, &values[2], &nulls[2]);
+			values[9] = Int64GetDatum(CountPrunable(source));
+			nulls[9] = false;
+		}
 		else
 		{
-			values[9] = CStringGetTextDatum(source->problem);
-			nulls[9] = false;
+			values[10] = CStringGetTextDatum(source->problem);
+			nulls[10] = false;
 		}
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

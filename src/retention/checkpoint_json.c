@@ -164,6 +164,8 @@ ReadCheckpoint(ThreadImage *image, ImageRow *row, uint64 number, int checkpoint,
 	JsonbValue *format;
 	JsonbValue *source;
 	JsonbValue *versioned;
+	JsonbValue *mark;
+	JsonbValue *run;
 	int			version;
 
 	row->hash = 0;
@@ -179,6 +181,8 @@ ReadCheckpoint(ThreadImage *image, ImageRow *row, uint64 number, int checkpoint,
 			RefuseShape(image, row, i == 0 ? "JSON" : "metadata");
 		row->hash = hash_combine64(row->hash, hash_bytes_extended((unsigned char *) VARDATA(jsons[i]),
 																  VARSIZE(jsons[i]) - VARHDRSZ, 0));
+		if (i == 0)
+			row->checkpoint_hash = row->hash;
 	}
 	root = &jsons[0]->root;
 	meta = &jsons[1]->root;
@@ -203,6 +207,12 @@ ReadCheckpoint(ThreadImage *image, ImageRow *row, uint64 number, int checkpoint,
 	source = Field (meta, "source");
 	versioned = Field (meta, "delta_writes_versioned");
 
+	mark = Field (meta, ANCHOR_MARK);
+	run = Field (meta, "run_id");
+
+	row->is_marked = mark != NULL;
+	row->run = run != NULL && run->type == jbvString ?
+		NameOf(image->names, run->val.string.val, run->val.string.len) : NO_NAME;
 	row->is_versioned = versioned != NULL && versioned->type == jbvBool && versioned->val.boolean;
 	row->is_fork = IsText(source, "update") || IsText(source, "fork");
 	for (size_t i = 0; i < lengthof(columns); i++)

@@ -14,10 +14,23 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
 
+#include "base/uuid.h"
 #include "retention/checkpoint_shape.h"
 
 PG_FUNCTION_INFO_V1(amelia_checkpoint_columns);
+
+/*
+ * A run that is under way stores what it wrote to a checkpoint behind its back,
+ * and may have stored the next one before. So long it may come late.
+ */
+#define LATE_US USECS_PER_HOUR
+
+/* 1582 to 1970 in units of 100 ns, and 1970 to 2000 in microseconds. */
+#define UUID_EPOCH INT64CONST(122192928000000000)
+#define PG_EPOCH ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 const char *const amelia_checkpoint_tables[CHECKPOINT_TABLES] = {
 	[CHECKPOINTS] = "checkpoints",[BLOBS] = "checkpoint_blobs",[WRITES] = "checkpoint_writes"
@@ -77,10 +90,10 @@ CheckCheckpointColumns(int table, Oid relation)
 }
 
 /*
- * The same for the columns that only pruning uses.
+ * What a table lacks of the columns that only pruning uses; NULL when nothing.
  */
-void
-CheckPrunedColumns(int table, Oid relation)
+char *
+PrunedColumnsProblem(int table, Oid relation)
 {
 	for (size_t i = 0; i < lengthof(pruned_columns); i++)
 	{
@@ -90,11 +103,29 @@ CheckPrunedColumns(int table, Oid relation)
 			continue;
 		number = get_attnum(relation, pruned_columns[i].name);
 		if (number == InvalidAttrNumber || get_atttype(relation, number) != pruned_columns[i].type)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("%s has no column %s of type %s", amelia_checkpoint_tables[table],
-							pruned_columns[i].name, format_type_be(pruned_columns[i].type))));
+			return psprintf("%s has no column %s of type %s", amelia_checkpoint_tables[table],
+							pruned_columns[i].name, format_type_be(pruned_columns[i].type));
 	}
+	return NULL;
+}
+
+/*
+ * Whether a checkpoint was made only lately, by its id: a UUID of version 6, which
+ * counts units of 100 ns since 1582. Another id tells nothing.
+ */
+bool
+IsRecentCheckpoint(const char *id)
+{
+	unsigned	high;
+	unsigned	middle;
+	unsigned	low;
+	int64		units;
+
+	if (strlen(id) != UUID_TEXT_SIZE - 1 ||
+		sscanf(id, "%8x-%4x-6%3x-", &high, &middle, &low) != 3)
+		return false;
+	units = ((int64) high << 28) | ((int64) middle << 12) | low;
+	return (units - UUID_EPOCH) / 10 - PG_EPOCH > GetCurrentTimestamp() - LATE_US;
 }
 
 /*

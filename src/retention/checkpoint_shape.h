@@ -14,9 +14,13 @@ enum
 	CHECKPOINTS, BLOBS, WRITES, CHECKPOINT_TABLES
 };
 
+/* A field of the metadata of a checkpoint that is only there for others' sake. */
+#define ANCHOR_MARK "amelia_anchor"
+
 extern const char *const amelia_checkpoint_tables[CHECKPOINT_TABLES];
 
 extern void CheckCheckpointColumns(int table, Oid relation);
-extern void CheckPrunedColumns(int table, Oid relation);
+extern bool IsRecentCheckpoint(const char *id);
+extern char *PrunedColumnsProblem(int table, Oid relation);
 
 #endif							/* AMELIA_CHECKPOINT_SHAPE_H */

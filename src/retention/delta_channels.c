@@ -17,13 +17,6 @@
 
 #include "retention/thread_image.h"
 
-/* A channel of a graph. */
-typedef struct DeltaKey
-{
-	int			family;
-	int			channel;
-} DeltaKey;
-
 /* The version that a row names of a channel; NO_NAME when it names none. */
 int
 VersionOf(const ImageRow *row, int channel)
@@ -63,6 +56,15 @@ AddDelta(HTAB *deltas, int family, int channel)
 	DeltaKey	key = {family, channel};
 
 	(void) hash_search(deltas, &key, HASH_ENTER, NULL);
+}
+
+/* Whether a channel is a delta channel in the graphs of a family. */
+bool
+IsDelta(HTAB *deltas, int family, int channel)
+{
+	DeltaKey	key = {family, channel};
+
+	return hash_search(deltas, &key, HASH_FIND, NULL) != NULL;
 }
 
 /*
@@ -125,9 +127,20 @@ HasWrites(const ThreadImage *image, const ImageRow *row, int channel)
 }
 
 /*
+ * Whether what a row has of a delta channel of its graph is made from its
+ * ancestors: it stores no value of it. One without a version has never been
+ * written to, where the checkpoint says that this can be told.
+ */
+bool
+IsMadeFromAncestors(const ThreadImage *image, const ImageRow *row, int channel)
+{
+	return !HoldsValue(image, row, channel) &&
+		(!row->is_versioned || VersionOf(row, channel) != NO_NAME);
+}
+
+/*
  * The channels of which what a row has is made from its ancestors: the delta
- * channels of its graph of which it stores no value. One without a version has
- * never been written to, where the checkpoint says that this can be told.
+ * channels of its graph that IsMadeFromAncestors() says.
  */
 int *
 DeltasOf(const ThreadImage *image, HTAB *deltas, const ImageRow *row, int *count)
@@ -141,8 +154,7 @@ DeltasOf(const ThreadImage *image, HTAB *deltas, const ImageRow *row, int *count
 	while ((delta = hash_seq_search(&status)) != NULL)
 	{
 		if (delta->family == image->spaces[row->space].family &&
-			!HoldsValue(image, row, delta->channel) &&
-			(!row->is_versioned || VersionOf(row, delta->channel) != NO_NAME))
+			IsMadeFromAncestors(image, row, delta->channel))
 			channels[(*count)++] = delta->channel;
 	}
 	return channels;

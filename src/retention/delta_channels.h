@@ -12,7 +12,16 @@
 
 #include "retention/thread_rows.h"
 
+/* A channel of a graph. */
+typedef struct DeltaKey
+{
+	int			family;
+	int			channel;
+} DeltaKey;
+
 extern HTAB *FindDeltaChannels(const ThreadImage *image);
+extern bool IsDelta(HTAB *deltas, int family, int channel);
+extern bool IsMadeFromAncestors(const ThreadImage *image, const ImageRow *row, int channel);
 extern int *DeltasOf(const ThreadImage *image, HTAB *deltas, const ImageRow *row, int *count);
 extern bool HasWrites(const ThreadImage *image, const ImageRow *row, int channel);
 extern bool HoldsValue(const ThreadImage *image, const ImageRow *row, int channel);

@@ -10,6 +10,8 @@
  *	  in a short time; of a thread with very many rows it takes a part that
  *	  leaves the rest whole, and the next batch goes on with it.
  *
+ *	  One that was idle for squash_idle_days as well is squashed, too.
+ *
  *	  Without the fence nothing is pruned: who goes on from a checkpoint that is
  *	  gone would begin with an empty state.
  *
@@ -32,15 +34,15 @@
 #define ROWS_AT_ONCE 20000
 
 /*
- * Of some threads, those whose newest checkpoint is older than the setting, and
- * that have more than they are to keep. One whose age cannot be told stays.
+ * Of some threads, those whose newest checkpoint is older than that, and that
+ * have more than they are to keep. One whose age cannot be told stays.
  */
-Datum
-IdleThreads(const CheckpointSource *source, Datum threads, const Horizons *horizons)
+static Datum
+ThreadsBefore(const CheckpointSource *source, Datum threads, TimestampTz time, int keep)
 {
 	static const Oid types[] = {TEXTARRAYOID, TIMESTAMPTZOID, INT4OID};
 	Datum		values[] = {
-		threads, TimestampTzGetDatum(horizons->latest), Int32GetDatum(horizons->keep_latest)
+		threads, TimestampTzGetDatum(time), Int32GetDatum(keep)
 	};
 	RestrictedContext before;
 	bool		is_null;
@@ -63,14 +65,30 @@ IdleThreads(const CheckpointSource *source, Datum threads, const Horizons *horiz
 }
 
 /*
+ * Of some threads, those that the settings say are to be pruned. Of these,
+ * squash says which ones have been idle for so long that they are to be squashed.
+ */
+Datum
+IdleThreads(const CheckpointSource *source, Datum threads, const Horizons *horizons, Datum *squash)
+{
+	Datum		idle = ThreadsBefore(source, threads, horizons->latest, horizons->keep_latest);
+
+	*squash = TIMESTAMP_IS_NOBEGIN(horizons->squash) || ArrayCount(idle) == 0 ? EmptyArray(TEXTOID) :
+		ThreadsBefore(source, idle, Min(horizons->squash, horizons->latest), horizons->keep_latest);
+	return idle;
+}
+
+/*
  * Prune a thread for the round. Returns whether the batch has to come back to
  * it.
  */
 static bool
 PruneForRound(RetentionRound *round, const CheckpointSource *source, const char *thread,
-			  const Horizons *horizons)
+			  const Horizons *horizons, bool squash)
 {
-	PruneOptions options = {.keep = horizons->keep_latest,.limit = ROWS_AT_ONCE};
+	PruneOptions options = {
+		.keep = horizons->keep_latest,.squash = squash,.limit = ROWS_AT_ONCE
+	};
 	PrunePlan	done;
 	bool		is_in_use;
 	char	   *problem = TryPruneThread(source, thread, &options, &done, &is_in_use);
@@ -103,6 +121,7 @@ OlderBatch(RetentionRound *round, const Horizons *horizons)
 	CheckpointSource *source;
 	ThreadPage	page;
 	Datum	   *threads;
+	Datum		squash;
 	int			count;
 	char	   *last;
 
@@ -126,7 +145,7 @@ OlderBatch(RetentionRound *round, const Horizons *horizons)
 	}
 
 	last = page.last;
-	deconstruct_array(DatumGetArrayTypeP(IdleThreads(source, page.threads, horizons)),
+	deconstruct_array(DatumGetArrayTypeP(IdleThreads(source, page.threads, horizons, &squash)),
 					  TEXTOID, -1, false, TYPALIGN_INT, &threads, NULL, &count);
 	for (int i = 0; i < count; i++)
 	{
@@ -136,7 +155,7 @@ OlderBatch(RetentionRound *round, const Horizons *horizons)
 		/* Should the batch fail with it, the next one goes on behind it. */
 		round->taken = 1;
 		round->next_thread = MemoryContextStrdup(round->context, thread);
-		if (PruneForRound(round, source, thread, horizons))
+		if (PruneForRound(round, source, thread, horizons, HoldsText(squash, threads[i])))
 		{
 			last = i > 0 ? TextDatumGetCString(threads[i - 1]) : round->thread;
 			break;

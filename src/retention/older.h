@@ -14,7 +14,8 @@
 #include "retention/round_state.h"
 #include "retention/rules.h"
 
-extern Datum IdleThreads(const CheckpointSource *source, Datum threads, const Horizons *horizons);
+extern Datum IdleThreads(const CheckpointSource *source, Datum threads, const Horizons *horizons,
+						 Datum *squash);
 extern bool OlderBatch(RetentionRound *round, const Horizons *horizons);
 
 

@@ -231,22 +231,6 @@ PutThreads(ReturnSetInfo *result, const char *rule, const ThreadCounts *counts, 
 	PutRule(result, rule, values, nulls, waits_for);
 }
 
-/* Whether an array of texts holds one. */
-static bool
-HoldsText(Datum array, Datum wanted)
-{
-	Datum	   *texts;
-	int			count;
-
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &texts, NULL, &count);
-	for (int i = 0; i < count; i++)
-	{
-		if (DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, texts[i], wanted)))
-			return true;
-	}
-	return false;
-}
-
 /*
  * What the rule of older checkpoints would delete from the threads of a
  * source that the rules before it leave. Adds the bytes of anchors.
@@ -264,6 +248,7 @@ CountOlder(List *sources, const CheckpointSource *source, const Horizons *horizo
 		Datum		workflows;
 		Datum		due = EmptyArray(TEXTOID);
 		Datum		orphans = EmptyArray(TEXTOID);
+		Datum		squash;
 		Datum	   *threads;
 		int			count;
 
@@ -271,7 +256,7 @@ CountOlder(List *sources, const CheckpointSource *source, const Horizons *horizo
 		if (page.count == 0)
 			break;
 		after = page.last;
-		deconstruct_array(DatumGetArrayTypeP(IdleThreads(source, page.threads, horizons)),
+		deconstruct_array(DatumGetArrayTypeP(IdleThreads(source, page.threads, horizons, &squash)),
 						  TEXTOID, -1, false, TYPALIGN_INT, &threads, NULL, &count);
 		if (count > 0 && !TIMESTAMP_IS_NOBEGIN(horizons->checkpoint))
 			due = DueThreads(sources, &page, horizons, PAGE_THREADS + 1, false, &workflows);
@@ -283,6 +268,7 @@ CountOlder(List *sources, const CheckpointSource *source, const Horizons *horizo
 			bool		is_in_use;
 
 			CHECK_FOR_INTERRUPTS();
+			options.squash = HoldsText(squash, threads[i]);
 			if (HoldsText(due, threads[i]) || HoldsText(orphans, threads[i]) ||
 				TryPruneThread(source, TextDatumGetCString(threads[i]), &options, &plan, &is_in_use) != NULL)
 				continue;

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * prune.c
- *	  The function prune(): LangGraph's threads, shortened by hand.
+ *	  The functions prune() and delete_for_runs(): LangGraph's threads, shortened
+ *	  by hand.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,29 +20,7 @@
 #include "retention/prune_thread.h"
 
 PG_FUNCTION_INFO_V1(amelia_prune);
-
-/*
- * The schemas whose tables can be used. Of the others the caller is told.
- */
-static List *
-UsableSources(void)
-{
-	List	   *usable = NIL;
-	ListCell   *cell;
-
-	foreach(cell, FindCheckpointSources())
-	{
-		CheckpointSource *source = lfirst(cell);
-
-		if (source->problem == NULL)
-			usable = lappend(usable, source);
-		else
-			ereport(WARNING,
-					(errmsg("the checkpoint tables in schema \"%s\" are left alone", source->schema),
-					 errdetail("%s", source->problem)));
-	}
-	return usable;
-}
+PG_FUNCTION_INFO_V1(amelia_delete_for_runs);
 
 /*
  * Say of which tables anybody can go on from a checkpoint that is pruned.
@@ -92,60 +71,37 @@ PruneEverywhere(List *sources, const char *thread, const PruneOptions *options, 
 }
 
 /*
- * prune(thread_ids text[], strategy text, keep integer, dry_run boolean,
- * force boolean) returns setof record
+ * Refuse an argument, and an element of the array that is the first one, that
+ * is NULL. Returns the elements.
  */
-Datum
-amelia_prune(PG_FUNCTION_ARGS)
+static Datum *
+TextArguments(FunctionCallInfo fcinfo, const char *const *names, int nargs, int *count)
 {
-	static const char *const names[] = {"thread_ids", "strategy", "keep", "dry_run", "force"};
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	PruneOptions options = {0};
-	RestrictedContext before;
-	List	   *sources;
-	char	   *strategy;
-	Datum	   *threads;
+	Datum	   *texts;
 	bool	   *nulls;
-	int			count;
 
-	for (int i = 0; i < (int) lengthof(names); i++)
+	for (int i = 0; i < nargs; i++)
 	{
 		if (PG_ARGISNULL(i))
 			RefuseMissing(names[i]);
 	}
-	if (!PG_GETARG_BOOL(3))
-		PreventCommandIfReadOnly("prune()");
-	strategy = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	options.keep = PG_GETARG_INT32(2);
-	options.dry_run = PG_GETARG_BOOL(3);
-	options.force = PG_GETARG_BOOL(4);
-	options.whole = strcmp(strategy, "delete") == 0;
-	if (!options.whole && strcmp(strategy, "keep_latest") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid strategy \"%s\"", strategy),
-				 errhint("Use keep_latest or delete.")));
-	if (options.keep < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("keep must be at least 1, not %d", options.keep)));
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT,
-					  &threads, &nulls, &count);
-	for (int i = 0; i < count; i++)
+					  &texts, &nulls, count);
+	for (int i = 0; i < *count; i++)
 	{
 		if (nulls[i])
-			RefuseMissing("each of thread_ids");
+			RefuseMissing(psprintf("each of %s", names[0]));
 	}
+	return texts;
+}
 
-	InitMaterializedSRF(fcinfo, 0);
-	SPI_connect();
-	EnterRestricted(TableOwner("checkpoint_schemas"), &before);
-	sources = UsableSources();
-	LeaveRestricted(&before);
-	if (options.force && !options.dry_run && !options.whole)
-		WarnOfNoFence(sources);
-	if (!options.dry_run)
-		FireTriggersAtOnce();
+/*
+ * Prune some threads, in all sources, and return a row for each.
+ */
+static void
+PruneThreads(ReturnSetInfo *result, List *sources, const Datum *threads, int count,
+			 const PruneOptions *options)
+{
 	for (int i = 0; i < count; i++)
 	{
 		PrunePlan	done;
@@ -154,7 +110,7 @@ amelia_prune(PG_FUNCTION_ARGS)
 		bool		is_null[7] = {0};
 
 		CHECK_FOR_INTERRUPTS();
-		problem = PruneEverywhere(sources, TextDatumGetCString(threads[i]), &options, &done);
+		problem = PruneEverywhere(sources, TextDatumGetCString(threads[i]), options, &done);
 		values[1] = Int64GetDatum(done.checkpoints);
 		values[2] = Int64GetDatum(done.blobs);
 		values[3] = Int64GetDatum(done.writes);
@@ -165,6 +121,118 @@ amelia_prune(PG_FUNCTION_ARGS)
 			values[6] = CStringGetTextDatum(problem);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, is_null);
 	}
+}
+
+/*
+ * The sources that can be used, once the caller has been told of what is to be known.
+ */
+static List *
+OpenSources(const PruneOptions *options)
+{
+	RestrictedContext before;
+	List	   *sources;
+
+	EnterRestricted(TableOwner("checkpoint_schemas"), &before);
+	sources = UsableSources();
+	LeaveRestricted(&before);
+	if (options->force && !options->dry_run && !options->whole)
+		WarnOfNoFence(sources);
+	if (!options->dry_run)
+		FireTriggersAtOnce();
+	return sources;
+}
+
+/*
+ * prune(thread_ids text[], strategy text, keep integer, squash boolean,
+ * dry_run boolean, force boolean) returns setof record
+ */
+Datum
+amelia_prune(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {"thread_ids", "strategy", "keep", "squash", "dry_run", "force"};
+	PruneOptions options = {0};
+	int			count;
+	Datum	   *threads = TextArguments(fcinfo, names, lengthof(names), &count);
+	char	   *strategy = text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+	options.keep = PG_GETARG_INT32(2);
+	options.squash = PG_GETARG_BOOL(3);
+	options.dry_run = PG_GETARG_BOOL(4);
+	options.force = PG_GETARG_BOOL(5);
+	options.whole = strcmp(strategy, "delete") == 0;
+	if (!options.dry_run)
+		PreventCommandIfReadOnly("prune()");
+	if (!options.whole && strcmp(strategy, "keep_latest") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid strategy \"%s\"", strategy),
+				 errhint("Use keep_latest or delete.")));
+	if (options.keep < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("keep must be at least 1, not %d", options.keep)));
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	PruneThreads((ReturnSetInfo *) fcinfo->resultinfo, OpenSources(&options), threads, count, &options);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * The threads that have checkpoints of some runs, in all sources that have what
+ * pruning reads.
+ */
+static Datum *
+ThreadsOfRuns(List *sources, Datum runs, int *count)
+{
+	static const Oid types[] = {TEXTARRAYOID, TEXTARRAYOID};
+	Datum		values[] = {runs, EmptyArray(TEXTOID)};
+	Datum	   *threads;
+	ListCell   *cell;
+
+	foreach(cell, sources)
+	{
+		CheckpointSource *source = lfirst(cell);
+		RestrictedContext before;
+		bool		is_null;
+
+		if (PruningProblem(source) != NULL)
+			continue;
+		EnterSource(source, &before);
+		RunSql(psprintf("SELECT ARRAY(SELECT a.thread_id FROM ONLY %s AS a WHERE a.metadata ->> 'run_id' = ANY ($1)"
+						" UNION SELECT t FROM unnest($2) AS t ORDER BY 1)", source->tables[CHECKPOINTS]),
+			   lengthof(types), types, values, false);
+		LeaveRestricted(&before);
+		values[1] = RowValue(0, 1, TEXTARRAYOID, &is_null);
+	}
+	deconstruct_array(DatumGetArrayTypeP(values[1]), TEXTOID, -1, false, TYPALIGN_INT, &threads, NULL, count);
+	return threads;
+}
+
+/*
+ * delete_for_runs(run_ids text[], dry_run boolean, force boolean) returns setof
+ * record
+ */
+Datum
+amelia_delete_for_runs(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {"run_ids", "dry_run", "force"};
+	PruneOptions options = {0};
+	List	   *sources;
+	Datum	   *threads;
+	int			count;
+
+	options.runs = TextArguments(fcinfo, names, lengthof(names), &options.nruns);
+	options.dry_run = PG_GETARG_BOOL(1);
+	options.force = PG_GETARG_BOOL(2);
+	if (!options.dry_run)
+		PreventCommandIfReadOnly("delete_for_runs()");
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	sources = OpenSources(&options);
+	threads = ThreadsOfRuns(sources, PG_GETARG_DATUM(0), &count);
+	PruneThreads((ReturnSetInfo *) fcinfo->resultinfo, sources, threads, count, &options);
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -20,7 +20,9 @@
 
 #include "miscadmin.h"
 
+#include "retention/anchor_marks.h"
 #include "retention/delta_channels.h"
+#include "retention/squash.h"
 #include "retention/thread_image.h"
 
 /* A walk has been here for this channel. */
@@ -288,7 +290,7 @@ CountRows(ThreadImage *image, int root, bool *survives, PrunePlan *plan)
 	for (int i = 0; i < image->nrows; i++)
 	{
 		ImageRow   *row = &image->rows[i];
-		bool		goes = row->fate == ROW_GOES;
+		bool		goes = DIES(row->fate);
 
 		if (goes)
 		{
@@ -361,7 +363,7 @@ FindSenders(const ThreadImage *image, int *count)
 	{
 		const ImageRow *row = &image->rows[i];
 
-		if (row->fate != ROW_GOES && row->format < FORMAT_WITH_SENDS && row->parent != NO_NAME)
+		if (!DIES(row->fate) && row->format < FORMAT_WITH_SENDS && row->parent != NO_NAME)
 			senders[(*count)++] = row->parent;
 	}
 	qsort(senders, *count, sizeof(int), CompareNames);
@@ -373,7 +375,7 @@ FindSenders(const ThreadImage *image, int *count)
  * come any more.
  */
 static void
-CountWrites(ThreadImage *image, int root, PrunePlan *plan)
+CountWrites(ThreadImage *image, HTAB *deltas, int root, PrunePlan *plan)
 {
 	int			sends = NameOf(image->names, SENDS_CHANNEL, strlen(SENDS_CHANNEL));
 	int			nsenders;
@@ -388,7 +390,7 @@ CountWrites(ThreadImage *image, int root, PrunePlan *plan)
 		CHECK_FOR_INTERRUPTS();
 		if (space == NO_ROW)
 			space = root;
-		group->goes = row != NO_ROW ? image->rows[row].fate == ROW_GOES :
+		group->goes = row != NO_ROW ? DIES(image->rows[row].fate) || image->rows[row].is_target :
 			space != NO_ROW &&
 			CompareIds(image, group->id,
 					   image->rows[image->spaces[space].first + image->spaces[space].count - 1].id) <= 0;
@@ -402,7 +404,8 @@ CountWrites(ThreadImage *image, int root, PrunePlan *plan)
 		group->spares_sends = bsearch(&group->id, senders, nsenders, sizeof(int), CompareNames) != NULL;
 		for (int w = group->first; w < group->first + group->count; w++)
 		{
-			if (group->spares_sends && image->writes[w].channel == sends)
+			if ((group->spares_sends && image->writes[w].channel == sends) ||
+				IsMoved(image, deltas, group, &image->writes[w]))
 				continue;
 			plan->writes++;
 			plan->bytes += image->writes[w].size;
@@ -412,24 +415,44 @@ CountWrites(ThreadImage *image, int root, PrunePlan *plan)
 }
 
 /*
- * Decide. limit: about how many rows may go, 0: all.
+ * Keep all but what the runs made, and what subgraphs load for it.
+ */
+static void
+KeepOthers(ThreadImage *image)
+{
+	for (int i = 0; i < image->nrows; i++)
+	{
+		if (!image->rows[i].is_of_runs)
+			Keep(image, i);
+	}
+}
+
+/*
+ * Decide.
  */
 void
-PlanPruning(ThreadImage *image, HTAB *deltas, int keep, int64 limit, PrunePlan *plan)
+PlanPruning(ThreadImage *image, HTAB *deltas, const PruneRules *rules, PrunePlan *plan)
 {
 	int			root = FindSpace(image, NameOf(image->names, "", 0));
 	bool	   *survives = palloc0(Max(image->nspaces, 1) * sizeof(bool));
 
 	memset(plan, 0, sizeof(PrunePlan));
-	KeepNewest(image, keep);
+	if (rules->of_runs)
+		KeepOthers(image);
+	else
+		KeepNewest(image, rules->keep);
 	if (root != NO_ROW)
 		KeepPartners(image, root);
-	KeepTasks(image, keep);
+	if (!rules->of_runs)
+		KeepTasks(image, rules->keep);
 	KeepAnchors(image, deltas);
-	if (limit > 0)
-		LetWait(image, limit, plan);
+	if (rules->limit > 0)
+		LetWait(image, rules->limit, plan);
+	if (rules->squash && !plan->more)
+		FoldAnchors(image, deltas, rules->limit, plan);
 	CountRows(image, root, survives, plan);
+	MarkAnchors(image, deltas);
 	CountBlobs(image, survives, plan);
-	CountWrites(image, root, plan);
+	CountWrites(image, deltas, root, plan);
 	pfree(survives);
 }

@@ -24,7 +24,16 @@ typedef struct PrunePlan
 	bool		more;			/* there is more than the limit let through */
 } PrunePlan;
 
-extern void PlanPruning(ThreadImage *image, HTAB *deltas, int keep, int64 limit, PrunePlan *plan);
+/* What is to be kept, and how much may go. */
+typedef struct PruneRules
+{
+	int			keep;			/* so many checkpoints of each namespace */
+	bool		of_runs;		/* instead of that: all but those of the runs */
+	bool		squash;			/* fold the anchors */
+	int64		limit;			/* about so many rows at once; 0: all */
+} PruneRules;
+
+extern void PlanPruning(ThreadImage *image, HTAB *deltas, const PruneRules *rules, PrunePlan *plan);
 extern int	PartnerOf(const ThreadImage *image, int space, int before);
 
 #endif							/* AMELIA_PRUNE_PLAN_H */

@@ -27,22 +27,10 @@
 
 #include "base/execute.h"
 #include "retention/delta_channels.h"
+#include "retention/prune_execute.h"
 #include "retention/thread_image.h"
 #include "retention/thread_lock.h"
 #include "retention/thread_state.h"
-
-/* Rows that one statement deletes. */
-#define KEYS_AT_ONCE 10000
-
-/* The keys of some rows, as arrays of text. */
-typedef struct Keys
-{
-	int			columns;
-	int			count;
-	int			room;
-	int64		rows;			/* that they stand for */
-	Datum	   *texts[3];
-} Keys;
 
 /*
  * Whether all three tables of a source have the fence, and nobody can take it
@@ -125,118 +113,6 @@ HoldThread(const CheckpointSource *source, const char *thread, const PruneOption
 	return NULL;
 }
 
-static void
-AddKey(const ThreadImage *image, Keys *keys, int a, int b, int c, int64 rows)
-{
-	const int	names[] = {a, b, c};
-
-	if (keys->count == keys->room)
-	{
-		keys->room = Max(keys->room * 2, 64);
-		for (int i = 0; i < keys->columns; i++)
-			keys->texts[i] = keys->texts[i] == NULL ? palloc(keys->room * sizeof(Datum)) :
-				repalloc_huge(keys->texts[i], keys->room * sizeof(Datum));
-	}
-	for (int i = 0; i < keys->columns; i++)
-		keys->texts[i][keys->count] = NameDatum(image->names, names[i]);
-	keys->count++;
-	keys->rows += rows;
-}
-
-/*
- * Run a statement for the keys, which are its parameters from the second on,
- * some at a time; 55000 unless it does something to as many rows as there
- * should be.
- */
-static void
-RunForKeys(const ThreadImage *image, const char *query, const Keys *keys)
-{
-	static const Oid types[] = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
-	Datum		values[lengthof(types)];
-	int64		rows = 0;
-
-	values[0] = CStringGetTextDatum(image->thread);
-	for (int first = 0; first < keys->count; first += KEYS_AT_ONCE)
-	{
-		int			count = Min(KEYS_AT_ONCE, keys->count - first);
-		RestrictedContext before;
-
-		for (int i = 0; i < keys->columns; i++)
-			values[i + 1] = NameArray(&keys->texts[i][first], count);
-		EnterSource(image->source, &before);
-		rows += RunSqlOnLatest(query, keys->columns + 1, types, values);
-		LeaveRestricted(&before);
-	}
-	if (rows != keys->rows)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("%lld rows were to be changed, not %lld",
-						(long long) keys->rows, (long long) rows),
-				 errdetail("A trigger may have left some out, or somebody wrote past the fence.")));
-}
-
-/*
- * The same, with a query to which the table's name is yet to be put.
- */
-#define RUN_FOR_KEYS(image, query, table, keys) \
-	RunForKeys((image), psprintf((query), (image)->source->tables[table]), (keys))
-
-#define CHECKPOINT_KEYS \
-	" unnest($2, $3) AS k (ns, id) WHERE a.thread_id = $1 AND a.checkpoint_ns = k.ns AND a.checkpoint_id = k.id"
-
-/*
- * Do what the plan says.
- */
-static void
-ExecutePlan(const ThreadImage *image)
-{
-	Keys		rows = {.columns = 2};
-	Keys		orphans = {.columns = 2};
-	Keys		blobs = {.columns = 3};
-	Keys		writes = {.columns = 2};
-	Keys		most_writes = {.columns = 2};
-	int			sends = NameOf(image->names, SENDS_CHANNEL, strlen(SENDS_CHANNEL));
-
-	for (int i = 0; i < image->nrows; i++)
-	{
-		const ImageRow *row = &image->rows[i];
-		int			ns = image->spaces[row->space].name;
-
-		if (row->fate == ROW_GOES)
-			AddKey(image, &rows, ns, row->id, NO_NAME, 1);
-		else if (row->loses_parent)
-			AddKey(image, &orphans, ns, row->id, NO_NAME, 1);
-	}
-	for (int i = 0; i < image->nblobs; i++)
-	{
-		const ImageBlob *blob = &image->blobs[i];
-
-		if (blob->is_named && !blob->is_needed)
-			AddKey(image, &blobs, blob->ns, blob->channel, blob->version, 1);
-	}
-	for (int i = 0; i < image->ngroups; i++)
-	{
-		const ImageGroup *group = &image->groups[i];
-		int			spared = 0;
-
-		if (!group->goes)
-			continue;
-		for (int w = group->first; w < group->first + group->count; w++)
-			spared += group->spares_sends && image->writes[w].channel == sends ? 1 : 0;
-		AddKey(image, group->spares_sends ? &most_writes : &writes, group->ns, group->id, NO_NAME,
-			   group->count - spared);
-	}
-	RUN_FOR_KEYS(image, "UPDATE ONLY %s AS a SET parent_checkpoint_id = NULL FROM" CHECKPOINT_KEYS,
-				 CHECKPOINTS, &orphans);
-	RUN_FOR_KEYS(image, "DELETE FROM ONLY %s AS a USING" CHECKPOINT_KEYS, CHECKPOINTS, &rows);
-	RUN_FOR_KEYS(image, "DELETE FROM ONLY %s AS a USING unnest($2, $3, $4) AS k (ns, channel, version)"
-				 " WHERE a.thread_id = $1 AND a.checkpoint_ns = k.ns AND a.channel = k.channel"
-				 " AND a.version = k.version", BLOBS, &blobs);
-	RUN_FOR_KEYS(image, "DELETE FROM ONLY %s AS a USING" CHECKPOINT_KEYS, WRITES, &writes);
-	RUN_FOR_KEYS(image, "DELETE FROM ONLY %s AS a USING" CHECKPOINT_KEYS
-				 " AND a.channel <> '" SENDS_CHANNEL "'", WRITES, &most_writes);
-}
-
 /*
  * Read the thread again, and raise XX000 unless what is kept reads as before.
  */
@@ -249,7 +125,7 @@ Prove(const ThreadImage *before, HTAB *deltas)
 
 	CommandCounterIncrement();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	after = ReadThreadImage(before->source, before->thread, before->names, snapshot);
+	after = ReadThreadImage(before->source, before->thread, before->names, false, snapshot);
 	KeepTheSame(after, before);
 	ReadStates(after, deltas, snapshot);
 	UnregisterSnapshot(snapshot);
@@ -289,6 +165,47 @@ DeleteWhole(const CheckpointSource *source, const char *thread, bool dry_run, Pr
 }
 
 /*
+ * Find what the runs made.
+ */
+static void
+FindRuns(ThreadImage *image, const PruneOptions *options)
+{
+	for (int r = 0; r < options->nruns; r++)
+	{
+		char	   *id = TextDatumGetCString(options->runs[r]);
+		int			run = NameOf(image->names, id, strlen(id));
+
+		for (int i = 0; i < image->nrows; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			image->rows[i].is_of_runs |= image->rows[i].run == run;
+		}
+	}
+}
+
+/*
+ * Whether a namespace that lasts would end in a checkpoint that nobody may go on
+ * from; what to say of it, or NULL.
+ */
+static char *
+FindMarkedEnd(const ThreadImage *image)
+{
+	for (int s = 0; s < image->nspaces; s++)
+	{
+		const ImageSpace *space = &image->spaces[s];
+		int			at = space->first + space->count - 1;
+
+		while (at >= space->first && DIES(image->rows[at].fate))
+			at--;
+		if (at >= space->first && !space->is_task && at < space->first + space->count - 1 &&
+			(image->rows[at].is_marked || image->rows[at].to_mark))
+			return psprintf("checkpoint \"%s\" would be the newest, and is only there for what is to go",
+							image->names->texts[image->rows[at].id]);
+	}
+	return NULL;
+}
+
+/*
  * Prune a thread in one source. Returns why it was left alone, or NULL; done is
  * what was deleted, or would be. The caller is connected to SPI, and is ready for
  * an error, which then must roll back what was done.
@@ -304,6 +221,10 @@ PruneThread(const CheckpointSource *source, const char *thread, const PruneOptio
 	ThreadImage *image;
 	HTAB	   *deltas;
 	char	   *problem;
+	PruneRules	rules = {
+		.keep = options->keep,.of_runs = options->runs != NULL,
+		.squash = options->squash,.limit = options->limit
+	};
 
 	memset(done, 0, sizeof(PrunePlan));
 	if (options->whole)
@@ -318,14 +239,21 @@ PruneThread(const CheckpointSource *source, const char *thread, const PruneOptio
 	*is_in_use = false;
 	before = MemoryContextSwitchTo(context);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	image = ReadThreadImage(source, thread, MakeNames(), snapshot);
+	image = ReadThreadImage(source, thread, MakeNames(), options->squash, snapshot);
 	deltas = FindDeltaChannels(image);
-	PlanPruning(image, deltas, options->keep, options->limit, done);
+	if (options->runs != NULL)
+		FindRuns(image, options);
+	PlanPruning(image, deltas, &rules, done);
+	if (options->runs != NULL)
+		problem = FindMarkedEnd(image);
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("%s", problem)));
 	if (!options->dry_run && done->checkpoints + done->blobs + done->writes > 0)
 	{
 		ReadStates(image, deltas, snapshot);
 		UnregisterSnapshot(snapshot);
-		ExecutePlan(image);
+		ExecutePlan(image, deltas);
 		Prove(image, deltas);
 	}
 	else
@@ -366,6 +294,7 @@ TryPruneThread(const CheckpointSource *source, const char *thread, const PruneOp
 		ErrorData  *error;
 		int			category;
 
+		TrustRows(false);
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		category = ERRCODE_TO_CATEGORY(error->sqlerrcode);

@@ -17,6 +17,10 @@ typedef struct PruneOptions
 {
 	bool		whole;			/* all of the thread goes, whatever it is */
 	int			keep;			/* so many checkpoints of each namespace */
+	Datum	   *runs;			/* texts: instead of that, what these runs
+								 * made goes */
+	int			nruns;
+	bool		squash;			/* anchors are folded */
 	bool		dry_run;
 	bool		exact;			/* a dry run leaves alone what a run would */
 	bool		force;			/* without a fence, too */

@@ -34,7 +34,7 @@ GetHorizons(Horizons *horizons)
 {
 	TimestampTz *const times[] = {
 		&horizons->trace, &horizons->checkpoint, &horizons->log,
-		&horizons->orphan, &horizons->recovery, &horizons->grace, &horizons->latest
+		&horizons->orphan, &horizons->recovery, &horizons->grace, &horizons->latest, &horizons->squash
 	};
 	static SPIPlanPtr plan = NULL;
 	bool		is_null;
@@ -47,6 +47,7 @@ GetHorizons(Horizons *horizons)
 			 AGO(SETTING("recovery_hours")) ", "
 			 "now() - make_interval(mins => LEAST(" SETTING("checkpoint_grace_minutes") ", 2000000000)), "
 			 DAYS_AGO("keep_latest_days") ", "
+			 DAYS_AGO("squash_idle_days") ", "
 			 SETTING("retention_max_workflows") ", " SETTING("keep_latest")
 			 " FROM amelia_internal.current_settings() AS s (value)", 0, NULL);
 	if (SPI_execute_plan(plan, NULL, NULL, true, 0) != SPI_OK_SELECT || SPI_processed != 1)

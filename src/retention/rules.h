@@ -41,6 +41,7 @@ typedef struct Horizons
 	TimestampTz recovery;
 	TimestampTz grace;
 	TimestampTz latest;
+	TimestampTz squash;
 	int32		max_workflows;
 	int32		keep_latest;
 } Horizons;

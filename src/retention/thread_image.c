@@ -230,6 +230,7 @@ TakeCheckpoint(ThreadImage *image, uint64 number)
 	(void) RowValue(number, 3, TEXTOID, &is_null);
 	row->parent = is_null ? NO_NAME : TextName(image, number, 3);
 	row->parent_row = NO_ROW;
+	row->target = NO_ROW;
 	row->size = SizeColumn(number, 6);
 	ReadCheckpoint(image, row, number, 4, 5);
 	image->spaces[row->space].count++;
@@ -314,6 +315,7 @@ TakeWrite(ThreadImage *image, uint64 number)
 	int			id = TextName(image, number, 2);
 	ImageGroup *group;
 	ImageWrite *write;
+	bool		is_null;
 
 	if (image->ngroups == 0 || image->groups[image->ngroups - 1].ns != ns ||
 		image->groups[image->ngroups - 1].id != id)
@@ -330,7 +332,11 @@ TakeWrite(ThreadImage *image, uint64 number)
 	write = &image->writes[image->nwrites++];
 	write->channel = TextName(image, number, 3);
 	write->size = SizeColumn(number, 4);
+	(void) RowValue(number, 5, TEXTOID, &is_null);
+	write->task = is_null ? NO_NAME : TextName(image, number, 5);
+	write->place = is_null ? NO_NAME : TextName(image, number, 6);
 	write->hash = 0;
+	write->value_hash = 0;
 	image->groups[image->ngroups - 1].count++;
 }
 
@@ -386,8 +392,10 @@ CheckTables(const CheckpointSource *source)
 	{
 		Oid			oid = get_relname_relid(amelia_checkpoint_tables[i], schema);
 		Relation	table = table_open(oid, AccessShareLock);
+		char	   *problem = PrunedColumnsProblem(i, oid);
 
-		CheckPrunedColumns(i, oid);
+		if (problem != NULL)
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("%s", problem)));
 		if (i == CHECKPOINTS)
 			collation = TupleDescAttr(RelationGetDescr(table), get_attnum(oid, "checkpoint_id") - 1)->attcollation;
 		table_close(table, NoLock);
@@ -396,10 +404,12 @@ CheckTables(const CheckpointSource *source)
 }
 
 /*
- * Read a thread, as a snapshot shows it.
+ * Read a thread, as a snapshot shows it. with_tasks: of each write the task,
+ * too.
  */
 ThreadImage *
-ReadThreadImage(const CheckpointSource *source, const char *thread, NameTable *names, Snapshot snapshot)
+ReadThreadImage(const CheckpointSource *source, const char *thread, NameTable *names,
+				bool with_tasks, Snapshot snapshot)
 {
 	static const Oid types[] = {TEXTOID};
 	ThreadImage *image = palloc0(sizeof(ThreadImage));
@@ -429,9 +439,10 @@ ReadThreadImage(const CheckpointSource *source, const char *thread, NameTable *n
 							  " WHEN 'json' THEN substring(a.blob FROM 1 FOR 200) END, " BLOB_SIZE "::bigint"
 							  " FROM ONLY %s AS a WHERE a.thread_id = $1", source->tables[BLOBS]),
 			  1, types, &value, snapshot, TakeBlob);
-	FetchRows(image, psprintf("SELECT a.checkpoint_ns, a.checkpoint_id, a.channel, " WRITE_SIZE "::bigint"
+	FetchRows(image, psprintf("SELECT a.checkpoint_ns, a.checkpoint_id, a.channel, " WRITE_SIZE "::bigint, %s"
 							  " FROM ONLY %s AS a WHERE a.thread_id = $1"
 							  " ORDER BY a.checkpoint_ns, a.checkpoint_id, a.task_id, a.idx",
+							  with_tasks ? "a.task_id, a.idx::text" : "NULL::text, NULL::text",
 							  source->tables[WRITES]),
 			  1, types, &value, snapshot, TakeWrite);
 	for (int i = 0; i < image->nrows; i++)
@@ -446,13 +457,13 @@ ReadThreadImage(const CheckpointSource *source, const char *thread, NameTable *n
 	return image;
 }
 
-/* The hash of what a fetched row has from a column on. */
+/* The hash of what a fetched row has in some columns. */
 static uint64
-HashColumns(uint64 row, int first)
+HashColumns(uint64 row, int first, int last)
 {
 	uint64		hash = 0;
 
-	for (int column = first; column <= SPI_tuptable->tupdesc->natts; column++)
+	for (int column = first; column <= last; column++)
 	{
 		bool		is_null;
 		Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &is_null);
@@ -479,7 +490,7 @@ TakeBlobBytes(ThreadImage *image, uint64 row)
 									 TextName(image, row, 3));
 
 	if (blob != NULL)
-		blob->hash = HashColumns(row, 4);
+		blob->hash = HashColumns(row, 4, 5);
 }
 
 static void
@@ -489,7 +500,12 @@ TakeWriteBytes(ThreadImage *image, uint64 row)
 	int64		place = SizeColumn(row, 3);
 
 	if (group != NULL && place < group->count)
-		image->writes[group->first + place].hash = HashColumns(row, 4);
+	{
+		ImageWrite *write = &image->writes[group->first + place];
+
+		write->value_hash = HashColumns(row, 6, 8);
+		write->hash = hash_combine64(write->value_hash, HashColumns(row, 4, 5));
+	}
 }
 
 /*

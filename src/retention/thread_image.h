@@ -15,7 +15,7 @@
 #include "retention/thread_rows.h"
 
 extern ThreadImage *ReadThreadImage(const CheckpointSource *source, const char *thread,
-									NameTable *names, Snapshot snapshot);
+									NameTable *names, bool with_tasks, Snapshot snapshot);
 extern void ReadBytes(ThreadImage *image, Snapshot snapshot);
 extern int	FindImageRow(const ThreadImage *image, int ns, int id);
 extern ImageBlob *FindImageBlob(const ThreadImage *image, int ns, int channel, int version);

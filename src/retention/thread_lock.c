@@ -30,6 +30,9 @@
 static int	threads_locked = 0;
 static bool is_registered = false;
 
+/* what is written now is Amelia's own */
+static bool trusts_rows = false;
+
 static void
 ForgetLocks(XactEvent event, void *arg)
 {
@@ -60,6 +63,23 @@ ShareThread(Oid schema, const char *thread)
 						 hash_bytes((const unsigned char *) thread, strlen(thread)), LOCK_THREAD);
 	if (LockAcquire(&tag, ShareLock, false, false) == LOCKACQUIRE_OK)
 		threads_locked++;
+}
+
+/*
+ * Whether the fence is to let through what refers to a checkpoint that is not
+ * there, or that nobody may go on from: who prunes or copies only repeats what is
+ * there.
+ */
+void
+TrustRows(bool trust)
+{
+	trusts_rows = trust;
+}
+
+bool
+AreRowsTrusted(void)
+{
+	return trusts_rows;
 }
 
 /*

@@ -11,6 +11,8 @@
 #include "base/amelia.h"
 
 extern void ShareThread(Oid schema, const char *thread);
+extern void TrustRows(bool trust);
+extern bool AreRowsTrusted(void);
 extern bool TryHoldThread(Oid schema, const char *thread);
 
 #endif							/* AMELIA_THREAD_LOCK_H */

@@ -21,6 +21,8 @@
 #define FORMAT_WITH_SENDS 4
 #define SENDS_CHANNEL "__pregel_tasks"
 
+#define DIES(fate) ((fate) == ROW_GOES || (fate) == ROW_FOLDS)
+
 /* A channel and the version of it that a checkpoint names. */
 typedef struct ImageVersion
 {
@@ -45,6 +47,8 @@ typedef struct ImageParent
 typedef enum RowFate
 {
 	ROW_GOES,
+	ROW_FOLDS,					/* goes; its writes to delta channels stay,
+								 * with an ancestor */
 	ROW_WAITS,					/* goes later, when there are too many */
 	ROW_ANCHORS,				/* a kept one is made from it */
 	ROW_KEPT
@@ -61,8 +65,15 @@ typedef struct ImageRow
 	bool		is_fork;		/* by an update or a fork */
 	bool		is_versioned;	/* no delta channel without a version was
 								 * written to */
+	bool		is_marked;		/* nobody may go on from it */
+	bool		to_mark;
 	bool		loses_parent;
+	int			run;			/* NO_NAME: none is named */
+	bool		is_of_runs;		/* made by a run that is to be forgotten */
 	RowFate		fate;
+	bool		is_target;		/* others fold to it */
+	int			target;			/* of one that folds: the row that gets its
+								 * writes */
 	int			nversions;
 	ImageVersion *versions;
 	int			nvalues;
@@ -73,6 +84,7 @@ typedef struct ImageRow
 	int		   *counters;		/* channels */
 	int64		size;
 	uint64		hash;
+	uint64		checkpoint_hash;	/* without the metadata */
 } ImageRow;
 
 /* The rows of a namespace stand together, oldest first. */
@@ -102,8 +114,12 @@ typedef struct ImageBlob
 typedef struct ImageWrite
 {
 	int			channel;
+	int			task;			/* and its place there; only read for
+								 * squashing */
+	int			place;
 	int64		size;
 	uint64		hash;
+	uint64		value_hash;		/* of what a delta channel takes from it */
 } ImageWrite;
 
 /* The writes to one checkpoint. */

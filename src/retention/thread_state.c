@@ -60,30 +60,51 @@ StateOfBlob(const ThreadImage *image, int ns, int channel, int version)
 }
 
 /*
- * A delta channel: writes to the ancestors, up to one that stores a value.
+ * A delta channel: the nearest value that an ancestor stores, and in their
+ * order the writes to that one and to all that follow. To which of these they
+ * are does not matter.
  */
 static uint64
 StateOfDelta(const ThreadImage *image, const ImageRow *row, int channel)
 {
 	uint64		state = 2;
+	int		   *path = palloc(Max(image->nrows, 1) * sizeof(int));
 	int			steps = 0;
 
 	for (int at = row->parent_row; at != NO_ROW; at = image->rows[at].parent_row)
 	{
 		const ImageRow *ancestor = &image->rows[at];
-		int			ns = image->spaces[ancestor->space].name;
 
 		CHECK_FOR_INTERRUPTS();
-		if (++steps > image->nrows)
+		if (steps == image->nrows)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("checkpoint \"%s\" is its own ancestor", image->names->texts[ancestor->id])));
-		if (HasWrites(image, ancestor, channel))
-			state = hash_combine64(state, StateOfWrites(image, FindImageGroup(image, ns, ancestor->id), channel));
+		path[steps++] = at;
 		if (HoldsValue(image, ancestor, channel))
-			return hash_combine64(hash_combine64(state, ancestor->hash),
-								  StateOfBlob(image, ns, channel, VersionOf(ancestor, channel)));
+		{
+			state = hash_combine64(ancestor->checkpoint_hash,
+								   StateOfBlob(image, image->spaces[ancestor->space].name, channel,
+											   VersionOf(ancestor, channel)));
+			break;
+		}
 	}
+	while (steps-- > 0)
+	{
+		const ImageRow *ancestor = &image->rows[path[steps]];
+		ImageGroup *group = FindImageGroup(image, image->spaces[ancestor->space].name, ancestor->id);
+
+		for (int i = 0; group != NULL && i < group->count; i++)
+		{
+			const ImageWrite *write = &image->writes[group->first + i];
+
+			if (write->channel != channel)
+				continue;
+			group->is_read = true;
+			state = hash_combine64(state, write->value_hash);
+		}
+	}
+	pfree(path);
 	return state;
 }
 

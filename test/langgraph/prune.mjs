@@ -1,8 +1,9 @@
 // Graphs of LangGraph in threads that are pruned, beside clones that are not, for
-// test/t/208_langgraph_prune.pl. Prints a line of JSON for each thing that was
+// test/t/208_langgraph_prune.pl and 211_langgraph_worker.pl. Prints a line of JSON for each thing that was
 // compared: {scenario, what, ok, detail}, and for each thread {scenario, keep, freed}.
 //
-//   node prune.mjs URL SCHEMA
+//   node prune.mjs URL SCHEMA          prunes by hand
+//   node prune.mjs URL SCHEMA worker   lets the maintenance worker do it, and goes on
 //
 // What is compared is what LangGraph says of both threads: the state with that of
 // subgraphs and pending tasks, each checkpoint that was kept, what a fork from each
@@ -11,7 +12,7 @@ import { Annotation, Command, DeltaChannel, END, START, StateGraph, interrupt } 
 import { PostgresSaver } from '@langchain/langgraph-checkpoint-postgres';
 import pg from 'pg';
 
-const [url, schema] = process.argv.slice(2);
+const [url, schema, mode] = process.argv.slice(2);
 const saver = PostgresSaver.fromConnString(url, { schema });
 const pool = new pg.Pool({ connectionString: url, max: 2 });
 const say = (line) => console.log(JSON.stringify(line));
@@ -20,6 +21,11 @@ const at = (thread, more = {}) => ({ configurable: { thread_id: thread, ...more 
 const list = () => Annotation({ reducer: (a, b) => a.concat(b), default: () => [] });
 const delta = (snapshotFrequency) => () => new DeltaChannel((state, writes) => (state ?? []).concat(...writes), { snapshotFrequency });
 const padding = 'x'.repeat(500);
+
+// Squashing leaves alone what was made within the last hour, by its id.
+const now = Date.now;
+let hoursBack = 0;
+Date.now = () => now() - hoursBack * 3600 * 1000;
 
 // Each scenario: a graph, how its turns are taken, and how it goes on.
 function chat(channel, options = {}) {
@@ -183,13 +189,7 @@ function reduced(state) {
 const stateOf = async (graph, config) => canonical(reduced(await graph.getState(config, { subgraphs: true })));
 
 async function copy(from, to) {
-	for (const [table, columns] of [
-		['checkpoints', 'checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata'],
-		['checkpoint_blobs', 'checkpoint_ns, channel, version, type, blob'],
-		['checkpoint_writes', 'checkpoint_ns, checkpoint_id, task_id, idx, channel, type, blob']]) {
-		await pool.query(`INSERT INTO "${schema}".${table} (thread_id, ${columns})
-			SELECT $2, ${columns} FROM "${schema}".${table} WHERE thread_id = $1`, [from, to]);
-	}
+	await pool.query('SELECT amelia.copy_thread($1, $2)', [from, to]);
 }
 async function outcome(run) {
 	try {
@@ -199,8 +199,8 @@ async function outcome(run) {
 	}
 }
 
-async function prune(thread, keep) {
-	const { rows } = await pool.query('SELECT * FROM amelia.prune(ARRAY[$1], keep => $2)', [thread, keep]);
+async function prune(thread, keep, squash = false) {
+	const { rows } = await pool.query('SELECT * FROM amelia.prune(ARRAY[$1], keep => $2, squash => $3)', [thread, keep, squash]);
 
 	return rows[0];
 }
@@ -246,16 +246,18 @@ async function compare(name, what, threads, of) {
 	say({ scenario: name, what, ok: pruned === control, detail: pruned === control ? undefined : { pruned, control } });
 }
 
-async function check(name, make, keep) {
+async function check(name, make, keep, squash = false) {
 	const scenario = make();
 	const graph = scenario.graph.compile({ checkpointer: saver });
-	const threads = [`${name} ${keep}`, `${name} ${keep}, whole`];
+	const threads = ['', ', whole'].map((kind) => `${name} ${keep}${squash ? ' squashed' : ''}${kind}`);
 
+	hoursBack = squash ? 3 : 0;
 	await build(scenario, graph, threads[0]);
+	hoursBack = 0;
 	await copy(threads[0], threads[1]);
-	const freed = await prune(threads[0], keep);
+	const freed = await prune(threads[0], keep, squash);
 
-	say({ scenario: name, keep, freed });
+	say({ scenario: name, keep, squash, freed });
 	await compare(name, 'state', threads, (thread) => stateOf(graph, at(thread)));
 	const roots = (await rootsOf(graph, threads[0])).slice(0, keep);
 	for (const [n, id] of roots.entries()) {
@@ -281,10 +283,10 @@ async function check(name, make, keep) {
 			}),
 			await goOn(scenario, graph, thread)].join());
 	}
-	const again = await prune(threads[0], keep);
+	const again = await prune(threads[0], keep, squash);
 	say({ scenario: name, what: 'nothing is left to prune', ok: again.problem === null && Number(again.checkpoints) + Number(again.blobs) + Number(again.writes) === 0, detail: again });
 	await compare(name, 'where it goes', threads, (thread) => goOn(scenario, graph, thread));
-	await prune(threads[0], keep);
+	await prune(threads[0], keep, squash);
 	await compare(name, 'after another pruning', threads, (thread) => goOn(scenario, graph, thread));
 }
 
@@ -338,17 +340,69 @@ async function meanwhile(name, make) {
 	await compare(name, 'where that goes', threads, (thread) => goOn(scenario, graph, thread));
 }
 
+// Rounds of the maintenance worker that begin after now.
+async function rounds(count) {
+	for (let n = 0; n < count; n += 1) {
+		const { rows: [{ since }] } = await pool.query('SELECT clock_timestamp()::text AS since');
+		let done = false;
+
+		while (!done) {
+			await new Promise((resolve) => { setTimeout(resolve, 100); });
+			({ rows: [{ done }] } = await pool.query('SELECT COALESCE(s.last_round > $1::timestamptz AND s.last_round_finished >= s.last_round, false) AS done FROM amelia.maintenance_status() AS s', [since]));
+		}
+	}
+}
+
+// What the worker prunes and squashes, while a saver goes on writing, beside a schema that
+// nobody registered.
+async function byWorker() {
+	const whole = PostgresSaver.fromConnString(url, { schema: `${schema}_whole` });
+	const pairs = Object.entries(scenarios).map(([name, make]) => ({ name, sides: [saver, whole].map((checkpointer) => {
+		const scenario = make();
+
+		return { scenario, graph: scenario.graph.compile({ checkpointer }) };
+	}) }));
+
+	await whole.setup();
+	hoursBack = 3;
+	for (const { name, sides } of pairs) {
+		for (const { scenario, graph } of sides) {
+			await build(scenario, graph, name);
+		}
+	}
+	hoursBack = 0;
+	await pool.query("SELECT amelia.update_settings('{\"keep_latest_days\": 0, \"squash_idle_days\": 0, \"checkpoint_grace_minutes\": 0}')");
+	await rounds(1);
+	for (const turn of [1, 2, 3]) {
+		for (const { name, sides } of pairs) {
+			await compare(name, `turn ${turn}`, sides, async ({ scenario, graph }) => [await stateOf(graph, at(name)), await goOn(scenario, graph, name)].join());
+		}
+		await rounds(turn === 2 ? 0 : 1);
+	}
+	for (const { name, sides } of pairs) {
+		await compare(name, 'where it ends', sides, ({ graph }) => stateOf(graph, at(name)));
+		const { rows: [{ left, before }] } = await pool.query(`SELECT (SELECT count(*) FROM "${schema}".checkpoints WHERE thread_id = $1) AS left,
+			(SELECT count(*) FROM "${schema}_whole".checkpoints WHERE thread_id = $1) AS before`, [name]);
+
+		say({ scenario: name, what: 'it was pruned', ok: Number(left) < Number(before), detail: { left, before } });
+	}
+	await whole.end();
+}
+
 try {
 	await saver.setup();
 	await pool.query('SELECT amelia.register_checkpoints($1::regnamespace)', [schema]);
 	await pool.query('SELECT amelia.fence_checkpoints($1)', [schema]);
-	for (const [name, make] of Object.entries(scenarios)) {
+	for (const [name, make] of mode === 'worker' ? [] : Object.entries(scenarios)) {
 		for (const keep of [1, 3]) {
 			await check(name, make, keep);
+			if (/delta|exit/.test(name)) {
+				await check(name, make, keep, true);
+			}
 		}
 		await meanwhile(name, make);
 	}
-	await late();
+	await (mode === 'worker' ? byWorker() : late());
 } finally {
 	await saver.end();
 	await pool.end();

@@ -136,6 +136,7 @@ INSERT INTO contract VALUES
 	('server_settings', 'max_lease_hours', 'integer NOT NULL DEFAULT 24'),
 	('server_settings', 'keep_latest_days', 'integer NOT NULL DEFAULT ''-1''::integer'),
 	('server_settings', 'keep_latest', 'integer NOT NULL DEFAULT 1'),
+	('server_settings', 'squash_idle_days', 'integer NOT NULL DEFAULT ''-1''::integer'),
 	('server_settings', 'orphan_thread_retention_days', 'integer NOT NULL DEFAULT ''-1''::integer'),
 	('server_settings', 'checkpoint_grace_minutes', 'integer NOT NULL DEFAULT 60'),
 	('server_settings', 'retention_max_workflows', 'integer NOT NULL DEFAULT 10000'),

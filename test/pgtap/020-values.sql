@@ -265,6 +265,7 @@ VALUES ('max_concurrent', '0'::jsonb, '23514'), ('max_concurrent', '-1', '23514'
 	('stream_tool_results', 'true', 'accepted'), ('stream_tool_results', 'false', 'accepted'),
 	('keep_latest_days', '-2', '23514'), ('keep_latest_days', '-1', 'accepted'), ('keep_latest_days', '0', 'accepted'),
 	('keep_latest', '0', '23514'), ('keep_latest', '1', 'accepted'),
+	('squash_idle_days', '-2', '23514'), ('squash_idle_days', '-1', 'accepted'), ('squash_idle_days', '0', 'accepted'),
 	('max_lease_hours', '23', '23514'), ('max_lease_hours', '24', 'accepted'),
 	('feed_retention_hours', '-2', '23514'), ('feed_retention_hours', '-1', 'accepted'), ('feed_retention_hours', '0', 'accepted'),
 	('record_unpriced_usage', 'true', 'accepted'), ('record_unpriced_usage', 'false', 'accepted');

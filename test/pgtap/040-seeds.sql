@@ -91,7 +91,7 @@ SELECT set_eq('SELECT e.key, e.value FROM defaults AS d, jsonb_each(d.settings) 
 		('stream_tool_results', 'false'), ('recovery_hours', '24'),
 		('orphan_thread_retention_days', '-1'), ('checkpoint_grace_minutes', '60'), ('retention_max_workflows', '10000'),
 		('record_unpriced_usage', 'false'), ('feed_retention_hours', '24'), ('max_lease_hours', '24'),
-		('keep_latest_days', '-1'), ('keep_latest', '1'),
+		('keep_latest_days', '-1'), ('keep_latest', '1'), ('squash_idle_days', '-1'),
 		('created_at', to_jsonb(now())), ('updated_at', to_jsonb(now()))
 $$, 'the defaults');
 

@@ -71,10 +71,12 @@ INSERT INTO contract VALUES
 	('link_thread', 'workflow_id uuid, thread_id text', 'void', 'v'),
 	('unlink_thread', 'thread_id text', 'boolean', 'v'),
 	('delete_thread', 'thread_id text', 'bigint', 'v'),
-	('prune', 'thread_ids text[], strategy text DEFAULT ''keep_latest'', keep integer DEFAULT 1, dry_run boolean DEFAULT false, force boolean DEFAULT false, OUT thread_id text, OUT checkpoints bigint, OUT blobs bigint, OUT writes bigint, OUT bytes bigint, OUT anchors bigint, OUT problem text', 'SETOF record', 'v'),
+	('prune', 'thread_ids text[], strategy text DEFAULT ''keep_latest'', keep integer DEFAULT 1, squash boolean DEFAULT false, dry_run boolean DEFAULT false, force boolean DEFAULT false, OUT thread_id text, OUT checkpoints bigint, OUT blobs bigint, OUT writes bigint, OUT bytes bigint, OUT anchors bigint, OUT problem text', 'SETOF record', 'v'),
+	('delete_for_runs', 'run_ids text[], dry_run boolean DEFAULT false, force boolean DEFAULT false, OUT thread_id text, OUT checkpoints bigint, OUT blobs bigint, OUT writes bigint, OUT bytes bigint, OUT anchors bigint, OUT problem text', 'SETOF record', 'v'),
+	('copy_thread', 'source_thread_id text, target_thread_id text', 'bigint', 'v'),
 	('register_checkpoints', 'schema regnamespace', 'void', 'v'),
 	('unregister_checkpoints', 'schema_name name', 'boolean', 'v'),
-	('checkpoint_stats', 'OUT schema_name name, OUT owner name, OUT threads bigint, OUT checkpoints bigint, OUT row_count bigint, OUT bytes bigint, OUT oldest timestamptz, OUT newest timestamptz, OUT largest_threads jsonb, OUT problem text', 'SETOF record', 'v'),
+	('checkpoint_stats', 'OUT schema_name name, OUT owner name, OUT threads bigint, OUT checkpoints bigint, OUT row_count bigint, OUT bytes bigint, OUT oldest timestamptz, OUT newest timestamptz, OUT largest_threads jsonb, OUT prunable_bytes bigint, OUT problem text', 'SETOF record', 'v'),
 	('maintenance_status', '', 'TABLE(active boolean, state text, reason text, preloaded boolean, naptime interval, launcher_pid integer, worker_pid integer, last_round timestamptz, last_round_finished timestamptz, last_round_outcome text, last_look timestamptz, next_round timestamptz, errors_in_a_row integer, last_error text, last_error_sqlstate text, last_error_at timestamptz, schema_version integer, code_version integer, checkpoint_problems text[], vacuum_held_by text, vacuum_held_since timestamptz, vacuum_held_age integer)', 'v'),
 	('vacuum_holders', '', 'TABLE(holder text, since timestamptz, age integer)', 'v'),
 	('metrics', '', 'TABLE(name text, labels jsonb, value double precision, help text)', 'v'),
@@ -224,6 +226,7 @@ CREATE SCHEMA contract_others AUTHORIZATION contract_application
 	CREATE TABLE checkpoint_blobs (LIKE contract_langgraph.checkpoint_blobs INCLUDING ALL)
 	CREATE TABLE checkpoint_writes (LIKE contract_langgraph.checkpoint_writes INCLUDING ALL);
 SELECT amelia.register_checkpoints('contract_langgraph');
+INSERT INTO contract_langgraph.checkpoints (thread_id, checkpoint_id, checkpoint) VALUES ('copied', 'c', '{"v": 4}');
 -- What workers hold: one workflow for each function that ends its lease.
 INSERT INTO amelia.workflows (id, issue_id, worktree_path, status, max_failures)
 SELECT ('00000000-0000-0000-0000-000000000c0' || n)::uuid, 'C-' || n, '/c' || n,
@@ -333,6 +336,7 @@ INSERT INTO calls VALUES
 	('verify_sequences', ''),
 	('verify_references', ''),
 	('verify_workflows', ''),
+	('verify_checkpoints', ''),
 	('amelia_scripts', ''),
 	('api_objects', '''amelia'''),
 	('retention_preview', ''),
@@ -341,6 +345,8 @@ INSERT INTO calls VALUES
 	('unlink_thread', '''t'''),
 	('delete_thread', '''t'''),
 	('prune', '''{t}'''),
+	('delete_for_runs', '''{r}'''),
+	('copy_thread', '''copied'', gen_random_uuid()::text'),
 	('delete_checkpoints', '''t'''),
 	('unregister_checkpoints', '''contract_langgraph'''),
 	('forget_workflow', quote_literal(:'forgotten')),

@@ -147,7 +147,7 @@ FROM unnest(ARRAY['uuid_v7', 'create_workflow', 'set_workflow_status', 'set_plan
 UNION ALL
 SELECT f.name, 'admin'
 FROM unnest(ARRAY['migrate', 'seed_prompts', 'create_prompt_version', 'set_prompt_version', 'reset_prompt',
-	'set_active_profile', 'update_settings', 'run_retention', 'prune', 'delete_thread', 'unlink_thread',
+	'set_active_profile', 'update_settings', 'run_retention', 'prune', 'delete_for_runs', 'copy_thread', 'delete_thread', 'unlink_thread',
 	'forget_workflow', 'close_days', 'load_prices', 'compact_budgets']) AS f (name)
 UNION ALL
 SELECT f.name, 'owner'

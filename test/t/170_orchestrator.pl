@@ -136,7 +136,7 @@ apply('client', $_ + 2, $tables[$_]) foreach 0 .. $#tables;
 is($node->safe_psql('client', q{SELECT id, sandbox, repo_root FROM amelia.set_active_profile('home')}), 'home|{}|/', 'its columns');
 foreach my $setting (qw(log_retention_days trace_retention_days checkpoint_retention_days websocket_idle_timeout_seconds
 	workflow_start_timeout_seconds max_concurrent recovery_hours orphan_thread_retention_days checkpoint_grace_minutes
-	retention_max_workflows feed_retention_hours keep_latest_days keep_latest))
+	retention_max_workflows feed_retention_hours keep_latest_days keep_latest squash_idle_days))
 {
 	is($node->safe_psql('client', qq{SELECT $setting, polling FROM amelia.update_settings('{"$setting": 12.0}')}), '12|f', "$setting is set");
 }

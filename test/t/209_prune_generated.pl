@@ -318,6 +318,40 @@ sub to_keep
 	return \%kept;
 }
 
+# The model of what is folded: of the survivors those that are gone after squashing.
+sub to_fold
+{
+	my ($image, $delta, $kept) = @_;
+	my (%children, %folded);
+
+	for my $ns (keys %$kept)
+	{
+		my $rows = $image->{rows}{$ns};
+
+		for my $row (map { $rows->{$_} } sort keys %{ $kept->{$ns} })
+		{
+			push @{ $children{$ns}{ $row->{parent_checkpoint_id} } }, $row if defined $row->{parent_checkpoint_id};
+		}
+		my $lonely = sub {
+			my ($id) = @_;
+
+			return ($kept->{$ns}{$id} // '') eq 'anchor' && $rows->{$id}{checkpoint}{v} >= 4 && @{ $children{$ns}{$id} } == 1;
+		};
+		for my $id (grep { $lonely->($_) } reverse sort keys %{ $kept->{$ns} })
+		{
+			my $row = $rows->{$id};
+			my ($child) = @{ $children{$ns}{$id} };
+
+			next if !defined $row->{parent_checkpoint_id} || !$lonely->($row->{parent_checkpoint_id});
+			next if $child->{checkpoint}{v} < 4
+				|| ($ns eq '' && $child->{metadata}{source} =~ /^(?:update|fork)$/ && !$folded{$ns}{ $child->{checkpoint_id} });
+			next if grep { defined value_of($image, $row, $_) } keys %{ $delta->{ family($ns) } };
+			$folded{$ns}{$id} = 1;
+		}
+	}
+	return \%folded;
+}
+
 # The rows and blobs and writes that are to be left.
 sub left_over
 {
@@ -402,9 +436,12 @@ for my $number (1 .. $threads)
 	my $thread = make_thread($number);
 	my @lines = split(/\n/, $node->safe_psql('postgres', join(";\n", store($name, $thread), fetching($name),
 		"SELECT * FROM amelia.prune('{$name}', keep => $keep, dry_run => true)", fetching($name),
-		"SELECT * FROM amelia.prune('{$name}', keep => $keep)", fetching($name))));
-	my ($before, $between, $after) = map { image_of($_) } @lines[ 0, 2, 4 ];
-	my ($dry, $done) = @lines[ 1, 3 ];
+		"SELECT * FROM amelia.prune('{$name}', keep => $keep)", fetching($name),
+		"SELECT * FROM amelia.prune('{$name}', keep => $keep, squash => true, dry_run => true)",
+		"SELECT * FROM amelia.prune('{$name}', keep => $keep, squash => true)", fetching($name),
+		"SELECT * FROM amelia.prune('{$name}', keep => $keep, squash => true)")));
+	my ($before, $between, $after, $squashed) = map { image_of($_) } @lines[ 0, 2, 4, 7 ];
+	my ($dry, $done, $squash_dry, $squash_done, $again) = @lines[ 1, 3, 5, 6, 8 ];
 	my $kept = to_keep($before, $thread->{delta}, $keep);
 
 	is(contents($between), contents($before), "$name: a dry run deletes nothing");
@@ -416,12 +453,25 @@ for my $number (1 .. $threads)
 	is(join("\n", map { state_of($after, $thread->{delta}, @$_) } @differ), join("\n", map { state_of($before, $thread->{delta}, @$_) } @differ),
 		"$name: all that is kept reads as before");
 	is(scalar(dangling($after)), 0, "$name: no parent is named that is gone");
+
+	# The same once more, squashed.
+	my $folded = to_fold($after, $thread->{delta}, $kept);
+	my @left = grep { /^row (.*) (\S+)$/ && !$folded->{$1}{$2} } split(/\n/, contents($after));
+
+	is($squash_done, $squash_dry, "$name: squashing does what its dry run said");
+	is(join("\n", grep { /^row/ } split(/\n/, contents($squashed))), join("\n", @left), "$name: what the model folds is gone");
+	@differ = differences($before, $squashed, $thread->{delta}, $kept);
+	is(join("\n", map { state_of($squashed, $thread->{delta}, @$_) } @differ), join("\n", map { state_of($before, $thread->{delta}, @$_) } @differ),
+		"$name: squashed, all that is kept reads as before");
+	is(scalar(dangling($squashed)), 0, "$name: squashed, no parent is named that is gone");
+	like($again, qr/\|0\|0\|0\|0\|\d+\|$/, "$name: nothing is left to squash");
+	$seen{folded} += map { keys %$_ } values %$folded;
 	$seen{ $_ =~ s/:.*//r }++ for map { $_->{checkpoint}{v} < 4 ? 'old format' : 'new format' } map { values %$_ } values %{ $after->{rows} };
 	$seen{anchors} += grep { $_ eq 'anchor' } map { values %$_ } values %$kept;
 	$seen{kept} += grep { $_ eq 'kept' } map { values %$_ } values %$kept;
 	$seen{gone} += (map { values %$_ } values %{ $before->{rows} }) - (map { values %$_ } values %{ $after->{rows} });
 }
-cmp_ok($seen{$_} // 0, '>', 20, "there was enough of: $_") for 'old format', 'new format', qw(anchors kept gone);
+cmp_ok($seen{$_} // 0, '>', 10, "there was enough of: $_") for 'old format', 'new format', qw(anchors kept gone folded);
 
 # Faults on purpose: in what is left (the model finds them), and while the server
 # works (its own proof does).
@@ -452,30 +502,41 @@ sub store_chain
 		INSERT INTO checkpoints SELECT '$name', 'memory', 'c' || n || 'a', NULL, NULL, '{"v": 4}', '{"source": "loop", "parents": {}}' FROM generate_series(1, 6) AS n;
 		INSERT INTO checkpoint_blobs SELECT '$name', '', c, n::text, CASE WHEN c = 'd' AND n <> 2 THEN 'empty' ELSE 'json' END, '[]'
 		FROM generate_series(1, 5) AS n, unnest('{m,d}'::text[]) AS c;
-		INSERT INTO checkpoint_writes SELECT '$name', '', 'c' || n, 't', 0, 'd', 'json', '[]' FROM generate_series(1, 5) AS n});
+		INSERT INTO checkpoint_writes SELECT '$name', '', 'c' || n, 't', 0, 'd', 'json', convert_to('[' || n || ']', 'UTF8') FROM generate_series(1, 5) AS n});
 	return;
 }
 
+# The same while anchors are folded.
+my %squash_faults = (
+	'a folded write less' => q{DELETE FROM checkpoint_writes WHERE thread_id = '%s' AND checkpoint_id = 'c2' AND task_id = '00000002'},
+	'another order' => q{UPDATE checkpoint_writes SET task_id = '00000009' WHERE thread_id = '%s' AND checkpoint_id = 'c2' AND task_id = '00000002'},
+	'a folded write twice' => q{INSERT INTO checkpoint_writes SELECT thread_id, checkpoint_ns, checkpoint_id, '00000009', idx, channel, type, blob
+		FROM checkpoint_writes WHERE thread_id = '%s' AND checkpoint_id = 'c2' AND task_id = '00000003'},
+	'a folded write changed' => q{UPDATE checkpoint_writes SET blob = '[9]' WHERE thread_id = '%s' AND checkpoint_id = 'c2' AND task_id = '00000001'},
+	'another parent' => q{UPDATE checkpoints SET parent_checkpoint_id = NULL WHERE thread_id = '%s' AND checkpoint_id = 'c5'},
+	'the snapshot less' => $faults{'a snapshot less'});
+
 my %delta = ('' => { d => 1 });
-for my $fault (sort keys %faults)
+for my $case (map({ [ $_, $faults{$_}, 'false', '5|2|1|\d+|3' ] } sort keys %faults), map({ [ $_, $squash_faults{$_}, 'true', '7|6|1|\d+|1' ] } sort keys %squash_faults))
 {
+	my ($fault, $does, $squash, $result) = @$case;
 	my $name = "with $fault";
 
 	store_chain($name);
 	my $before = fetch($name);
 	my $kept = to_keep($before, \%delta, 1);
-	my $sabotage = sprintf($faults{$fault}, $name);
+	my $sabotage = sprintf($does, $name);
 	$node->safe_psql('postgres', qq{CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS \$f\$
 		BEGIN
 			IF pg_trigger_depth() = 1 AND OLD.checkpoint_id = 'c1' AND OLD.thread_id = '$name' THEN $sabotage; END IF;
 			RETURN NULL;
 		END \$f\$;
 		CREATE TRIGGER sabotage AFTER DELETE ON checkpoints FOR EACH ROW EXECUTE FUNCTION sabotage()});
-	like($node->safe_psql('postgres', "SET amelia.lease = ''; SELECT problem FROM amelia.prune('{$name}')"),
+	like($node->safe_psql('postgres', "SET amelia.lease = ''; SELECT problem FROM amelia.prune('{$name}', squash => $squash)"),
 		qr/would not be what it was|rows were to be changed/, "$fault while it works: the proof finds it");
 	is(contents(fetch($name)), contents($before), "$fault while it works: nothing is deleted");
 	$node->safe_psql('postgres', 'DROP FUNCTION sabotage() CASCADE');
-	like($node->safe_psql('postgres', "SELECT * FROM amelia.prune('{$name}')"), qr/\|5\|2\|1\|\d+\|3\|$/, "without $fault it is pruned");
+	like($node->safe_psql('postgres', "SELECT * FROM amelia.prune('{$name}', squash => $squash)"), qr/\|@{[ $result =~ s{\|}{\\|}gr ]}\|$/, "without $fault it is pruned");
 	$node->safe_psql('postgres', "SET session_replication_role = replica; $sabotage");
 	cmp_ok(scalar(differences($before, fetch($name), \%delta, $kept)), '>', 0, "$fault: the model finds it");
 }

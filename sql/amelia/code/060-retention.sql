@@ -66,13 +66,13 @@ COMMENT ON FUNCTION amelia_internal.delete_checkpoints(text) IS
 CREATE FUNCTION amelia.checkpoint_stats(
 	OUT schema_name name, OUT owner name, OUT threads bigint, OUT checkpoints bigint,
 	OUT row_count bigint, OUT bytes bigint, OUT oldest timestamptz, OUT newest timestamptz,
-	OUT largest_threads jsonb, OUT problem text)
+	OUT largest_threads jsonb, OUT prunable_bytes bigint, OUT problem text)
 RETURNS SETOF record
 LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_checkpoint_stats';
 COMMENT ON FUNCTION amelia.checkpoint_stats() IS
-'How much there is of LangGraph''s checkpoints, a row per registered schema that has its tables: threads, checkpoints, rows of all three tables, bytes on disk with TOAST and indexes, when the oldest and the newest checkpoint were made, and the ten largest threads as an array of {thread_id, rows, bytes}. problem: why the tables are left alone; the rest is NULL then. Reads every row.';
+'How much there is of LangGraph''s checkpoints, a row per registered schema that has its tables: threads, checkpoints, rows of all three tables, bytes on disk with TOAST and indexes, when the oldest and the newest checkpoint were made, the ten largest threads as an array of {thread_id, rows, bytes}, and about how many bytes prune() would free, keeping keep_latest. problem: why the tables are left alone; the rest is NULL then. Reads every row.';
 
 REVOKE ALL ON FUNCTION
 	amelia_internal.keep_history(),

@@ -97,9 +97,18 @@ $$;
 COMMENT ON FUNCTION amelia_internal.checkpoint_places() IS
 'What checkpoint_sources() returns.';
 
+CREATE FUNCTION amelia_internal.verify_checkpoints()
+RETURNS TABLE (problem text, object text, detail text)
+LANGUAGE c STABLE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'amelia_verify_checkpoints';
+COMMENT ON FUNCTION amelia_internal.verify_checkpoints() IS
+'The part of verify() that looks for parents and blobs that LangGraph''s checkpoints name and that are not there, where they ought to be. Reads as the owner of the tables.';
+
 REVOKE ALL ON FUNCTION
 	amelia_internal.checkpoint_columns(),
 	amelia_internal.unknown_checkpoints(),
 	amelia_internal.checkpoint_places(),
-	amelia_internal.checkpoint_columns_problem(oid)
+	amelia_internal.checkpoint_columns_problem(oid),
+	amelia_internal.verify_checkpoints()
 FROM PUBLIC;

@@ -21,7 +21,8 @@ VALUES ('log_retention_days', '30'::jsonb, -1, false),
 	('feed_retention_hours', '24', -1, false),
 	('max_lease_hours', '24', 24, false),
 	('keep_latest_days', '-1', -1, false),
-	('keep_latest', '1', 1, false)
+	('keep_latest', '1', 1, false),
+	('squash_idle_days', '-1', -1, false)
 $$;
 COMMENT ON FUNCTION amelia_internal.setting_list() IS
 'The settings: what each is at first, and for whole numbers the lowest that it may be; other numbers are above zero.';

@@ -41,6 +41,7 @@ CREATE TABLE amelia.server_settings (
 	max_lease_hours integer NOT NULL DEFAULT 24 CHECK (max_lease_hours >= 24),
 	keep_latest_days integer NOT NULL DEFAULT -1 CHECK (keep_latest_days >= -1),
 	keep_latest integer NOT NULL DEFAULT 1 CHECK (keep_latest >= 1),
+	squash_idle_days integer NOT NULL DEFAULT -1 CHECK (squash_idle_days >= -1),
 	created_at timestamptz NOT NULL DEFAULT now(),
 	updated_at timestamptz NOT NULL DEFAULT now()
 );
@@ -70,5 +71,7 @@ COMMENT ON COLUMN amelia.server_settings.keep_latest_days IS
 'Days after its newest checkpoint that a LangGraph thread, of whatever workflow, keeps its older checkpoints; then what no resume can need goes, as with prune(). -1 never deletes.';
 COMMENT ON COLUMN amelia.server_settings.keep_latest IS
 'How many checkpoints of each namespace such a thread keeps.';
+COMMENT ON COLUMN amelia.server_settings.squash_idle_days IS
+'Days after its newest checkpoint that such a thread is squashed as well, as with prune(): nobody can go on from the older checkpoints that are left. -1 never does.';
 COMMENT ON COLUMN amelia.server_settings.record_unpriced_usage IS
 'What record_usage() does with a model that has no price: false: an error; true: it books cost 0, with a row in unpriced_usage.';
