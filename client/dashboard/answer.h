@@ -13,5 +13,6 @@
 extern HttpResult answer_get(Request *request);
 extern HttpResult answer_post(Request *request);
 extern HttpResult answer_live(Request *request);
+extern HttpResult answer_metrics(Request *request);
 
 #endif							/* CLIENT_ANSWER_H */

@@ -224,6 +224,11 @@ answer(Request *request)
 	if (request->is_post && !fields_parse(&request->form, request->body.len > 0 ? request->body.data : "", request->body.len))
 		return fail(request, 400, "the form is malformed", NULL);
 
+	if (options->metrics != NULL && !request->is_post && strcmp(request->path, "/metrics") == 0)
+	{
+		request->session = session_hold(options->metrics);
+		return answer_metrics(request);
+	}
 	if (options->own != NULL)
 		request->session = session_hold(options->own);
 	else if (cookie != NULL)

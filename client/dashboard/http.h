@@ -24,6 +24,7 @@ typedef struct HttpOptions
 								 * addresses */
 	bool		proxy;			/* one that speaks TLS stands before it */
 	Session    *own;			/* NULL: everybody logs in */
+	Session    *metrics;		/* whose figures /metrics shows; NULL: none */
 } HttpOptions;
 
 typedef struct Request

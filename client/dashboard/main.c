@@ -41,6 +41,7 @@ static const char help_text[] =
 "      --role=NAME          nobody logs in: everybody who gets there is this role\n"
 "      --proxy              a proxy that speaks TLS stands before it\n"
 "      --name=HOST          with --role: the name under which it is served\n"
+"      --metrics            figures for Prometheus at /metrics, to whoever gets there\n"
 "      --idle=MINUTES       a session ends that nobody used for so long (default: 60)\n"
 "      --connections=NUMBER to the database at most, besides the one that reads the feed (default: 10)\n"
 "      --timeout=SECONDS    that a statement may take (default: 30)\n"
@@ -62,6 +63,7 @@ typedef struct Dashboard
 	int			idle_minutes;
 	int			connections;
 	int			timeout_seconds;
+	bool		metrics;
 	bool		verbose;
 } Dashboard;
 
@@ -88,6 +90,7 @@ read_options(Dashboard *dashboard, int argc, char **argv)
 	enum
 	{
 		OPT_LISTEN = 256,
+		OPT_METRICS,
 		OPT_ROLE,
 		OPT_PROXY,
 		OPT_NAME,
@@ -99,6 +102,7 @@ read_options(Dashboard *dashboard, int argc, char **argv)
 		{"connections", required_argument, NULL, OPT_CONNECTIONS},
 		{"idle", required_argument, NULL, OPT_IDLE},
 		{"listen", required_argument, NULL, OPT_LISTEN},
+		{"metrics", no_argument, NULL, OPT_METRICS},
 		{"name", required_argument, NULL, OPT_NAME},
 		{"proxy", no_argument, NULL, OPT_PROXY},
 		{"role", required_argument, NULL, OPT_ROLE},
@@ -125,6 +129,9 @@ read_options(Dashboard *dashboard, int argc, char **argv)
 				break;
 			case OPT_PROXY:
 				dashboard->http.proxy = true;
+				break;
+			case OPT_METRICS:
+				dashboard->metrics = true;
 				break;
 			case OPT_NAME:
 				dashboard->http.name = optarg;
@@ -211,6 +218,8 @@ main(int argc, char **argv)
 	own = own_session(&dashboard);
 	if (dashboard.role != NULL)
 		dashboard.http.own = own;
+	if (dashboard.metrics)
+		dashboard.http.metrics = own;
 
 	/* Threads inherit what is blocked, so that this one gets all signals. */
 	signal(SIGPIPE, SIG_IGN);

@@ -326,7 +326,7 @@ INSERT INTO calls VALUES
 	('moves_within', '''1 minute'''),
 	('due_workflows', ''),
 	('newly_dead', ''),
-	('cost_since', 'CURRENT_DATE'),
+	('cost_today', ''),
 	('verify', ''),
 	('table_checksum', '''amelia.workflows'', ''id'''),
 	('row_checksums', '''amelia.workflows'', ''{id}'''),

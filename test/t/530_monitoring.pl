@@ -7,6 +7,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use AmeliaTest;
 use CPAN::Meta::YAML;
+use Dashboard;
 use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -123,6 +124,26 @@ for my $panel (@{ $dashboard->{panels} })
 	unlike($query, qr/\$/, "Grafana: $panel->{title}");
 	ok(ref ask($query, 'reader') eq 'ARRAY', 'its query runs');
 }
+
+# amelia-dashboard --metrics: the same in Prometheus' text.
+$node->safe_psql('postgres', q{INSERT INTO amelia.budgets (scope, target, period, limit_usd, action)
+	VALUES ('profile', E'a "b" \\\\ c\nd', 'total', 7, 'warn')});
+my $site = Dashboard->start($node, undef, '--role=reader', '--metrics');
+my ($status, $text, $headers) = $site->get('/metrics');
+is($status, 200, 'amelia-dashboard serves figures');
+is($headers->{'content-type'}, 'text/plain; version=0.0.4; charset=utf-8', '... in Prometheus\' format');
+my %shown = map { $_ => 1 } $text =~ /^(\w+)(?:\{.*\})? [-+.\w]+$/mg;
+is_deeply([ sort keys %shown ], [ sort keys %named ], '... each that there is');
+is(() = $text =~ /^# TYPE (\w+) (?:gauge|counter)$/mg, scalar keys %named, '... with its type once');
+is(() = $text =~ /^# HELP \w+ .+$/mg, scalar keys %named, '... and what it is');
+like($text, qr/^amelia_budget_limit_usd\{.*target="a \\"b\\" \\\\ c\\nd"\} 7$/m, '... labels with quotes, backslashes and line feeds');
+is((grep { !/^(?:# (?:HELP|TYPE) \w+ .*|\w+(?:\{(?:\w+="(?:[^"\\]|\\.)*",?)+\})? [-+.\w]+)$/ } split /\n/, $text), 0, '... and nothing else');
+$node->safe_psql('postgres', 'REVOKE EXECUTE ON FUNCTION amelia.metrics() FROM reader');
+($status, $text) = $site->get('/metrics');
+is("$status $text", "503 the figures could not be read\n", 'without the right to read them there are none');
+$node->safe_psql('postgres', 'GRANT EXECUTE ON FUNCTION amelia.metrics() TO reader');
+$site = Dashboard->start($node, undef, '--role=reader');
+is(($site->get('/metrics'))[0], 404, 'and none where they were not asked for');
 
 # The page has every name.
 my $page = slurp_file('docs/monitoring.md');

@@ -5,6 +5,7 @@ RETURNS TABLE (name text, labels jsonb, value double precision, help text)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET jit = off
+SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -75,7 +76,7 @@ BEGIN
 	UNION ALL
 	SELECT 'amelia_cost_today_usd', jsonb_build_object('model', c.model), c.cost_usd,
 		'What each model has cost since the UTC day began, in US dollars.'
-	FROM amelia_internal.cost_since((now() AT TIME ZONE 'UTC')::date) AS c
+	FROM amelia_internal.cost_today() AS c
 	UNION ALL
 	SELECT 'amelia_budget_limit_usd', b.labels, b.limit_usd, 'The limit of a budget, in US dollars.' FROM budgets AS b
 	UNION ALL
