@@ -170,6 +170,15 @@ def transaction():
                 raise ValueError("rolled back")
         except ValueError as error:
             print(error, stored(workflow))
+        try:
+            with workflow.transaction() as connection:
+                connection.execute("INSERT INTO notes VALUES (%s)", (workflow.id,))
+                try:
+                    connection.execute("SELECT 1 / 0")
+                except psycopg.Error:
+                    pass
+        except RuntimeError as error:
+            print("caught:", str("was caught" in str(error)).lower(), stored(workflow))
         with workflow.transaction() as connection:
             connection.execute("INSERT INTO notes VALUES (%s)", (workflow.id,))
             print("event", workflow.append("note", "belongs to it"))

@@ -71,7 +71,7 @@ END
 	value("SELECT amelia.request_cancel('01970000-0000-7000-8000-000000000001')");
 
 	value("SELECT amelia.create_workflow('transaction', NULL)");
-	is(feature('transaction'), "55000 of one's own: my own\nrolled back 2\nevent 3\n", 'transactions of one\'s own');
+	is(feature('transaction'), "55000 of one's own: my own\nrolled back 2\ncaught: true 2\nevent 3\n", 'transactions of one\'s own');
 	return;
 }
 
@@ -79,13 +79,14 @@ sub odd_errors
 {
 	my $out = feature('odd');
 
-	is($out, $language eq 'python' ? "exit 3\n" : '', 'whoever exits, exits');
+	is($out, $language eq 'python' ? "exit 3\n" : '', 'who exits, exits');
 	is(value(q{SELECT string_agg(concat_ws(' ', w.issue_id, w.status, w.failures, w.failure_reason), ', ' ORDER BY w.issue_id)
 		FROM amelia.workflows AS w WHERE w.issue_id IN ('nul', 'empty')}),
 		($language eq 'python' ? 'empty failed 1 RuntimeError' : 'empty failed 1 Error') . ", nul failed 1 a\x{ef}\x{bf}\x{bd}b", 'an error\'s text may have anything');
 	is(value(q{SELECT w.status FROM amelia.workflows AS w WHERE w.issue_id = 'json'}), 'failed', 'what is no JSON cannot be remembered');
 	is(value(q{SELECT w.status || ' ' || w.failures || l.given_back FROM amelia.workflows AS w JOIN amelia.workflow_leases AS l ON l.workflow_id = w.id
-		WHERE w.issue_id = 'exit'}), 'in_progress 0true', 'who exits gives the workflow back') if $language eq 'python';
+		WHERE w.issue_id = 'exit'}), 'in_progress 0true',
+		$language eq 'python' ? 'and gives the workflow back' : 'one that does not listen is given back');
 	value(q{SELECT amelia.request_cancel(w.id) FROM amelia.workflows AS w WHERE w.status IN ('failed', 'in_progress')});
 	return;
 }
@@ -217,14 +218,27 @@ sub standby_behind
 
 sub saver
 {
-	my $out;
+	my $attempt = q{SELECT w.status || ' ' || l.worker FROM amelia.workflows AS w JOIN amelia.workflow_leases AS l ON l.workflow_id = w.id
+		WHERE w.issue_id = 'saver'};
 
-	value(q{CREATE SCHEMA lg; SET search_path = lg; } . checkpoint_tables() . q{; SELECT amelia.fence_checkpoints('lg')})
-	  if $language eq 'python';
-	value(q{SELECT amelia.create_workflow('saver', NULL)});
-	is(feature('saver'), $language eq 'python' ? "in time 1\nlate 1\n" : '', 'LangGraph: what a saver writes carries the lease');
-	is(value(q{SELECT w.status || ' ' || l.worker FROM amelia.workflows AS w JOIN amelia.workflow_leases AS l ON l.workflow_id = w.id
-		WHERE w.issue_id = 'saver'}), 'in_progress thief', 'and the attempt ends without a word');
+	if ($language eq 'python')
+	{
+		value(q{CREATE SCHEMA lg; SET search_path = lg; } . checkpoint_tables() . q{; SELECT amelia.fence_checkpoints('lg')});
+		value(q{SELECT amelia.create_workflow('saver', NULL)});
+		is(feature('saver'), "in time 1\nlate 1\n", 'LangGraph\'s statements carry the lease');
+		is(value($attempt), 'in_progress thief', 'and the attempt ends without a word');
+		value(q{SELECT amelia.release_workflow(l.workflow_id, l.lease_token, 'completed') FROM amelia.workflow_leases AS l WHERE l.expires_at > now()});
+		return;
+	}
+  SKIP:
+	{
+		my $reason = lacks_langgraph();
+
+		skip $reason, 2 if $reason;
+		value(q{CREATE SCHEMA lg; SELECT amelia.create_workflow('saver', NULL)});
+		is(feature('saver'), "55000 true\nfirst under 1, second under 3\n", 'LangGraph: a saver carries the lease, and the next one goes on from there');
+		like(value($attempt), qr/^completed /, 'to the end');
+	}
 	return;
 }
 
@@ -297,13 +311,11 @@ sub client_features
 	return;
 }
 
-# What a checker of types says of the package and of README.md's programs.
+# What a checker of types says of the package, and of README.md's programs.
 sub types
 {
 	my ($readme) = @_;
-	my $folder = PostgreSQL::Test::Utils::tempdir();
-	my $number = 0;
-	my ($out, $err) = ('', '');
+	my ($out, $number, $ok) = ('', 0);
 
   SKIP:
 	{
@@ -313,10 +325,41 @@ sub types
 
 			die 'mypy is not installed' if $missing && $ENV{CI};
 			skip 'mypy is not installed', 1 if $missing;
-			local $ENV{MYPYPATH} = "$top/client/python";
-			my $ok = IPC::Run::run([ 'mypy', '--strict', '--python-executable', '/usr/bin/python3', '--cache-dir', $folder,
+			$ok = IPC::Run::run([ 'mypy', '--strict', '--python-executable', '/usr/bin/python3', '--cache-dir', PostgreSQL::Test::Utils::tempdir(),
 					'--config-file', "$top/client/python/pyproject.toml", "$top/client/python/amelia" ], '>', \$out, '2>&1');
 			ok($ok, 'mypy --strict has nothing to say') or diag($out);
+		}
+		else
+		{
+			my $folder = node_folder();
+			my ($nodejs) = client_command('node');
+			my @files = map { program_file('node', $_, 'readme' . ++$number) } $readme =~ /^```js\n(.*?)^```/gms;
+
+			push @files, program_file('node', q{
+				import { Worker } from 'amelia';
+				import { saver } from 'amelia/langgraph';
+				new Worker('', async (workflow) => { await (await saver(workflow, { schema: 'x' })).end(); });}, 'saver') if !lacks_langgraph();
+			# Somebody without a network may have older ones.
+			my $missing = !-d "$folder/node_modules/typescript";
+			die 'npm\'s typescript is not installed' if $missing && $ENV{CI};
+			skip 'npm\'s typescript is not installed', 2 if $missing;
+			$ok = IPC::Run::run([ $nodejs, "$folder/node_modules/typescript/bin/tsc", '--noEmit', '--strict', '--noImplicitAny', 'false', '--checkJs',
+					'--target', 'es2022', '--module', 'nodenext', '--types', 'node', '--typeRoots', "$folder/node_modules/\@types", @files ], '>', \$out, '2>&1');
+			ok($ok, 'README.md\'s programs have the types that index.d.ts says') or diag($out);
+			# The classes, methods and functions that it declares are those that there are.
+			($out) = run_program('node', q{import * as amelia from 'amelia'; for (const name of Object.keys(amelia).sort()) {
+				const own = Object.entries(Object.getOwnPropertyDescriptors(amelia[name].prototype ?? {}));
+				console.log([name, ...own.filter(([n, { value }]) => value && n !== 'constructor').map(([n]) => n).sort()].join(' '));
+			}}, '');
+			my $declared = slurp_file("$top/client/node/index.d.ts");
+			my @shown;
+			while ($declared =~ /^export (?:class (\w+)[^\n]*\{(.*?)^?\}\n|function (\w+))/gms)
+			{
+				my ($name, $body) = ($1 // $3, $2 // '');
+
+				push @shown, join(' ', $name, sort grep { $_ ne 'constructor' } $body =~ /^\t(\w+)(?:<\w+>)?\(/gm);
+			}
+			is(join("\n", sort(@shown), ''), $out, 'index.d.ts declares what there is');
 		}
 	}
 	return;

@@ -11,7 +11,7 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(lacks_client need_client client_url client_command program_file run_program start_worker ends_well kill_worker);
+our @EXPORT = qw(lacks_client lacks_langgraph need_client node_folder client_url client_command program_file run_program start_worker ends_well kill_worker);
 
 my $top = "$FindBin::RealBin/../..";
 # Debian's Python, for which its package of psycopg is.
@@ -53,6 +53,14 @@ sub lacks_client
 	return $reason;
 }
 
+# Why LangGraph's own saver cannot be tried in Node.js, if it cannot.
+sub lacks_langgraph
+{
+	return if -d node_folder() . '/node_modules/@langchain/langgraph-checkpoint-postgres';
+	die 'LangGraph\'s packages are not installed' if $ENV{CI};
+	return 'LangGraph\'s packages are not installed: see scripts/setup-packages';
+}
+
 sub need_client
 {
 	my $reason = lacks_client(@_);
@@ -88,9 +96,9 @@ sub client_command
 # A file with the text of a program, where it finds the package.
 sub program_file
 {
-	my ($language, $text) = @_;
+	my ($language, $text, $name) = @_;
 	my $folder = $language eq 'node' ? node_folder() : PostgreSQL::Test::Utils::tempdir();
-	my $program = "$folder/program." . ($language eq 'node' ? 'mjs' : 'py');
+	my $program = "$folder/" . ($name // 'program') . '.' . ($language eq 'node' ? 'mjs' : 'py');
 
 	unlink $program;
 	append_to_file($program, $text);

@@ -199,7 +199,7 @@ is(client_says($two, "SELECT amelia.append_event('$mine', 'note', 'after a reset
 close_client($_) for $one, $two;
 
 # Workers, two of each language.
-for my $language ('python')
+for my $language ('python', 'node')
 {
   SKIP:
 	{

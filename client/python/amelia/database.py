@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 
 log = logging.getLogger("amelia")
 
@@ -82,6 +83,9 @@ class Database:
             try:
                 with connection.transaction():
                     yield connection
+                    if connection.info.transaction_status == TransactionStatus.INERROR:
+                        # Its COMMIT would be a ROLLBACK without a word.
+                        raise RuntimeError("the transaction is rolled back: an error in it was caught")
             except psycopg.Error as error:
                 self._is_passing(connection, error)
                 raise

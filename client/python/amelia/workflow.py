@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -316,7 +317,8 @@ class Workflow:
         results = self.results()
         if name not in results:
             self.check()
-            result = function(*arguments)
+            # As it will come back in another attempt: a tuple as a list.
+            result = json.loads(json.dumps(function(*arguments)))
             if (
                 self.append("task_completed", name, data={"step": name, "result": result}, agent=agent)
                 is None
