@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { Callbacks, CursorRefused, Feed, FileCursor, LeaseLost, TableCursor, Worker, readUsage } from 'amelia';
+import { Callbacks, CursorRefused, Feed, FileCursor, LeaseLost, Retry, TableCursor, Worker, readUsage } from 'amelia';
 
 const url = process.env.DATABASE_URL;
 const [command, ...options] = process.argv.slice(2);
@@ -135,11 +135,13 @@ const commands = {
 
 	// What an error may have in its text, and what a step may not return.
 	async odd() {
-		for (const name of ['nul', 'empty', 'json']) {
+		for (const name of ['nul', 'empty', 'json', 'retry', 'refused']) {
 			await other.query('SELECT amelia.create_workflow($1, NULL)', [name]);
 			await run(async (workflow) => {
 				if (name === 'nul') throw new Error('a\0b');
 				if (name === 'empty') throw new Error();
+				if (name === 'retry') throw new Retry('later', -1);
+				if (name === 'refused') return;
 				await workflow.step('odd', () => 1n);
 			});
 		}

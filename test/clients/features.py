@@ -192,6 +192,10 @@ def odd():
     def work(workflow):
         if workflow.issue_id == "nul":
             raise RuntimeError("a\0b")
+        if workflow.issue_id == "retry":
+            raise amelia.Retry("later", after=-1)
+        if workflow.issue_id == "refused":
+            return
         if workflow.issue_id == "empty":
             raise RuntimeError
         if workflow.issue_id == "exit":
@@ -201,7 +205,7 @@ def odd():
                 print("swallowed")
         workflow.step("odd", lambda: object())
 
-    for name in ("nul", "empty", "json"):
+    for name in ("nul", "empty", "json", "retry", "refused"):
         other.execute("SELECT amelia.create_workflow(%s, NULL)", (name,))
         run(work)
     other.execute("SELECT amelia.create_workflow('exit', NULL)")

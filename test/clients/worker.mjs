@@ -1,8 +1,9 @@
 // The worker that test/t/521_node_worker.pl kills; worker.py is its like in Python,
 // and says what the steps are.
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 import { Cancelled, Retry, Worker } from 'amelia';
 
 const { values: options } = parseArgs({
@@ -25,6 +26,8 @@ async function act(workflow, step) {
 	if (step === 'retry') throw new Retry('rate limit', 86400);
 	if (step === 'write') {
 		await workflow.transact((client) => client.query('INSERT INTO notes VALUES ($1)', [workflow.id]));
+	} else if (step === 'child') {
+		await promisify(execFile)('sh', ['-c', 'echo $$ > "$0"; exec sleep 1000000', options.until], { signal: workflow.signal });
 	} else if (step === 'deaf') {
 		// Blocks the event loop.
 		while (!existsSync(options.until)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);

@@ -2,12 +2,14 @@
 
 A workflow's steps are the strings in issue_cache -> 'steps'. "approve: QUESTION" asks a
 person; "fail" fails, "retry" says when to try again; "deaf" blocks until the file
-of --until is there, and looks at nothing meanwhile; "write" writes to public.notes in
+of --until is there, and looks at nothing meanwhile; "child" waits for a process, whose
+id is in that file; "write" writes to public.notes in
 a transaction of its own. Any other one sleeps.
 """
 import argparse
 import logging
 import os
+import subprocess
 import time
 
 import amelia
@@ -32,6 +34,8 @@ def do(workflow, step):
         workflow.transact(
             lambda connection: connection.execute("INSERT INTO notes VALUES (%s)", (workflow.id,))
         )
+    elif step == "child":
+        subprocess.run(["sh", "-c", 'echo $$ > "$0"; exec sleep 1000000', options.until])
     elif step == "deaf":
         while not os.path.exists(options.until):
             time.sleep(0.05)

@@ -77,12 +77,20 @@ END
 
 sub odd_errors
 {
+	value(q{CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the operator refuses'; END $$;
+		CREATE TRIGGER refuse BEFORE UPDATE ON amelia.workflows FOR EACH ROW
+		WHEN (NEW.issue_id = 'refused' AND NEW.status = 'completed') EXECUTE FUNCTION public.refuse()});
 	my $out = feature('odd');
 
 	is($out, $language eq 'python' ? "exit 3\n" : '', 'who exits, exits');
 	is(value(q{SELECT string_agg(concat_ws(' ', w.issue_id, w.status, w.failures, w.failure_reason), ', ' ORDER BY w.issue_id)
 		FROM amelia.workflows AS w WHERE w.issue_id IN ('nul', 'empty')}),
 		($language eq 'python' ? 'empty failed 1 RuntimeError' : 'empty failed 1 Error') . ", nul failed 1 a\x{ef}\x{bf}\x{bd}b", 'an error\'s text may have anything');
+	is(value(q{SELECT string_agg(concat_ws(' ', w.status, w.failures, w.failure_reason), E'\n' ORDER BY w.issue_id) FROM amelia.workflows AS w
+		WHERE w.issue_id IN ('refused', 'retry')}),
+		"failed 1 cannot be released as completed: the operator refuses\nfailed 1 cannot be released as failed: retry_after must not be negative or infinite: -00:00:01",
+		'an end that is refused is a failure, and the worker goes on');
+	value('DROP TRIGGER refuse ON amelia.workflows');
 	is(value(q{SELECT w.status FROM amelia.workflows AS w WHERE w.issue_id = 'json'}), 'failed', 'what is no JSON cannot be remembered');
 	is(value(q{SELECT w.status || ' ' || w.failures || l.given_back FROM amelia.workflows AS w JOIN amelia.workflow_leases AS l ON l.workflow_id = w.id
 		WHERE w.issue_id = 'exit'}), 'in_progress 0true',

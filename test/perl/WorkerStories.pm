@@ -170,6 +170,17 @@ sub ended
 	ends_well(worker('next', '--once', '--step', '0'), 'does it again');
 	is(story($id), "completed, 0 failures, token 2\nworkflow_started workflow_started 0 workflow_completed", 'which is no failure either');
 
+	# So does the process that it waits for.
+	$id = create('child');
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/pid';
+	$first = worker('parent', '--lease', '600', '--until', $file);
+	until (-s $file) { $first->{run}->pump_nb; select undef, undef, undef, 0.05; }
+	chomp(my $child = slurp_file($file));
+	terminate($first, 'SIGTERM while it waits for a process');
+	until (!kill 0, $child) { select undef, undef, undef, 0.05; }
+	is(given_back($id), 'in_progress|0|t', 'that ends, too, and the workflow is given back');
+	value("SELECT FROM amelia.set_workflow_status('$id', 'cancelled')");
+
 	$id = create('long');
 	$first = worker('alone', '--lease', '600', '--step', $forever);
 	hears($first, qr/begins long/);

@@ -11,15 +11,15 @@ export class Heart {
 	#thread;
 	#lease = null;
 
-	constructor(connection, name, log) {
+	// failed(error) is called when the thread has ended by an error.
+	constructor(connection, name, log, failed) {
 		this.#thread = new Thread(new URL('./heartbeat.js', import.meta.url), { workerData: { connection, name } });
 		this.#thread.on('message', (message) => {
 			if (message.warn) log.warn(message.warn);
 			else if (message.info) log.info(message.info);
 			else if (message.id === this.#lease?.id && message.token === this.#lease.token) this.#lease.hear(message);
 		});
-		// Leases run out then, and their steps learn of it.
-		this.#thread.on('error', (error) => log.warn(`no heartbeats any more: ${error.message}`));
+		this.#thread.on('error', failed);
 	}
 
 	beatFor(lease) {

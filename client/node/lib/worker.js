@@ -9,7 +9,8 @@ import { COLUMNS, Workflow } from './workflow.js';
 
 // How long a process that shall end waits for a server that is not there, in seconds.
 const PATIENCE = 5;
-const LIMIT_REACHED = '53400';
+// SQLSTATEs of claims that may pass: a budget is spent, a disk is full, a timeout of the role's.
+const PASSING = /^(53|55P03|57)/;
 
 export class Worker {
 	#connection;
@@ -38,7 +39,12 @@ export class Worker {
 		const names = signals ? ['SIGTERM', 'SIGINT'] : [];
 
 		for (const name of names) process.on(name, stop);
-		this.#heart = new Heart(this.#connection, this.name, this.#options.log);
+		let failure = null;
+
+		this.#heart = new Heart(this.#connection, this.name, this.#options.log, (error) => {
+			failure = error;
+			this.stop();
+		});
 		try {
 			while (this.#stopAt === null) {
 				const claimed = now();
@@ -57,6 +63,8 @@ export class Worker {
 			await this.#heart.end();
 			await this.#database.close();
 		}
+		// Without heartbeats it would lose one workflow after the other.
+		if (failure) throw failure;
 	}
 
 	// Throws once it is too late to wait for a server that is not there.
@@ -78,8 +86,8 @@ export class Worker {
 
 			return row;
 		} catch (error) {
-			if (error.code !== LIMIT_REACHED) throw error;
-			log.warn(`nothing is claimed: ${error.message}`); // a budget is spent
+			if (!PASSING.test(error.code)) throw error;
+			log.warn(`nothing is claimed: ${error.message}`);
 			return undefined;
 		}
 	}
@@ -138,27 +146,35 @@ export class Worker {
 
 	// One attempt, and how it ends.
 	async #attempt(workflow) {
-		const { log } = this.#options;
 		const error = await this.#outcome(workflow);
 
-		if (error === null) {
-			await workflow.release('completed');
-			log.info(`${workflow.id}: completed`);
-		} else if (error instanceof LeaseLost || error instanceof WaitsForPerson) {
-			throw error;
-		} else if (error instanceof Cancelled) {
-			await workflow.release('cancelled', error.message || null);
-			log.info(`${workflow.id}: cancelled`);
-		} else if (error instanceof StopWork) {
-			await workflow.release(); // without a status: it is claimable at once
-			log.info(`${workflow.id}: given back`);
-		} else if (error instanceof Retry) {
-			await workflow.release('failed', error.message, error.after);
-			log.info(`${workflow.id}: failed: ${error.message}`);
-		} else {
-			// An error of the database's may be the loss of the lease: then this says so.
-			await workflow.release('failed', error.message || error.name || String(error));
-			log.warn(`${workflow.id}: failed: ${error.stack ?? error}`);
+		if (error === null) await this.#release(workflow, null, 'completed');
+		else if (error instanceof LeaseLost || error instanceof WaitsForPerson) throw error;
+		else if (error instanceof Cancelled) await this.#release(workflow, null, 'cancelled', error.message || null);
+		// Without a status: it is claimable at once.
+		else if (error instanceof StopWork) await this.#release(workflow, null);
+		else if (error instanceof Retry) await this.#release(workflow, null, 'failed', error.message, error.after);
+		// An error of the database's may be the loss of the lease: then this says so.
+		else await this.#release(workflow, error, 'failed', error.message || error.name || String(error));
+	}
+
+	// Whatever refuses the end of one workflow, a trigger or a number out of range, does
+	// not end the worker: then the attempt has failed.
+	async #release(workflow, thrown, status, reason, after) {
+		const { log } = this.#options;
+
+		try {
+			await workflow.release(status, reason, after);
+		} catch (error) {
+			if (error instanceof StopWork) throw error;
+			const refused = `cannot be released as ${status}: ${error.message}`;
+
+			log.warn(`${workflow.id}: ${refused}`);
+			if (status !== 'failed' || after !== undefined) await this.#release(workflow, thrown, 'failed', refused);
+			// Else its lease runs out.
+			return;
 		}
+		if (thrown) log.warn(`${workflow.id}: ${status}: ${thrown.stack ?? thrown}`);
+		else log.info([`${workflow.id}: ${status ?? 'given back'}`, reason].filter(Boolean).join(': '));
 	}
 }

@@ -155,7 +155,7 @@ class Feed:
         url: str,
         cursor: Cursor,
         *,
-        workflow_ids: Sequence[uuid.UUID] | None = None,
+        workflow_ids: Sequence[uuid.UUID | str] | None = None,
         page: int = 1000,
         idle: float = 1.0,
         name: str = "amelia feed",
@@ -298,7 +298,7 @@ class Feed:
             try:
                 return self._database.query(
                     self._check,
-                    f"SELECT next_cursor, written_at, workflow_id, status, {EVENT_OF_FEED} FROM amelia.feed_after(%s, %s, %s)",
+                    f"SELECT next_cursor, written_at, workflow_id, status, {EVENT_OF_FEED} FROM amelia.feed_after(%s, %s, %s::uuid[])",
                     cursor,
                     self.page,
                     self.workflow_ids,

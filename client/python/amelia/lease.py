@@ -100,7 +100,7 @@ class Lease:
                 self.lose(error.diag.message_primary or str(error))
             except Over:
                 break
-            except psycopg.Error as error:
+            except Exception as error:
                 # Another one may be answered; until then the lease goes on running.
                 log.warning("%s: no heartbeat: %s", self.workflow_id, error)
             self._over.wait(self.seconds / 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import secrets
@@ -99,8 +100,9 @@ class Worker:
                 self.profile_id,
                 self.workflow_types,
             )
-        except psycopg.errors.ConfigurationLimitExceeded as error:
-            log.warning("nothing is claimed: %s", error.diag.message_primary)  # a budget is spent
+        except psycopg.OperationalError as error:
+            # A budget is spent, a disk is full, a timeout of the role's: it may pass.
+            log.warning("nothing is claimed: %s", error.diag.message_primary or error)
             return None
         return rows[0] if rows else None
 
@@ -128,21 +130,39 @@ class Worker:
         except (LeaseLost, WaitsForPerson):
             raise
         except Cancelled as error:
-            workflow.release("cancelled", str(error) or None)
-            log.info("%s: cancelled", workflow.id)
+            self._release(workflow, "cancelled", str(error) or None)
         except StopWork:
-            workflow.release()  # without a status: it is claimable at once
-            log.info("%s: given back", workflow.id)
+            self._release(workflow)  # without a status: it is claimable at once
         except Retry as error:
-            workflow.release("failed", str(error), error.after)
-            log.info("%s: failed: %s", workflow.id, error)
+            self._release(workflow, "failed", str(error), error.after)
         except Exception as error:
             # An error of the database's may be the loss of the lease: then this says so.
-            workflow.release("failed", str(error) or type(error).__name__)
-            log.warning("%s: failed: %s", workflow.id, error, exc_info=error)
+            self._release(workflow, "failed", str(error) or type(error).__name__, raised=error)
         except BaseException:
-            workflow.release()  # sys.exit() in the work
+            self._release(workflow)  # sys.exit() in the work
             raise
         else:
-            workflow.release("completed")
-            log.info("%s: completed", workflow.id)
+            self._release(workflow, "completed")
+
+    def _release(
+        self,
+        workflow: Workflow,
+        status: str | None = None,
+        reason: str | None = None,
+        after: float | None = None,
+        raised: Exception | None = None,
+    ) -> None:
+        """Whatever refuses the end of one workflow, a trigger or a number out of range, does
+        not end the worker: then the attempt has failed."""
+        try:
+            workflow.release(status, reason, after)
+        except psycopg.Error as error:
+            refused = f"cannot be released as {status}: {error.diag.message_primary or error}"
+            log.error("%s: %s", workflow.id, refused)
+            if status != "failed" or after is not None:
+                self._release(workflow, "failed", refused, raised=raised)
+            # Else its lease runs out.
+        else:
+            level = logging.WARNING if raised else logging.INFO
+            words = ": ".join(filter(None, (status or "given back", reason)))
+            log.log(level, "%s: %s", workflow.id, words, exc_info=raised)
