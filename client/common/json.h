@@ -29,5 +29,6 @@ extern unsigned long json_line_of(const char *text, size_t len,
 extern void sha256_add_json(Sha256 *sha, const char *text, size_t len);
 extern void buffer_json(Buffer *buf, const json_t *value);
 extern const char *json_kind(const json_t *value);
+extern size_t json_make_storable(Buffer *out, Slice text);
 
 #endif							/* CLIENT_JSON_H */

@@ -294,6 +294,12 @@ map_find_or_add(Map *map, const unsigned char key[16], bool *found)
 	return &slot->value;
 }
 
+bool
+map_contains(const Map *map, const unsigned char key[16])
+{
+	return map->capacity > 0 && map_slot(map->slots, map->capacity, key)->taken;
+}
+
 void
 map_free(Map *map)
 {

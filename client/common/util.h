@@ -77,6 +77,7 @@ typedef struct Map
 
 extern uint32_t * map_find_or_add(Map *map, const unsigned char key[16],
 								  bool *found);
+extern bool map_contains(const Map *map, const unsigned char key[16]);
 extern void map_free(Map *map);
 
 #endif							/* CLIENT_UTIL_H */

@@ -27,6 +27,8 @@
 #include "load/jsonl_line.h"
 #include "load/options.h"
 #include "load/outcome.h"
+#include "load/recorded_workflows.h"
+#include "load/recording.h"
 
 enum
 {
@@ -61,17 +63,6 @@ typedef struct Load
 	uint64_t	present;
 	uint64_t	not_kept;		/* types that the operator switched off */
 } Load;
-
-static bool
-is_blank(Slice text)
-{
-	for (size_t i = 0; i < text.len; i++)
-	{
-		if (strchr(" \t\r", text.start[i]) == NULL || text.start[i] == '\0')
-			return false;
-	}
-	return true;
-}
 
 static Workflow *
 note_workflow(Load *load, const Uuid *id, unsigned long line)
@@ -130,7 +121,7 @@ check(Load *load, Problem *problem)
 								  problem)) == 1)
 	{
 		progress_add(text.len + 1, 0);
-		if (is_blank(text))
+		if (slice_is_blank(text))
 			continue;
 		if (!event_line_parse(&event, text, load->input->line, problem))
 		{
@@ -195,60 +186,36 @@ on_answer(void *arg, const Tag *tag, const PGresult *result)
 	}
 }
 
-/*
- * Make the workflows that are not there. They are records of what happened
- * elsewhere, so they come in the status in which they ended: a pending one
- * would be an invitation to the next worker. It is an INSERT because the
- * functions would add events of their own to those that are recorded.
- */
+/* Make the workflows that are not there, with the status that their events tell. */
 static void
 create_missing(Load *load)
 {
-	Buffer		made = {0};
-	char		id[UUID_TEXT_SIZE];
+	Buffer		list = {0};
 
 	for (size_t i = 0; i < load->nworkflows; i++)
 	{
 		const Workflow *workflow = &load->workflows[i];
-		const char *why = workflow->ended != NULL ? workflow->reason :
-			"the recording ends before the workflow does";
+		char		id[UUID_TEXT_SIZE];
+		Buffer		worktree = {0};
 
 		uuid_format(&workflow->id, id);
-		buffer_printf(&made, "%c{\"id\":\"%s\",\"status\":\"%s\"",
-					  i == 0 ? '[' : ',', id,
-					  workflow->ended != NULL ? workflow->ended : "failed");
-		if (why != NULL)
-		{
-			json_t	   *reason = json_string(why);
-
-			buffer_puts(&made, ",\"reason\":");
-			buffer_json(&made, reason);
-			json_decref(reason);
-		}
-		buffer_puts(&made, "}");
+		buffer_printf(&worktree, "recorded#%s", id);
+		add_recorded_workflow(&list, &workflow->id, id, worktree.data, NULL,
+							  workflow->ended != NULL ? workflow->ended : "failed",
+							  workflow->ended != NULL ? workflow->reason :
+							  "the recording ends before the workflow does");
+		buffer_free(&worktree);
 	}
-	buffer_puts(&made, "]");
-	db_query(load->db, (Tag) {0},
-			 "INSERT INTO amelia.workflows (id, issue_id, worktree_path, status,"
-			 " failure_reason, started_at, completed_at)"
-			 " SELECT m.id, m.id::text, 'recorded#' || m.id, m.status, m.reason,"
-			 " now(), now()"
-			 " FROM jsonb_to_recordset($1::jsonb) AS m (id uuid, status text, reason text)"
-			 " WHERE NOT EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = m.id)"
-			 " ORDER BY m.id ON CONFLICT (id) DO NOTHING",
-			 1, (const char *[]) {made.data});
-	buffer_free(&made);
+	create_recorded_workflows(load->db, &list);
+	buffer_free(&list);
 }
 
 /* Lock the workflows that are there, and learn how far they are. */
 static bool
 lock_workflows(Load *load, Problem *problem)
 {
-	Tag			lock = {0};
-	Tag			look = {.kind = ANSWER_WORKFLOWS};
 	Buffer		ids = {0};
 	char		text[UUID_TEXT_SIZE];
-	const char *params[1];
 
 	for (size_t i = 0; i < load->nworkflows; i++)
 	{
@@ -257,16 +224,7 @@ lock_workflows(Load *load, Problem *problem)
 		buffer_puts(&ids, text);
 	}
 	buffer_puts(&ids, "}");
-	params[0] = ids.data;
-	db_query(load->db, lock,
-			 "SELECT count(*) FROM (SELECT FROM amelia.workflows"
-			 " WHERE id = ANY ($1::uuid[]) ORDER BY id"
-			 " FOR NO KEY UPDATE) AS locked",
-			 1, params);
-	db_query(load->db, look,
-			 "SELECT id, amelia.last_sequence(id), events_removed"
-			 " FROM amelia.workflows WHERE id = ANY ($1::uuid[])",
-			 1, params);
+	lock_recorded_workflows(load->db, (Tag) {.kind = ANSWER_WORKFLOWS}, ids.data);
 	buffer_free(&ids);
 	return db_sync(load->db, problem);
 }
@@ -312,7 +270,7 @@ send_events(Load *load, Problem *problem)
 		Tag			tag = {.kind = ANSWER_APPENDED};
 
 		progress_add((text.len + 1) * SEND_WEIGHT, 0);
-		if (is_blank(text))
+		if (slice_is_blank(text))
 			continue;
 		tag.line = load->input->line;
 		if (!event_line_parse(&event, text, tag.line, problem))

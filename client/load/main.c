@@ -20,9 +20,14 @@
 #include "common/progress.h"
 #include "common/util.h"
 #include "common/input.h"
+#include "load/claude.h"
+#include "load/format.h"
 #include "load/jsonl.h"
 #include "load/options.h"
+#include "load/otlp.h"
 #include "load/outcome.h"
+#include "load/recording.h"
+#include "load/recording_send.h"
 #include "load/traj_attempts.h"
 #include "load/traj_send.h"
 
@@ -38,6 +43,21 @@ typedef struct Totals
 	int			passed_over;
 } Totals;
 
+/* What another program recorded, with its times. */
+static Outcome
+load_recording(Input *input, Format format, const Options *options, Db *db,
+			   Problem *problem)
+{
+	Recording	recording = {.input = input};
+	Outcome		outcome = OUTCOME_FAILED;
+
+	if (format == FORMAT_CLAUDE ? claude_read(&recording, problem) :
+		otlp_read(&recording, options->model, problem))
+		outcome = recording_load(&recording, options, db, problem);
+	recording_free(&recording);
+	return outcome;
+}
+
 static Outcome
 load_input(Input *input, Format format, const Options *options, Db *db,
 		   Problem *problem)
@@ -51,8 +71,10 @@ load_input(Input *input, Format format, const Options *options, Db *db,
 			return OUTCOME_FAILED;
 		if (format == FORMAT_TRAJ)
 			outcome = traj_load(input, options, db, problem);
-		else
+		else if (format == FORMAT_JSONL)
 			outcome = jsonl_load(input, options, db, problem);
+		else
+			outcome = load_recording(input, format, options, db, problem);
 		if (outcome == OUTCOME_RETRY && attempt == MAX_ATTEMPTS)
 			outcome = OUTCOME_FAILED;
 		if (outcome == OUTCOME_RETRY)
@@ -69,9 +91,7 @@ load_file(const char *path, const Options *options, Db *db)
 	Format		format = options->format;
 	Outcome		outcome = OUTCOME_FAILED;
 
-	if (format == FORMAT_UNKNOWN)
-		format = format_of_name(path);
-	if (format == FORMAT_TRAJ)
+	if (format == FORMAT_TRAJ || (format == FORMAT_UNKNOWN && is_traj_name(path)))
 	{
 		char	   *run = traj_run_of_attempt(path);
 
@@ -82,14 +102,8 @@ load_file(const char *path, const Options *options, Db *db)
 			return OUTCOME_PASSED_OVER;
 		}
 	}
-	if (!input_open(&input, path, &problem))
-		format = FORMAT_UNKNOWN;
-	else if (format == FORMAT_UNKNOWN)
-	{
-		problem_set(&problem, 0, "its name does not tell its format");
-		problem_hint(&problem, "Use --format=traj or --format=jsonl.");
-	}
-	if (format != FORMAT_UNKNOWN)
+	if (input_open(&input, path, &problem) &&
+		(format != FORMAT_UNKNOWN || format_of_input(&input, path, &format, &problem)))
 		outcome = load_input(&input, format, options, db, &problem);
 	if (outcome == OUTCOME_FAILED)
 		complain_problem(input.name, &problem);

@@ -11,10 +11,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/program.h"
 #include "common/progress.h"
+#include "load/format.h"
 
 static const char help_text[] =
 "amelia-load loads recorded agent runs into a database that has Amelia.\n"
@@ -25,13 +25,14 @@ static const char help_text[] =
 "A FILE named - is standard input.\n"
 "\n"
 "Input:\n"
-"  -F, --format=FORMAT      traj (a run of SWE-agent or mini-swe-agent) or jsonl\n"
-"                           (an event per line); default: by the file's name,\n"
-"                           .traj, .traj.json, .jsonl or .ndjson, and jsonl for\n"
-"                           standard input\n"
+"  -F, --format=FORMAT      traj (a run of SWE-agent or mini-swe-agent), jsonl\n"
+"                           (an event per line), claude (sessions of Claude Code)\n"
+"                           or otlp (traces of OpenTelemetry in JSON); default: by\n"
+"                           the file's name, .traj or .traj.json, and by what is in\n"
+"                           it, .json, .jsonl, .ndjson or standard input\n"
 "      --create-workflows   make the workflows that lines name and that are not\n"
 "                           there, instead of refusing the file\n"
-"      --model=NAME         model of recorded runs that do not name theirs\n"
+"      --model=NAME         model of runs and spans that do not name theirs\n"
 "                           (default: unknown)\n"
 "  -n, --dry-run            only check the files; no database is needed\n"
 "\n"
@@ -48,24 +49,6 @@ CONNECTION_OPTIONS("")
 "3 wrong usage.\n";
 
 static const Program program = {"amelia-load", help_text, EXIT_USAGE};
-
-/* By the end of the name, in either case; FORMAT_UNKNOWN for any other. */
-Format
-format_of_name(const char *path)
-{
-	const char *dot = strrchr(path, '.');
-
-	if (strcmp(path, "-") == 0)
-		return FORMAT_JSONL;
-	if (dot == NULL || strchr(dot, '/') != NULL)
-		return FORMAT_UNKNOWN;
-	if (strcasecmp(dot, ".traj") == 0 ||
-		(dot - path > 5 && strcasecmp(dot - 5, ".traj.json") == 0))
-		return FORMAT_TRAJ;
-	if (strcasecmp(dot, ".jsonl") == 0 || strcasecmp(dot, ".ndjson") == 0)
-		return FORMAT_JSONL;
-	return FORMAT_UNKNOWN;
-}
 
 /* Fill in the options, or show help or what is wrong, and exit. */
 void
@@ -99,13 +82,10 @@ options_read(Options *options, int argc, char **argv)
 		switch (c)
 		{
 			case 'F':
-				if (strcmp(optarg, "traj") == 0)
-					options->format = FORMAT_TRAJ;
-				else if (strcmp(optarg, "jsonl") == 0)
-					options->format = FORMAT_JSONL;
-				else
+				options->format = format_called(optarg);
+				if (options->format == FORMAT_UNKNOWN)
 				{
-					complain("unknown format \"%s\"; there are traj and jsonl",
+					complain("unknown format \"%s\"; there are traj, jsonl, claude and otlp",
 							 optarg);
 					usage_error(&program);
 				}

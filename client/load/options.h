@@ -11,13 +11,7 @@
 #include <stdbool.h>
 
 #include "common/connect.h"
-
-typedef enum Format
-{
-	FORMAT_UNKNOWN,
-	FORMAT_TRAJ,
-	FORMAT_JSONL
-} Format;
+#include "load/format.h"
 
 typedef struct Options
 {
@@ -34,6 +28,5 @@ typedef struct Options
 } Options;
 
 extern void options_read(Options *options, int argc, char **argv);
-extern Format format_of_name(const char *path);
 
 #endif							/* CLIENT_OPTIONS_H */

@@ -16,6 +16,7 @@
 
 #include "common/json.h"
 #include "common/util.h"
+#include "load/format.h"
 #include "load/options.h"
 #include "load/run.h"
 
@@ -185,7 +186,7 @@ name_issue(Run *run, const json_t *file)
 	if (!is_blank(id))
 		buffer_puts(&text, id);
 	else if (base != NULL && *base != '.' &&
-			 format_of_name(base) == FORMAT_TRAJ)
+			 is_traj_name(base))
 		buffer_add(&text, base, stem_length(base));
 	else
 		buffer_printf(&text, "recorded-run-%.8s", uuid);

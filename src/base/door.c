@@ -38,6 +38,7 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
 #include "access/xact.h"
@@ -45,6 +46,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
@@ -57,6 +59,7 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -357,6 +360,36 @@ FindChecks(TupleDesc tupdesc, DoorShape *shape)
 }
 
 /*
+ * Whether Citus has spread the table over nodes: its rows are elsewhere, and
+ * what were written here nobody would find. Citus says in its catalog which
+ * tables those are, and tells the relcache when that changes.
+ */
+static bool
+IsDistributed(Oid relation)
+{
+	Oid			catalog = get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE);
+	Relation	tables;
+	ScanKeyData key;
+	SysScanDesc scan;
+	int			column;
+	bool		is_distributed = false;
+
+	if (!OidIsValid(catalog))
+		return false;
+	tables = table_open(catalog, AccessShareLock);
+	column = SPI_fnumber(RelationGetDescr(tables), "logicalrelid");
+	if (column > 0)
+	{
+		ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
+		scan = systable_beginscan(tables, InvalidOid, false, NULL, 1, &key);
+		is_distributed = HeapTupleIsValid(systable_getnext(scan));
+		systable_endscan(scan);
+	}
+	table_close(tables, AccessShareLock);
+	return is_distributed;
+}
+
+/*
  * Look at the table.
  */
 static void
@@ -384,7 +417,7 @@ FindShape(DoorUse *use, Relation table)
 	shape->context = context;
 	shape->is_open = class->relkind == RELKIND_RELATION && class->relam == HEAP_TABLE_AM_OID &&
 		!class->relispartition && !class->relhassubclass && table->rd_rules == NULL &&
-		!(use->for_caller && class->relrowsecurity) &&
+		!(use->for_caller && class->relrowsecurity) && !IsDistributed(RelationGetRelid(table)) &&
 		FindColumns(use, tupdesc, shape) && FindTriggers(use, table, shape) &&
 		FindIndexes(table) && FindChecks(tupdesc, shape);
 	MemoryContextSwitchTo(caller);

@@ -109,7 +109,7 @@ my @bad = (
 	[ 'a field that stands there twice', 'jsonl', with('"message":"other"'), 1, qr/duplicate object key/ ],
 	[ 'two values on a line', 'jsonl', "$good $good", 1, qr/more follows after the end of the value/ ],
 	[ 'lines for a run', 'traj', "$good\n$good\n", 2, qr/more follows after the end of the value/ ],
-	[ 'a run for lines', 'jsonl', $sample, 1, qr/ends in the middle.*\n.*hint: Each line must be one whole JSON object/ ],
+	[ 'the beginning of a run for lines', 'jsonl', substr($sample, 0, 200), 1, qr/ends in the middle.*\n.*hint: Each line must be one whole JSON object/ ],
 	[ 'text', 'jsonl', "$good\nhello\n", 2, qr/not valid JSON/ ],
 	[ 'an array for a line', 'jsonl', "[1]", 1, qr/is an array, not an object/ ],
 	[ 'an array for a run', 'traj', "[]", 1, qr/is an array, not an object/ ],
@@ -197,7 +197,7 @@ my $secret = write_bytes('jsonl', "$good\n");
 is($status, 1, 'what cannot be read is refused');
 like($err, qr/error: \Q$files\E: is a directory/, 'a directory');
 like($err, qr/error: \Q$missing\E: could not open: No such file or directory/, 'a file that is not there');
-like($err, qr/file\d+\.txt: its name does not tell its format\n.*hint: Use --format=traj or --format=jsonl\./, 'a name that tells nothing');
+like($err, qr/file\d+\.txt: its name does not tell its format\n.*hint: Use --format\./, 'a name that tells nothing');
 ($status) = check_only('--format=jsonl', write_bytes('txt', "$good\n"), write_bytes('TRAJ', "$good\n"));
 is($status, 0, 'unless the format is given, which goes before the name');
 SKIP:

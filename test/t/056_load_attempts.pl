@@ -206,7 +206,7 @@ for my $case (
 	like($err, $case->[1], 'by name');
 }
 ($status, $out, $err) = load(write_file('preds.json', '{}'));
-like($err, qr/preds\.json: its name does not tell its format$/m, 'a file of another kind');
+like($err, qr/preds\.json: what it holds does not tell its format$/m, 'a file of another kind');
 is(query('SELECT count(*) FROM amelia.workflows'), '0', 'nothing is stored');
 
 $node->stop;
