@@ -22,9 +22,9 @@ BEGIN
 END
 $$;
 CREATE DOMAIN regress_own.noted AS text CHECK (regress_own.note('a domain: ' || VALUE));
-ALTER TABLE amelia.workflow_feed ADD CONSTRAINT feed_sql CHECK (query_to_xml('SELECT regress_own.note(''feed, SQL'')', false, false, '') IS NOT NULL) NOT VALID;
+ALTER TABLE amelia.workflow_feed ADD CONSTRAINT feed_sql CHECK (ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, ''b''::tsquery WHERE regress_own.note(''feed, SQL'')') IS NOT NULL) NOT VALID;
 ALTER TABLE amelia.workflow_feed ADD CONSTRAINT feed_domain CHECK (('{feed}'::text || left(number::text, 0))::regress_own.noted[] IS NOT NULL) NOT VALID;
-ALTER TABLE amelia.workflow_leases ADD CONSTRAINT leases_sql CHECK (query_to_xml('SELECT regress_own.note(''leases, SQL'')', false, false, '') IS NOT NULL) NOT VALID;
+ALTER TABLE amelia.workflow_leases ADD CONSTRAINT leases_sql CHECK (ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, ''b''::tsquery WHERE regress_own.note(''leases, SQL'')') IS NOT NULL) NOT VALID;
 ALTER TABLE amelia.workflow_leases ADD CONSTRAINT leases_domain CHECK (('{leases}'::text || left(lease_token::text, 0))::regress_own.noted[] IS NOT NULL) NOT VALID;
 RESET ROLE;
 
