@@ -21,6 +21,8 @@ SELECT * FROM t.errors(
 	$$SELECT register_agent(NULL, 'master_operator')$$,
 	$$SELECT register_agent('', 'master_operator')$$,
 	$$SELECT register_agent(repeat('x', 256), 'master_operator')$$,
+	$$SELECT register_agent('a', 'master_operator', model_provider => repeat('x', 101))$$,
+	$$SELECT register_agent('a', 'master_operator', model_name => repeat('x', 256))$$,
 	$$SELECT register_agent('a', NULL)$$,
 	$$SELECT register_agent('a', 'boss')$$,
 	$$SELECT register_agent('a', 'master_operator', NULL)$$,

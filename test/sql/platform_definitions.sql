@@ -78,6 +78,13 @@ SELECT count(*) AS stored, count(*) FILTER (WHERE name = 'w') AS good FROM workf
 DELETE FROM workflows;
 SELECT t.digest() = :'before' AS nothing_else_stored;
 
+-- A number that is written with its point is the number.
+SELECT version FROM create_workflow('w', '{"steps": [{"step_id": "a", "step_type": "task", "actions": [{"max_attempts": 2.0, "deadline_seconds": 1.5}], "next_steps": ["b"]},
+	{"step_id": "b", "step_type": "end"}]}', id => t.f(1));
+SELECT status FROM start_execution(t.f(1));
+SELECT max_attempts FROM tasks;
+DELETE FROM workflows;
+
 -- Changed: another version; sent again; drafts may be anything, and nothing else may.
 SELECT t.n(id) AS workflow, name, status, version, tags, created_by FROM create_workflow('w', t.def('a end'), tags => '{x,y}', id => t.f(1));
 SELECT version FROM create_workflow('w', t.def('a end'), tags => '{x,y}', id => t.f(1));

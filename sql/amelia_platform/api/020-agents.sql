@@ -21,6 +21,8 @@ BEGIN
 		amelia_internal.check_given('capabilities', register_agent.capabilities),
 		amelia_internal.check_container('capabilities', register_agent.capabilities),
 		amelia_internal.platform_check_text('name', register_agent.name, 255),
+		amelia_internal.platform_check_text('model_provider', register_agent.model_provider, 100),
+		amelia_internal.platform_check_text('model_name', register_agent.model_name, 255),
 		amelia_internal.platform_check_value('agent_type', register_agent.agent_type);
 	INSERT INTO amelia_platform.agents (id, name, agent_type, capabilities, system_prompt, model_provider, model_name, last_heartbeat)
 	VALUES (COALESCE(register_agent.id, amelia_internal.new_uuid()), register_agent.name, register_agent.agent_type,

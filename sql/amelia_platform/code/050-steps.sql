@@ -44,7 +44,7 @@ BEGIN
 			e.id, s.step_id,
 			ARRAY(SELECT c.value FROM jsonb_array_elements_text(CASE jsonb_typeof(a.action -> 'required_capabilities')
 				WHEN 'array' THEN a.action -> 'required_capabilities' ELSE '[]' END) AS c),
-			COALESCE((a.action ->> 'max_attempts')::integer, 3)
+			COALESCE((a.action ->> 'max_attempts')::numeric::integer, 3)
 		FROM amelia_platform.execution_steps AS s
 		JOIN amelia_platform.workflow_executions AS e ON e.id = s.execution_id,
 			LATERAL (SELECT COALESCE(s.definition -> 'actions' -> 0, '{}')) AS a (action)
