@@ -166,6 +166,20 @@ $$;
 COMMENT ON FUNCTION amelia_internal.platform_note_fault(text, uuid, text, text) IS
 'Has a row passed over for a while, longer each time.';
 
+CREATE FUNCTION amelia_internal.platform_check_written(written bigint, wanted bigint) RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF written < wanted THEN
+		RAISE EXCEPTION USING ERRCODE = '27000',
+			MESSAGE = 'a trigger kept it as it was';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_check_written(bigint, bigint) IS
+'Raises 27000 when fewer rows were written than are locked: a trigger that leaves a row as it was refuses it, and without a word.';
+
 REVOKE ALL ON FUNCTION
 	amelia_internal.platform_values(text),
 	amelia_internal.platform_check_value(text, text),
@@ -177,5 +191,6 @@ REVOKE ALL ON FUNCTION
 	amelia_internal.platform_check_move(text, uuid, text, text, text[]),
 	amelia_internal.platform_refuse_status(text, uuid, text, text),
 	amelia_internal.platform_is_fault(text),
-	amelia_internal.platform_note_fault(text, uuid, text, text)
+	amelia_internal.platform_note_fault(text, uuid, text, text),
+	amelia_internal.platform_check_written(bigint, bigint)
 FROM PUBLIC;

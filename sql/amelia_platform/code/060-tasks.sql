@@ -82,6 +82,7 @@ BEGIN
 				IF new_status = 'in_progress' THEN
 					RETURN task;
 				END IF;
+				PERFORM amelia_internal.platform_check_written(((new_status <> 'pending') IS TRUE)::integer, 1);
 				-- Its execution is over: it was cancelled.
 				tried := tried || task;
 			EXCEPTION WHEN OTHERS THEN

@@ -7,6 +7,7 @@ AS $$
 DECLARE
 	this_moment CONSTANT timestamptz := clock_timestamp();
 	delivered uuid[];
+	written bigint;
 BEGIN
 	WITH moved AS (
 		UPDATE amelia_platform.agent_messages AS m
@@ -21,7 +22,12 @@ BEGIN
 				+ amelia_internal.retry_delay(m.retry_count + 1 + (m.status = 'delivered')::integer, 2)
 		WHERE m.id = ANY (ids)
 		RETURNING m.id, m.status)
-	SELECT array_agg(v.id) FILTER (WHERE v.status = 'delivered') INTO delivered FROM moved AS v;
+	SELECT array_agg(v.id) FILTER (WHERE v.status = 'delivered'), count(*) FILTER (WHERE v.status NOT IN ('pending', 'sent'))
+	INTO delivered, written FROM moved AS v;
+	IF written < cardinality(ids) THEN
+		-- It would be found again, and again.
+		PERFORM amelia_internal.platform_check_written(written, cardinality(ids));
+	END IF;
 	IF cardinality(delivered) = 1 THEN
 		RETURN delivered;
 	END IF;

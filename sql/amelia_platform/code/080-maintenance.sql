@@ -6,12 +6,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	id uuid;
+	written bigint;
 	message text;
 BEGIN
 	faults := 0;
 	BEGIN
 		EXECUTE statement USING ids;
 		GET DIAGNOSTICS done = ROW_COUNT;
+		PERFORM amelia_internal.platform_check_written(done, cardinality(ids));
 		RETURN;
 	EXCEPTION WHEN OTHERS THEN
 		IF NOT amelia_internal.platform_is_fault(SQLSTATE) THEN
@@ -22,6 +24,8 @@ BEGIN
 	FOREACH id IN ARRAY ids LOOP
 		BEGIN
 			EXECUTE statement USING ARRAY[id];
+			GET DIAGNOSTICS written = ROW_COUNT;
+			PERFORM amelia_internal.platform_check_written(written, 1);
 			done := done + 1;
 		EXCEPTION WHEN OTHERS THEN
 			IF NOT amelia_internal.platform_is_fault(SQLSTATE) THEN
@@ -64,7 +68,7 @@ BEGIN
 			AND (t.leased_until <= this_moment OR a.status = 'offline'
 				OR a.last_heartbeat < heard_since)
 		LIMIT row_limit);
-	-- Executions before their tasks, as everybody locks them, and waiting for nobody.
+	-- Executions first, to leave out what somebody else takes on: neither these nor the tasks are waited for.
 	ids := ARRAY(SELECT t.id FROM unnest(ids) AS i (id)
 		JOIN amelia_platform.tasks AS t ON t.id = i.id
 		WHERE t.execution_id IS NULL OR t.execution_id IN (SELECT e.id FROM amelia_platform.workflow_executions AS e

@@ -41,7 +41,7 @@ CREATE TABLE amelia_platform.platform_faults (
 	PRIMARY KEY (relation, row_id)
 );
 COMMENT ON TABLE amelia_platform.platform_faults IS
-'Rows that claims, receivers and maintenance pass over, because writing them failed by a fault of their own: a CHECK or a trigger that refuses them. Delete a row, and it is tried again.';
+'Rows that claims, receivers and maintenance pass over, because writing them failed by a fault of their own: a CHECK or a trigger that refuses them, or leaves them as they are. Delete a row, and it is tried again.';
 COMMENT ON COLUMN amelia_platform.platform_faults.failed_at IS 'The last time.';
 COMMENT ON COLUMN amelia_platform.platform_faults.times IS 'How often in a row.';
 COMMENT ON COLUMN amelia_platform.platform_faults.retry_at IS 'Passed over until then: seconds at first, an hour at most.';
