@@ -90,6 +90,39 @@ $$;
 COMMENT ON FUNCTION amelia_internal.platform_return_tasks(integer) IS
 'Takes tasks back whose lease ran out, or whose agent is offline, so that others may have them; those without an attempt left are failed. Waits for nobody.';
 
+CREATE FUNCTION amelia_internal.platform_old_executions(ended_before timestamptz, look_at integer, row_limit integer) RETURNS uuid[]
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+DECLARE
+	execution uuid;
+	locked bigint;
+	old uuid[] := '{}';
+BEGIN
+	FOR execution IN
+		SELECT e.id FROM amelia_platform.workflow_executions AS e
+		WHERE e.status <> 'running' AND e.completed_at < ended_before
+			AND NOT amelia_internal.platform_faulty('workflow_executions', e.id)
+		ORDER BY e.completed_at LIMIT look_at
+	LOOP
+		-- Tasks first, as everybody locks them. Deleting it deletes them, and would wait for who has one.
+		PERFORM FROM amelia_platform.tasks AS t WHERE t.execution_id = execution FOR UPDATE SKIP LOCKED;
+		GET DIAGNOSTICS locked = ROW_COUNT;
+		CONTINUE WHEN locked < (SELECT count(*) FROM amelia_platform.tasks AS t WHERE t.execution_id = execution);
+		PERFORM FROM amelia_platform.workflow_executions AS e
+		WHERE e.id = execution AND e.status <> 'running' AND e.completed_at < ended_before FOR UPDATE SKIP LOCKED;
+		IF FOUND THEN
+			old := old || execution;
+			EXIT WHEN cardinality(old) >= row_limit;
+		END IF;
+	END LOOP;
+	RETURN old;
+END
+$$;
+COMMENT ON FUNCTION amelia_internal.platform_old_executions(timestamptz, integer, integer) IS
+'Locks executions that ended before a time, with their tasks, the oldest first, and returns their ids: row_limit of the first look_at that nobody else has to do with.';
+
 CREATE FUNCTION amelia_internal.platform_sweep(phase integer, row_limit integer, OUT done integer, OUT faults integer, OUT counter text)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -150,11 +183,8 @@ BEGIN
 	ELSIF phase = 6 THEN
 		counter := 'executions_deleted';
 		swept_relation := 'workflow_executions';
-		ids := ARRAY(SELECT e.id FROM amelia_platform.workflow_executions AS e
-			WHERE e.status <> 'running' AND e.completed_at < old.tasks
-				AND NOT amelia_internal.platform_faulty('workflow_executions', e.id)
-			-- each has its steps and tasks
-			ORDER BY e.completed_at LIMIT GREATEST(row_limit / 100, 1) FOR UPDATE SKIP LOCKED);
+		-- each has its steps and tasks
+		ids := amelia_internal.platform_old_executions(old.tasks, row_limit, GREATEST(row_limit / 100, 1));
 		statement := $s$DELETE FROM amelia_platform.workflow_executions AS e WHERE e.id = ANY ($1)$s$;
 	ELSIF phase = 7 THEN
 		counter := 'tasks_deleted';
@@ -184,5 +214,6 @@ REVOKE ALL ON FUNCTION
 	amelia_internal.platform_each(text, uuid[], text),
 	amelia_internal.platform_faulty(text, uuid),
 	amelia_internal.platform_return_tasks(integer),
+	amelia_internal.platform_old_executions(timestamptz, integer, integer),
 	amelia_internal.platform_sweep(integer, integer)
 FROM PUBLIC;
