@@ -33,10 +33,10 @@ enum
 	"CASE WHEN pg_column_size(e." column ") <= " stored " THEN left(e." column "::text, " shown ") END," \
 	" pg_size_pretty(pg_column_size(e." column ")::bigint)"
 #define COLUMNS(stored, shown) \
-	"SELECT e.sequence, e.\"timestamp\", e.level, e.event_type, e.agent, left(e.message, " shown ")," \
+	"SELECT e.sequence, e.\"timestamp\", e.level, left(e.event_type, 300), left(e.agent, 300), left(e.message, " shown ")," \
 	" CASE WHEN octet_length(e.message) > " shown " THEN pg_size_pretty(octet_length(e.message)::bigint) END," \
-	" e.is_error, e.tool_name, " DOCUMENT("data", stored, shown) ", " DOCUMENT("tool_input", stored, shown) "," \
-	" e.correlation_id, e.trace_id, (SELECT p.sequence FROM amelia.workflow_log AS p WHERE p.id = e.parent_id)" \
+	" e.is_error, left(e.tool_name, 300), " DOCUMENT("data", stored, shown) ", " DOCUMENT("tool_input", stored, shown) "," \
+	" left(e.correlation_id::text, 300), left(e.trace_id::text, 300), (SELECT p.sequence FROM amelia.workflow_log AS p WHERE p.id = e.parent_id)" \
 	" FROM amelia.workflow_log AS e WHERE e.workflow_id = $1::uuid"
 #define IN_LIST COLUMNS("8192", "8000")
 #define ON_PAGE COLUMNS("4000000", "1000000")

@@ -17,7 +17,7 @@ static const char question_sql[] =
 " WHERE e.workflow_id = $1::uuid AND e.event_type = 'approval_required' ORDER BY e.sequence DESC LIMIT 1";
 
 static const char blocked_sql[] =
-"SELECT w.id, w.issue_id, w.profile_id, w.issue_cache ->> 'title' FROM amelia.workflows AS w WHERE w.status = 'blocked'"
+"SELECT w.id, left(w.issue_id, 1000), w.profile_id, left(w.issue_cache ->> 'title', 1000) FROM amelia.workflows AS w WHERE w.status = 'blocked'"
 " ORDER BY w.updated_at, w.id LIMIT 100";
 
 /* The question of a blocked workflow; back: the view that an answer leads to. */

@@ -15,25 +15,25 @@ static const char status_sql[] =
 
 /* $1, $2: as queue_status() gave them. */
 static const char workers_sql[] =
-"SELECT w.worker, jsonb_array_length(w.workflows), w.seen_at FROM"
+"SELECT left(w.worker, 300), jsonb_array_length(w.workflows), w.seen_at FROM"
 " jsonb_to_recordset($1::jsonb) AS w (worker text, workflows jsonb, seen_at timestamptz) ORDER BY w.worker";
 static const char passed_sql[] =
-"SELECT p.workflow_id, p.workflow_id, p.reason, p.sqlstate, p.times, p.failed_at, p.retry_at FROM jsonb_to_recordset($1::jsonb)"
+"SELECT p.workflow_id, p.workflow_id, left(p.reason, 1000), p.sqlstate, p.times, p.failed_at, p.retry_at FROM jsonb_to_recordset($1::jsonb)"
 " AS p (workflow_id uuid, failed_at timestamptz, times integer, retry_at timestamptz, sqlstate text, reason text)";
 
 static const char waiting_sql[] =
-"SELECT w.issue_id, w.id, w.profile_id, w.priority, w.available_at, w.failures FROM amelia.workflows AS w"
+"SELECT left(w.issue_id, 300), w.id, left(w.profile_id, 300), w.priority, w.available_at, w.failures FROM amelia.workflows AS w"
 " WHERE w.status = 'pending' AND NOT w.parked ORDER BY w.available_at > now(), w.priority DESC, w.available_at, w.id LIMIT 20";
 
 static const char lost_sql[] =
-"SELECT w.issue_id, w.id, l.worker, l.seen_at, l.expires_at FROM amelia.workflow_leases AS l JOIN amelia.workflows AS w"
+"SELECT left(w.issue_id, 300), w.id, left(l.worker, 300), l.seen_at, l.expires_at FROM amelia.workflow_leases AS l JOIN amelia.workflows AS w"
 " ON w.id = l.workflow_id WHERE l.expires_at <= now() AND NOT l.given_back ORDER BY l.expires_at LIMIT 50";
 
 static const char dead_sql[] =
-"SELECT w.issue_id, w.id, w.completed_at, w.failures, left(w.failure_reason, 300) FROM amelia.dead_workflows(50) AS w";
+"SELECT left(w.issue_id, 300), w.id, w.completed_at, w.failures, left(w.failure_reason, 300) FROM amelia.dead_workflows(50) AS w";
 
 static const char profiles_sql[] =
-"SELECT p.id, p.is_active, COALESCE(p.max_concurrent::text, 'no limit'), (SELECT count(*) FROM amelia.workflow_leases AS l"
+"SELECT left(p.id, 300), p.is_active, COALESCE(p.max_concurrent::text, 'no limit'), (SELECT count(*) FROM amelia.workflow_leases AS l"
 " WHERE l.profile_id = p.id AND l.expires_at > now()), (SELECT count(*) FROM amelia.workflows AS w"
 " WHERE w.profile_id = p.id AND w.status = 'pending') FROM amelia.profiles AS p ORDER BY p.id LIMIT 100";
 

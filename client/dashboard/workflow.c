@@ -16,16 +16,16 @@
 #include "page/page.h"
 
 static const char workflow_sql[] =
-"SELECT w.issue_id, w.status, w.workflow_type, w.profile_id, w.worktree_path, w.created_at, w.started_at, w.completed_at,"
+"SELECT left(w.issue_id, 1000), w.status, w.workflow_type, w.profile_id, left(w.worktree_path, 1000), w.created_at, w.started_at, w.completed_at,"
 " date_trunc('second', COALESCE(w.completed_at, CASE WHEN w.status IN ('in_progress', 'blocked') THEN now() END) - w.started_at),"
-" w.failure_reason, w.priority, w.failures, w.max_failures, w.retry_at, w.cancel_requested, w.available_at > now(), w.available_at,"
-" l.worker, l.lease_token, l.claimed_at, l.expires_at, l.seen_at, l.expires_at <= now(), f.times, f.retry_at, f.sqlstate, f.reason,"
-" left(w.issue_cache::text, 20000), left(w.plan_cache::text, 20000), w.events_removed, w.issue_cache ->> 'title', w.parked"
+" left(w.failure_reason, 20000), w.priority, w.failures, w.max_failures, w.retry_at, w.cancel_requested, w.available_at > now(), w.available_at,"
+" left(l.worker, 1000), l.lease_token, l.claimed_at, l.expires_at, l.seen_at, l.expires_at <= now(), f.times, f.retry_at, f.sqlstate, left(f.reason, 20000),"
+" left(w.issue_cache::text, 20000), left(w.plan_cache::text, 20000), w.events_removed, left(w.issue_cache ->> 'title', 1000), w.parked"
 " FROM amelia.get_workflow($1::uuid) AS w LEFT JOIN amelia.workflow_leases AS l ON l.workflow_id = w.id"
 " LEFT JOIN amelia.claim_faults AS f ON f.workflow_id = w.id";
 
 static const char usage_sql[] =
-"SELECT CASE WHEN grouping(t.agent) = 1 THEN 'all' ELSE t.agent END, t.model, to_char(sum(t.cost_usd), 'FM999,999,990.0000'), to_char(sum(t.input_tokens::bigint), 'FM999,999,999,999,990'),"
+"SELECT CASE WHEN grouping(t.agent) = 1 THEN 'all' ELSE left(t.agent, 300) END, left(t.model, 300), to_char(sum(t.cost_usd), 'FM999,999,990.0000'), to_char(sum(t.input_tokens::bigint), 'FM999,999,999,999,990'),"
 " to_char(sum(t.output_tokens::bigint), 'FM999,999,999,999,990'), to_char(sum(t.cache_read_tokens::bigint), 'FM999,999,999,999,990'),"
 " to_char(sum(t.cache_creation_tokens::bigint), 'FM999,999,999,999,990'), sum(t.num_turns), (sum(t.duration_ms) / 1000)::bigint"
 " FROM amelia.token_usage AS t WHERE t.workflow_id = $1::uuid GROUP BY ROLLUP ((t.agent, t.model))"
@@ -37,14 +37,14 @@ static const char budgets_sql[] =
 " WHERE b.scope = 'everything' OR (b.scope = 'profile' AND b.target = $2) OR (b.scope = 'workflow' AND b.target = $1::uuid::text)";
 
 static const char prompts_sql[] =
-"SELECT p.name, p.agent, p.version_number, left(p.content, 20000) FROM amelia.workflow_prompts($1::uuid) AS p";
+"SELECT left(p.name, 300), left(p.agent, 300), p.version_number, left(p.content, 20000) FROM amelia.workflow_prompts($1::uuid) AS p";
 
 static const char inbox_sql[] =
-"SELECT i.id, i.kind, left(i.data::text, 2000), i.sent_at, COALESCE(i.taken_at::text, 'no worker has taken it yet')"
+"SELECT i.id, left(i.kind, 300), left(i.data::text, 2000), i.sent_at, COALESCE(i.taken_at::text, 'no worker has taken it yet')"
 " FROM amelia.workflow_inbox AS i WHERE i.workflow_id = $1::uuid ORDER BY i.id DESC LIMIT 20";
 
 static const char threads_sql[] =
-"SELECT t.thread_id FROM amelia.workflow_threads AS t WHERE t.workflow_id = $1::uuid ORDER BY t.thread_id LIMIT 100";
+"SELECT left(t.thread_id, 300) FROM amelia.workflow_threads AS t WHERE t.workflow_id = $1::uuid ORDER BY t.thread_id LIMIT 100";
 
 static const char errors_sql[] =
 "SELECT e.sequence, left(e.message, 100) FROM amelia.workflow_log AS e WHERE e.workflow_id = $1::uuid AND e.is_error"

@@ -25,9 +25,9 @@
 	" ORDER BY w.started_at DESC NULLS LAST, w.id DESC LIMIT 51"
 
 static const char list_sql[] =
-"SELECT p.issue_id, p.id, p.status, NULLIF(p.workflow_type, 'full'), p.profile_id, p.worktree_path, p.started_at,"
+"SELECT left(p.issue_id, 300), p.id, p.status, NULLIF(p.workflow_type, 'full'), left(p.profile_id, 300), left(p.worktree_path, 300), p.started_at,"
 " date_trunc('second', COALESCE(p.completed_at, CASE WHEN p.status IN ('in_progress', 'blocked') THEN now() END) - p.started_at),"
-" to_char(u.cost, 'FM999,999,990.00'), to_char(u.tokens, 'FM999,999,999,999,990'), e.event_type, e.\"timestamp\","
+" to_char(u.cost, 'FM999,999,990.00'), to_char(u.tokens, 'FM999,999,999,999,990'), left(e.event_type, 300), e.\"timestamp\","
 " COALESCE(p.started_at::text, '-') || ',' || p.id, p.cancel_requested, left(p.issue_cache ->> 'title', 200),"
 " left(e.message, 160)"
 " FROM (SELECT o.* FROM ((SELECT w.* FROM amelia.workflows AS w"
