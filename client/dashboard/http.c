@@ -24,7 +24,6 @@
 #include "dashboard/shell.h"
 
 #define MAX_BODY (64 * 1024)
-#define MAX_CONNECTIONS 1000
 #define STACK_SIZE (512 * 1024)
 #define SILENCE_SECONDS 60
 
@@ -117,14 +116,25 @@ http_is_local(const char *address)
 	return true;
 }
 
-/* Behind a proxy, whom that one saw: what stands before in the header, anybody can write. */
+/* Of several headers of one name, the last. */
+static HttpResult
+keep_last(void *last, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	(void) kind;
+	if (value != NULL && strcasecmp(name, "X-Forwarded-For") == 0)
+		*(const char **) last = value;
+	return MHD_YES;
+}
+
+/* Behind a proxy, whom that one saw: what stands before, in the header or in others of its name, anybody can write. */
 void
 http_client_address(Request *request, char *text, size_t size)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	const char *forwarded = options->proxy ?
-	MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "X-Forwarded-For") : NULL;
+	const char *forwarded = NULL;
 
+	if (options->proxy)
+		MHD_get_connection_values(request->connection, MHD_HEADER_KIND, keep_last, &forwarded);
 	snprintf(text, size, "?");
 	if (forwarded != NULL)
 	{
@@ -173,11 +183,35 @@ host_is_ours(Request *request)
 		(options->name != NULL && strlen(options->name) == len && strncasecmp(host, options->name, len) == 0);
 }
 
+/*
+ * Whether a page of another site has sent a form. Browsers that do not say so
+ * say from where it comes; behind a proxy the port may be another.
+ */
+static bool
+is_foreign(Request *request)
+{
+	const char *site = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Sec-Fetch-Site");
+	const char *origin = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Origin");
+	const char *host = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Host");
+	size_t		len;
+
+	if (site != NULL)
+		return strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+	if (origin == NULL)
+		return false;
+	origin = strstr(origin, "://");
+	if (origin == NULL || host == NULL)
+		return true;
+	origin += 3;
+	/* [::1]:80 has colons within. */
+	len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+	return strlen(origin) < len || strncasecmp(origin, host, len) != 0 || (origin[len] != '\0' && origin[len] != ':');
+}
+
 static HttpResult
 answer(Request *request)
 {
 	const char *cookie = MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND, http_cookie_name());
-	const char *site = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Sec-Fetch-Site");
 
 	if (request->path == NULL)
 		return fail(request, 400, "the address is malformed", NULL);
@@ -185,7 +219,7 @@ answer(Request *request)
 		return fail(request, 403, "this name is not served", "Start amelia-dashboard with --name=NAME to have it served under a name.");
 	if (request->too_long)
 		return fail(request, 413, "what was sent is too long", "A comment or a message has 64 kilobytes at most.");
-	if (request->is_post && site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
+	if (request->is_post && is_foreign(request))
 		return fail(request, 403, "another site has sent this", NULL);
 	if (request->is_post && !fields_parse(&request->form, request->body.len > 0 ? request->body.data : "", request->body.len))
 		return fail(request, 400, "the form is malformed", NULL);

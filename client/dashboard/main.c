@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -200,8 +201,13 @@ main(int argc, char **argv)
 	read_options(&dashboard, argc, argv);
 	report_init(false, dashboard.verbose, false);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	/* Passwords are in memory: none of it goes to the disk. */
+
+	/*
+	 * Passwords are in memory: none of it goes to the disk, nor to a program
+	 * that collects cores, nor to others of the same account.
+	 */
 	setrlimit(RLIMIT_CORE, &no_core);
+	prctl(PR_SET_DUMPABLE, 0);
 	own = own_session(&dashboard);
 	if (dashboard.role != NULL)
 		dashboard.http.own = own;

@@ -84,12 +84,6 @@ empty_slot(Slot *slot)
 	memset(slot, 0, sizeof(*slot));
 }
 
-static bool
-same_password(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && same_secret(a, b));
-}
-
 /* What an idle connection has to say is mostly that it is gone. */
 static bool
 is_usable(PGconn *conn)

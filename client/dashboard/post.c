@@ -65,7 +65,7 @@ log_in(Request *request)
 	http_client_address(request, address, sizeof(address));
 	if (role == NULL || password == NULL)
 		return refuse_login(request, 400, "A role and its password are needed.");
-	if (!attempt_allowed(address, role))
+	if (!attempt_begin(address, role))
 	{
 		warn("refused an attempt of %s to log in as \"%s\": there were too many",
 			 printable(address, from), printable(role, line));
@@ -73,12 +73,11 @@ log_in(Request *request)
 	}
 	session = session_begin(role, password, false);
 	conn = pool_take(session, &failure);
+	attempt_end(address, role, conn == NULL && failure.status == 401);
 	if (conn == NULL)
 	{
 		HttpResult	sent;
 
-		if (failure.status == 401)
-			attempt_failed(address, role);
 		warn("refused %s to log in as \"%s\": status %d", printable(address, from), printable(role, line), failure.status);
 		session_end(session);
 		session_release(session);

@@ -9,13 +9,15 @@
  * session, so that it stays until the last of them is done.
  *
  * Failed attempts are counted by address and role, and by address: who has
- * failed too often within some minutes waits for their end.
+ * failed too often within some minutes waits for their end. Of IPv6 the network
+ * is what counts.
  *
  *-------------------------------------------------------------------------
  */
 #define _DEFAULT_SOURCE			/* explicit_bzero() */
 #include "dashboard/session.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,16 +34,19 @@
 #define ATTEMPTS_MS (5 * 60 * 1000)
 #define ATTEMPTS_OF_ROLE 5
 #define ATTEMPTS_OF_ADDRESS 20
-#define MAX_COUNTERS 1024
+/* Two of each connection that there may be, and as many that were. */
+#define MAX_COUNTERS (4 * MAX_CONNECTIONS)
 
 typedef struct Counter
 {
 	uint64_t	key;			/* 0: unused */
 	int			failures;
+	int			under_way;
 	int64_t		began_at;
 } Counter;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t attempted = PTHREAD_COND_INITIALIZER;
 static Session *sessions;
 static int	nsessions;
 static Counter counters[MAX_COUNTERS];
@@ -81,6 +86,13 @@ same_secret(const char *a, const char *b)
 	for (size_t i = 0; i < len; i++)
 		difference |= (unsigned char) (a[i] ^ b[i]);
 	return difference == 0;
+}
+
+/* NULL: what libpq finds. */
+bool
+same_password(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && same_secret(a, b));
 }
 
 static void
@@ -225,13 +237,30 @@ sessions_tidy(int64_t idle_ms)
 	pthread_mutex_unlock(&lock);
 }
 
+/* Whom attempts count for: of IPv6 the network, in which one machine may have any address. */
+static void
+network_of(const char *address, char network[INET6_ADDRSTRLEN])
+{
+	struct in6_addr parsed;
+
+	if (inet_pton(AF_INET6, address, &parsed) == 1 && !IN6_IS_ADDR_V4MAPPED(&parsed))
+	{
+		memset(parsed.s6_addr + 8, 0, 8);
+		inet_ntop(AF_INET6, &parsed, network, INET6_ADDRSTRLEN);
+	}
+	else
+		snprintf(network, INET6_ADDRSTRLEN, "%s", address);
+}
+
 /* A counter's key: FNV-1a over its parts. */
 static uint64_t
 counter_key(const char *address, const char *role)
 {
+	char		network[INET6_ADDRSTRLEN];
 	uint64_t	hash = UINT64_C(0xcbf29ce484222325);
 
-	for (const char *c = address; *c != '\0'; c++)
+	network_of(address, network);
+	for (const char *c = network; *c != '\0'; c++)
 		hash = (hash ^ (unsigned char) *c) * UINT64_C(0x100000001b3);
 	hash = (hash ^ 10) * UINT64_C(0x100000001b3);
 	for (const char *c = role; *c != '\0'; c++)
@@ -240,26 +269,27 @@ counter_key(const char *address, const char *role)
 }
 
 /*
- * The counter of a key, under the lock; NULL when there is none and none is
- * wanted. A new one takes the place of the one that began first.
+ * The counter of a key, under the lock. A new one takes the place of the one
+ * that began first, but for those whose attempts are under way.
  */
 static Counter *
-find_counter(uint64_t key, bool make)
+find_counter(uint64_t key)
 {
 	int64_t		now = now_ms();
-	Counter    *oldest = &counters[0];
+	Counter    *oldest = NULL;
 
 	for (int i = 0; i < MAX_COUNTERS; i++)
 	{
-		if (counters[i].key != 0 && now - counters[i].began_at > ATTEMPTS_MS)
-			counters[i].key = 0;
-		if (counters[i].key == key)
-			return &counters[i];
-		if (counters[i].key == 0 || (oldest->key != 0 && counters[i].began_at < oldest->began_at))
-			oldest = &counters[i];
+		Counter    *counter = &counters[i];
+
+		if (counter->under_way == 0 && now - counter->began_at > ATTEMPTS_MS)
+			counter->key = 0;
+		if (counter->key == key)
+			return counter;
+		if (counter->under_way == 0 &&
+			(oldest == NULL || (oldest->key != 0 && (counter->key == 0 || counter->began_at < oldest->began_at))))
+			oldest = counter;
 	}
-	if (!make)
-		return NULL;
 	*oldest = (Counter)
 	{
 		.key = key,.began_at = now
@@ -267,27 +297,55 @@ find_counter(uint64_t key, bool make)
 	return oldest;
 }
 
+/*
+ * Whether somebody may try; then attempt_end() follows. Attempts that are under
+ * way count as if they had failed, lest a thousand begin before the first one
+ * has: where they are too many, this waits for what becomes of them.
+ */
 bool
-attempt_allowed(const char *address, const char *role)
+attempt_begin(const char *address, const char *role)
 {
 	Counter    *of_role;
 	Counter    *of_address;
 	bool		allowed;
 
 	pthread_mutex_lock(&lock);
-	of_role = find_counter(counter_key(address, role), false);
-	of_address = find_counter(counter_key(address, ""), false);
-	allowed = (of_role == NULL || of_role->failures < ATTEMPTS_OF_ROLE) &&
-		(of_address == NULL || of_address->failures < ATTEMPTS_OF_ADDRESS);
+	for (;;)
+	{
+		of_role = find_counter(counter_key(address, role));
+		of_role->under_way++;
+		of_address = find_counter(counter_key(address, ""));
+		of_role->under_way--;
+		allowed = of_role->failures < ATTEMPTS_OF_ROLE && of_address->failures < ATTEMPTS_OF_ADDRESS;
+		if (!allowed || (of_role->failures + of_role->under_way < ATTEMPTS_OF_ROLE &&
+						 of_address->failures + of_address->under_way < ATTEMPTS_OF_ADDRESS))
+			break;
+		pthread_cond_wait(&attempted, &lock);
+	}
+	if (allowed)
+	{
+		of_role->under_way++;
+		of_address->under_way++;
+	}
 	pthread_mutex_unlock(&lock);
 	return allowed;
 }
 
 void
-attempt_failed(const char *address, const char *role)
+attempt_end(const char *address, const char *role, bool failed)
 {
+	Counter    *of[2];
+
 	pthread_mutex_lock(&lock);
-	find_counter(counter_key(address, role), true)->failures++;
-	find_counter(counter_key(address, ""), true)->failures++;
+	of[0] = find_counter(counter_key(address, role));
+	of[1] = find_counter(counter_key(address, ""));
+	for (int i = 0; i < 2; i++)
+	{
+		of[i]->under_way--;
+		/* The first failure begins the time. */
+		if (failed && of[i]->failures++ == 0)
+			of[i]->began_at = now_ms();
+	}
+	pthread_cond_broadcast(&attempted);
 	pthread_mutex_unlock(&lock);
 }

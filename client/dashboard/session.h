@@ -15,6 +15,9 @@
 /* A random number as text. */
 #define SECRET_SIZE 65
 
+/* Of browsers; each has a thread. */
+#define MAX_CONNECTIONS 1000
+
 typedef struct Session
 {
 	char		id[SECRET_SIZE];	/* the cookie */
@@ -30,6 +33,7 @@ typedef struct Session
 
 extern int64_t now_ms(void);
 extern bool same_secret(const char *a, const char *b);
+extern bool same_password(const char *a, const char *b);
 extern Session *session_begin(const char *role, const char *password, bool own);
 extern Session *session_find(const char *id, bool by_person);
 extern Session *session_hold(Session *session);
@@ -37,7 +41,7 @@ extern bool session_alive(Session *session);
 extern void session_release(Session *session);
 extern void session_end(Session *session);
 extern void sessions_tidy(int64_t idle_ms);
-extern bool attempt_allowed(const char *address, const char *role);
-extern void attempt_failed(const char *address, const char *role);
+extern bool attempt_begin(const char *address, const char *role);
+extern void attempt_end(const char *address, const char *role, bool failed);
 
 #endif							/* CLIENT_SESSION_H */

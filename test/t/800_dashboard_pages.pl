@@ -5,6 +5,7 @@ use warnings;
 
 use FindBin;
 use Dashboard;
+use IO::Socket::INET;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -72,6 +73,11 @@ for my $elsewhere ('//evil.example', 'https://evil.example', '/\\evil.example', 
 	is($headers->{location}, '/', "but to no other site: $elsewhere");
 }
 is(($site->request('POST', '/login', { role => 'lena', password => 'lena-secret' }, { 'Sec-Fetch-Site' => 'cross-site' }))[0], 403, 'no other site logs somebody in');
+for my $origin ('https://evil.example', 'http://127.0.0.1.evil.example', 'http://127.0.0.1@evil.example', 'null', 'http://127.0.0')
+{
+	is(($site->request('POST', '/login', { role => 'lena', password => 'lena-secret' }, { Origin => $origin }))[0], 403, "nor by a browser that says it by $origin");
+}
+is(($site->request('POST', '/login', { role => 'lena', password => 'lena-secret' }, { Origin => $site->url }))[0], 303, 'which says so of this one too');
 is($site->log_in('lena'), 303, 'lena is in');
 my $first = $site->{cookie};
 is($site->log_in('lena'), 303, 'and again');
@@ -236,6 +242,19 @@ is(length $page, value("SELECT octet_length(data::text) FROM amelia.workflow_log
 is("$headers->{'content-disposition'} $headers->{'content-type'}", 'attachment; filename="event.txt" text/plain; charset=utf-8', 'as a file, and never shown');
 is(length(($site->get("/workflow/$two/event/$big/message"))[1]), 50_000_000, 'its message too');
 
+# So has a workflow whose every text is long.
+my $three = '00000000-0000-4000-8000-000000000003';
+$node->safe_psql('postgres', qq{SELECT amelia.create_workflow('A-3', '/three', issue_cache => jsonb_build_object('title', repeat('long ', 1000000)), id => '$three');
+	SELECT amelia.append_event('$three', 'note', 'x', agent => repeat('long ', 1000000), tool_name => repeat('long ', 1000000), correlation_id => repeat('long ', 1000000));
+	SELECT amelia.send_to_workflow('$three', 'x', jsonb_build_object('a', repeat('long ', 1000000)));
+	UPDATE amelia.workflows SET status = 'failed', failure_reason = repeat('long ', 1000000), failures = 9 WHERE id = '$three'});
+for my $view ('/', '/queue', '/cost', "/workflow/$three", "/workflow/$three/event/2")
+{
+	($status, $page) = $site->get($view);
+	is($status, 200, "$view with long texts");
+	cmp_ok(length $page, '<', 200_000, "$view: they are cut");
+}
+
 # Logging out, and sessions that end.
 my $old = $site->{cookie};
 is(($site->post('/logout', {}))[0], 303, 'logging out');
@@ -253,6 +272,22 @@ is($site->log_in('boss', "wrong$_"), 401, "wrong $_") for 1 .. 5;
 is($site->log_in('boss'), 429, 'then the right one is refused too');
 is($site->log_in('willi'), 303, 'others are not');
 
+# Also when they come all at once.
+sub raw
+{
+	my ($to, $form, @headers) = @_;
+	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $to->{port}) or die "connect: $!";
+
+	print $socket join("\r\n", 'POST /login HTTP/1.1', 'Host: 127.0.0.1', 'Connection: close', 'Content-Type: application/x-www-form-urlencoded',
+		'Content-Length: ' . length $form, @headers, '', $form);
+	$socket->flush;
+	return $socket;
+}
+my @at_once = map { raw($site, 'role=mona&password=at-once') } 1 .. 30;
+my %answers;
+$answers{ (<$_> =~ / (\d+) /)[0] }++ for @at_once;
+is_deeply(\%answers, { 401 => 5, 429 => 25 }, 'so are those of a moment');
+
 my $said = $site->said;
 like($said, qr/127\.0\.0\.1 logged in as "lena"/, 'it says who logged in');
 like($said, qr/"willi": decide of workflow $two: done/, 'and what was done');
@@ -261,7 +296,8 @@ unlike($node->safe_psql('postgres', 'SELECT string_agg(query, chr(10)) FROM pg_s
 unlike(slurp_file($node->logfile), qr/-secret/, 'nor in its log');
 SKIP:
 {
-	skip 'no /proc here', 1 unless -r "/proc/" . $site->pid . '/cmdline';
+	skip 'no /proc here', 2 unless -r "/proc/" . $site->pid . '/cmdline';
+	ok(!open(my $environment, '<', '/proc/' . $site->pid . '/environ'), 'its memory is nobody else\'s, and no core is made of it');
 	unlike(slurp_file('/proc/' . $site->pid . '/cmdline'), qr/-secret/, 'nor in the list of processes');
 }
 is($site->kill_it, 0, 'it ends when it is told');
@@ -293,6 +329,10 @@ like($headers->{'set-cookie'}, qr/^__Host-amelia=[0-9a-f]{64}; Path=\/; HttpOnly
 $behind->request('POST', '/login', { role => 'willi', password => "wrong$_" }, { 'X-Forwarded-For' => "1.1.1.$_, 10.0.0.1" }) for 1 .. 5;
 is(($behind->request('POST', '/login', { role => 'willi', password => 'willi-secret' }, { 'X-Forwarded-For' => '9.9.9.9, 10.0.0.1' }))[0], 429, 'attempts count by whom the proxy saw');
 is(($behind->request('POST', '/login', { role => 'willi', password => 'willi-secret' }, { 'X-Forwarded-For' => '10.0.0.2' }))[0], 303, 'and not for others');
+like(readline(raw($behind, 'role=willi&password=willi-secret', 'X-Forwarded-For: 9.9.9.9', 'X-Forwarded-For: 10.0.0.1')), qr/ 429 /, 'a proxy that adds a header of its own is believed, and not its client');
+$behind->request('POST', '/login', { role => 'willi', password => "wrong$_" }, { 'X-Forwarded-For' => "2001:db8::$_" }) for 1 .. 5;
+is(($behind->request('POST', '/login', { role => 'willi', password => 'willi-secret' }, { 'X-Forwarded-For' => '2001:db8::ffff:6' }))[0], 429, 'of IPv6 the network counts');
+is(($behind->request('POST', '/login', { role => 'willi', password => 'willi-secret' }, { 'X-Forwarded-For' => '2001:db8:0:1::1' }))[0], 303, 'and not another one');
 $behind->kill_it;
 
 done_testing();
