@@ -117,8 +117,6 @@ function tellNews() {
 }
 
 function addEvents(html) {
-	if (!log || !log.dataset.end)
-		return;
 	const following = atEnd();
 	const fresh = document.createElement('ol');
 	fresh.innerHTML = html;
@@ -198,7 +196,8 @@ function connect() {
 	if (document.hidden)
 		return;
 	const page = location.pathname + location.search.replace(/([?&])done=[a-z]*/, '$1');
-	source = new EventSource('/live?page=' + encodeURIComponent(page) + '&after=' + lastEvent());
+	/* Whose log is not at its end wants no events: they would be all that follow. */
+	source = new EventSource('/live?page=' + encodeURIComponent(page) + (log && log.dataset.end ? '&after=' + lastEvent() : ''));
 	source.onopen = () => say('');
 	source.onerror = () => {
 		disconnect();

@@ -3,7 +3,7 @@
  * hub.c
  *	  What open pages are told.
  *
- * A topic is an address as one role sees it. All pages that show it share it:
+ * A topic is an address as one role sees it, with the events that come or without. All pages that show it share it:
  * it is asked for once, as that role, by the thread of one of them, and what
  * came of it is what all of them get. So a hundred pages cost what one does,
  * and none gets what its role may not see. The feed says only *that* something
@@ -14,11 +14,16 @@
  * workflow the newest events, in pieces. A listener knows the version and the
  * sequence that it has. Where it is further behind than the pieces go, it
  * reads what it lacks by itself; very far behind, the page is to be loaded anew.
+ * So it is when it has what the database has not: that was set back.
+ *
+ * Sessions share a topic when their passwords are the same too. Whoever has one
+ * that is not valid any more learns nothing by those who have the new one.
  *
  * One lock holds all of it; nothing is asked of the database under it.
  *
  *-------------------------------------------------------------------------
  */
+#define _DEFAULT_SOURCE			/* explicit_bzero() */
 #include "dashboard/hub.h"
 
 #include <pthread.h>
@@ -56,7 +61,9 @@ typedef struct Topic
 	struct Topic *next;
 	int			listeners;
 	char	   *role;
+	char	   *password;		/* NULL: what libpq finds */
 	char	   *address;
+	bool		with_events;
 	const Route *route;
 	char		id[UUID_TEXT_SIZE];
 	int			number;
@@ -75,6 +82,10 @@ typedef struct Topic
 	char	   *state_message;
 	int			from;			/* the pieces hold what comes behind it */
 	int			last;			/* up to here */
+	int			highest;		/* the last one that there was, when it was
+								 * last asked for */
+	int			begun;			/* how often it was begun to be asked for */
+	int			as_of;			/* when highest was asked for, of those times */
 	Piece		pieces[MAX_PIECES];
 	int			npieces;
 	size_t		pieces_size;
@@ -117,10 +128,12 @@ add_message(Buffer *out, const char *event, int id, const char *text)
 	buffer_printf(out, "event: %s\n", event);
 	if (id > 0)
 		buffer_printf(out, "id: %d\n", id);
-	for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1)
+	/* A carriage return ends a line there, too. */
+	for (size_t len; text[len = strcspn(text, "\r\n")] != '\0'; text +=len + 1)
 	{
 		buffer_puts(out, "data: ");
-		buffer_add(out, text, (size_t) (end - text) +1);
+		buffer_add(out, text, len);
+		buffer_puts(out, "\n");
 	}
 	buffer_printf(out, "data: %s\n\n", text);
 }
@@ -135,6 +148,9 @@ free_topic(Topic *topic)
 	buffer_free(&topic->part);
 	free(topic->state_message);
 	free(topic->role);
+	if (topic->password != NULL)
+		explicit_bzero(topic->password, strlen(topic->password));
+	free(topic->password);
 	free(topic->address);
 	free(topic->path);
 	free(topic);
@@ -142,13 +158,15 @@ free_topic(Topic *topic)
 
 /* NULL where the address is of nothing that lives. */
 static Topic *
-make_topic(const char *role, const char *address, int last)
+make_topic(const Session *session, const char *address, int last)
 {
 	Topic	   *topic = allocate(sizeof(*topic));
 	size_t		len = strcspn(address, "?");
 
 	init_condition(&topic->changed);
-	topic->role = copy_string(role);
+	topic->role = copy_string(session->role);
+	if (session->password != NULL)
+		topic->password = copy_string(session->password);
 	topic->address = copy_string(address);
 	topic->path = copy_string(address);
 	topic->path[len] = '\0';
@@ -160,6 +178,7 @@ make_topic(const char *role, const char *address, int last)
 		return NULL;
 	}
 	topic->stale = true;
+	topic->with_events = topic->route->lives == BY_WORKFLOW && last >= 0;
 	topic->from = topic->last = last;
 	return topic;
 }
@@ -174,12 +193,13 @@ hub_join(Listener *listener, Session *session, const char *address, int last)
 	pthread_mutex_lock(&lock);
 	for (topic = topics; topic != NULL; topic = topic->next)
 	{
-		if (strcmp(topic->role, session->role) == 0 && strcmp(topic->address, address) == 0)
+		if (strcmp(topic->role, session->role) == 0 && same_password(topic->password, session->password) &&
+			strcmp(topic->address, address) == 0 && topic->with_events == (topic->route->lives == BY_WORKFLOW && last >= 0))
 			break;
 	}
 	if (topic == NULL)
 	{
-		topic = make_topic(session->role, address, last);
+		topic = make_topic(session, address, last);
 		if (topic == NULL)
 		{
 			pthread_mutex_unlock(&lock);
@@ -191,6 +211,7 @@ hub_join(Listener *listener, Session *session, const char *address, int last)
 	topic->listeners++;
 	listener->topic = topic;
 	listener->last = last;
+	listener->since = topic->begun;
 	listener->state_seen = topic->state == WELL ? topic->state_version : topic->state_version - 1;
 	listener->session = session_hold(session);
 	pthread_cond_broadcast(&called);
@@ -238,21 +259,30 @@ hub_touch(const char *workflow_id)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Events behind a sequence as a message; false when the view failed. */
+/*
+ * Events behind a sequence as a message, and the highest that any has had, also
+ * when it is deleted; false when the view failed.
+ */
 static bool
-read_events(View *view, const char *level, int *last, bool *more, Buffer *message)
+read_events(View *view, const char *level, int *last, int *highest, bool *more, Buffer *message)
 {
-	PGresult   *highest = view_ask(view, "SELECT amelia.last_sequence($1::uuid)", 1, view->id);
-	PGresult   *rows = highest != NULL ? events_after(view, *last, level) : NULL;
+	PGresult   *top = view_ask(view, "SELECT GREATEST(amelia.last_sequence($1::uuid),"
+							   " (SELECT w.sequence_floor FROM amelia.workflows AS w WHERE w.id = $1::uuid))", 1, view->id);
+	PGresult   *rows;
 	Buffer text = {0};
 	int			n;
 
 	*more = false;
-	if (rows == NULL)
-	{
-		PQclear(highest);
+	if (top == NULL)
 		return false;
-	}
+	*highest = atoi(PQgetvalue(top, 0, 0));
+	PQclear(top);
+	/* It was set back: what comes next has lower numbers again. */
+	if (*highest < *last)
+		*last = *highest;
+	rows = events_after(view, *last, level);
+	if (rows == NULL)
+		return false;
 	n = PQntuples(rows);
 	for (int row = 0; row < n; row++)
 		events_put(&text, rows, row, view->id);
@@ -260,13 +290,12 @@ read_events(View *view, const char *level, int *last, bool *more, Buffer *messag
 		*last = atoi(PQgetvalue(rows, n - 1, 0));
 	*more = n == EVENTS_OF_PAGE;
 	/* All of them up to there: what is filtered out is not looked at again. */
-	if (!*more && atoi(PQgetvalue(highest, 0, 0)) > *last)
-		*last = atoi(PQgetvalue(highest, 0, 0));
+	if (!*more && *highest > *last)
+		*last = *highest;
 	if (n > 0)
 		add_message(message, "events", *last, text.data);
 	buffer_free(&text);
 	PQclear(rows);
-	PQclear(highest);
 	return true;
 }
 
@@ -292,21 +321,33 @@ set_state(Topic *topic, State state, const char *message)
 	topic->state_message = copy_string(message);
 }
 
+/* Under the lock: the piece that is the oldest. */
+static void
+drop_piece(Topic *topic)
+{
+	topic->from = topic->pieces[0].last;
+	topic->pieces_size -= topic->pieces[0].text.len;
+	buffer_free(&topic->pieces[0].text);
+	memmove(topic->pieces, topic->pieces + 1, sizeof(Piece) * (size_t) --topic->npieces);
+}
+
 /* Under the lock: a piece more, and where there are too many, some less. */
 static void
-add_piece(Topic *topic, Buffer *text, int last)
+add_piece(Topic *topic, Buffer *text, int last, int highest)
 {
+	/* Those of a time that has been set back are of no use. */
+	if (highest < topic->last)
+	{
+		while (topic->npieces > 0)
+			drop_piece(topic);
+		topic->from = highest;
+	}
 	topic->last = last;
 	if (text->len == 0)
 		return;
 	while (topic->npieces == MAX_PIECES ||
 		   (topic->npieces > 0 && topic->pieces_size + text->len > MAX_PIECES_SIZE))
-	{
-		topic->from = topic->pieces[0].last;
-		topic->pieces_size -= topic->pieces[0].text.len;
-		buffer_free(&topic->pieces[0].text);
-		memmove(topic->pieces, topic->pieces + 1, sizeof(Piece) * (size_t) --topic->npieces);
-	}
+		drop_piece(topic);
 	topic->pieces[topic->npieces++] = (Piece)
 	{
 		*text, last
@@ -330,7 +371,8 @@ refresh(Topic *topic, Session *session)
 	Buffer		message = {0};
 	View		view = topic_view(topic, &page);
 	int			last = topic->last;
-	bool		of_workflow = topic->route->lives == BY_WORKFLOW;
+	int			highest = last;
+	int			number = ++topic->begun;
 	bool		with_part = now_ms() >= topic->part_at;
 	bool		more = false;
 	int64_t		now;
@@ -340,7 +382,7 @@ refresh(Topic *topic, Session *session)
 	pthread_mutex_unlock(&lock);
 	buffer_reset(&page);
 	if (view_open(&view, session, true) &&
-		(!of_workflow || read_events(&view, field(&topic->fields, "level"), &last, &more, &message)) && with_part)
+		(!topic->with_events || read_events(&view, field(&topic->fields, "level"), &last, &highest, &more, &message)) && with_part)
 		topic->route->show(&view);
 	view_close(&view);
 	if (view.failure.status == 401 && !session->own)
@@ -349,11 +391,13 @@ refresh(Topic *topic, Session *session)
 	pthread_mutex_lock(&lock);
 	now = now_ms();
 	topic->busy = false;
-	topic->next_at = now + (of_workflow ? EVENTS_EVERY_MS : topic->route->least_ms);
+	topic->next_at = now + (topic->with_events ? EVENTS_EVERY_MS : topic->route->least_ms);
 	topic->expires_at = now + topic->route->every_ms;
 	if (view.failure.status == 0)
 	{
-		add_piece(topic, &message, last);
+		add_piece(topic, &message, last, highest);
+		topic->highest = highest;
+		topic->as_of = number;
 		if (with_part)
 		{
 			topic->part_at = now + topic->route->least_ms;
@@ -393,7 +437,9 @@ catch_up(Listener *listener, Buffer *out)
 	bool		far = topic->last - listener->last > MAX_BEHIND;
 	Buffer		page = {0};
 	View		view = topic_view(topic, &page);
-	bool		more;
+	int			from = topic->from;
+	int			highest;
+	bool		more = true;
 
 	if (far)
 	{
@@ -402,9 +448,13 @@ catch_up(Listener *listener, Buffer *out)
 	}
 	pthread_mutex_unlock(&lock);
 	if (view_open(&view, listener->session, true))
-		read_events(&view, field(&topic->fields, "level"), &listener->last, &more, out);
+		read_events(&view, field(&topic->fields, "level"), &listener->last, &highest, &more, out);
 	view_close(&view);
 	pthread_mutex_lock(&lock);
+	listener->since = topic->begun;
+	/* What is not there up to where the pieces begin is deleted. */
+	if (!more && listener->last < from)
+		listener->last = from;
 	if (view.failure.status != 0)
 		wait_until(&topic->changed, now_ms() + RETRY_MS);
 	failure_clear(&view.failure);
@@ -422,6 +472,11 @@ collect(Listener *listener, Buffer *out)
 		listener->state_seen = topic->state_version;
 		add_message(out, topic->state == WELL ? "back" : topic->state == AWAY ? "away" : "reload", 0, topic->state_message);
 	}
+	if (topic->with_events && topic->as_of > listener->since && listener->last > topic->highest)
+	{
+		listener->last = topic->highest;
+		add_message(out, "reload", 0, "");
+	}
 	for (int i = 0; i < topic->npieces && listener->last >= topic->from; i++)
 	{
 		if (topic->pieces[i].last <= listener->last)
@@ -429,7 +484,7 @@ collect(Listener *listener, Buffer *out)
 		buffer_add(out, topic->pieces[i].text.data, topic->pieces[i].text.len);
 		listener->last = topic->pieces[i].last;
 	}
-	if (topic->route->lives == BY_WORKFLOW && listener->last >= topic->from && listener->last < topic->last)
+	if (topic->with_events && listener->last >= topic->from && listener->last < topic->last)
 		listener->last = topic->last;
 	if (listener->part_seen != topic->part_version)
 	{
@@ -466,7 +521,7 @@ hub_next(Listener *listener, Buffer *out)
 		}
 		if (collect(listener, out))
 			break;
-		if (topic->route->lives == BY_WORKFLOW && listener->last < topic->from)
+		if (topic->with_events && listener->last < topic->from)
 		{
 			if (catch_up(listener, out))
 				break;

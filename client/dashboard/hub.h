@@ -21,7 +21,10 @@ typedef struct Listener
 	Session    *session;
 	uint64_t	part_seen;
 	uint64_t	state_seen;
-	int			last;			/* the last event that it has */
+	int			last;			/* the last event that it has; -1: it wants
+								 * none */
+	int			since;			/* what was begun to be asked for later is
+								 * newer than what it has */
 	bool		over;
 } Listener;
 

@@ -4,7 +4,7 @@
  *	  What an open page is told, as Server-Sent Events.
  *
  * /live?page=ADDRESS&after=SEQUENCE, where the browser says in a header of its
- * own which event it had when it comes again.
+ * own which event it had when it comes again. Without a sequence it wants no events.
  *
  *-------------------------------------------------------------------------
  */
@@ -58,7 +58,7 @@ answer_live(Request *request)
 {
 	const char *page = field(&request->fields, "page");
 	const char *last_id = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Last-Event-ID");
-	int			last = 0;
+	int			last = -1;
 	Stream	   *stream;
 	struct MHD_Response *response;
 	Failure		failure = {0};
@@ -71,7 +71,7 @@ answer_live(Request *request)
 		failure_set(&failure, 400, NULL, "which page is to live?");
 		return http_failure(request, &failure, "/");
 	}
-	if (last_id != NULL && atoi(last_id) > last)
+	if (last >= 0 && last_id != NULL && atoi(last_id) > last)
 		last = atoi(last_id);
 	stream = allocate(sizeof(*stream));
 	if (!hub_join(&stream->listener, request->session, page, last))

@@ -180,14 +180,15 @@ sub status_under
 	return $status;
 }
 
-# Opens a stream of events; read_until() reads it.
+# Opens a stream of events; read_until() reads it. after: 'none' for a page that wants no events.
 sub listen
 {
 	my ($self, $page, $after, $last_id) = @_;
 	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port}) or die "connect: $!";
 	my $address = $page =~ s/([^A-Za-z0-9\/])/sprintf '%%%02X', ord $1/ger;
 
-	print $socket "GET /live?page=$address&after=" . ($after // 0) . " HTTP/1.1\r\nHost: 127.0.0.1\r\n" .
+	$address .= '&after=' . ($after // 0) if ($after // 0) ne 'none';
+	print $socket "GET /live?page=$address HTTP/1.1\r\nHost: 127.0.0.1\r\n" .
 	  ($self->{cookie} ? "Cookie: $self->{cookie}\r\n" : '') . (defined $last_id ? "Last-Event-ID: $last_id\r\n" : '') . "\r\n";
 	$socket->autoflush(1);
 	return { socket => $socket, text => '' };

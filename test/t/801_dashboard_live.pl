@@ -104,6 +104,43 @@ $written++;
 $stream = $site->listen("/workflow/$id", $written - 1);
 $text = Dashboard::read_until($stream, qr/ended oddly.*\n\n/s);
 like($text, qr/data: [^\n]*a line&#13;ended oddly\ndata: event: end</, 'text is no message of its own, whatever ends its lines');
+# A page that is not at the log's end wants no events, and is never far behind.
+my @apart = map { $site->listen("/workflow/$id?at=600", 'none') } 1, 2;
+Dashboard::read_until($_, qr/event: part/) for @apart;
+$node->safe_psql('postgres', "SELECT amelia.append_event('$id', 'task_failed', 'seen from afar')");
+$written++;
+for my $page (@apart)
+{
+	like(Dashboard::read_until($page, qr/seen from afar/), qr/seen from afar/, 'a page that is elsewhere is told what its head says');
+	unlike($page->{text}, qr/event: (?:events|reload)/, 'and no event');
+}
+
+# Where all events are deleted, a page that has none is as far as the others.
+my $other_id = '00000000-0000-4000-8000-000000000002';
+$node->safe_psql('postgres', qq{SELECT amelia.create_workflow('A-2', '/two', id => '$other_id');
+	SELECT amelia.append_event('$other_id', 'note', 'number ' || n) FROM generate_series(1, 5) AS n});
+my $has = $site->listen("/workflow/$other_id", 6);
+Dashboard::read_until($has, qr/event: part/);
+$node->safe_psql('postgres', "DELETE FROM amelia.workflow_log WHERE workflow_id = '$other_id'");
+my $has_none = $site->listen("/workflow/$other_id", 0);
+like(Dashboard::read_until($has_none, qr/^:$/m), qr/^:$/m, 'it rests where there is nothing to be told');
+$node->safe_psql('postgres', "SELECT amelia.append_event('$other_id', 'note', 'the next one')");
+like(Dashboard::read_until($_, qr/the next one/), qr/id="e7"/, 'and the next event comes to both') for $has, $has_none;
+
+# The database was set back: pages that know more than it are loaded again, and keep nothing from the others.
+my $ahead = $site->listen("/workflow/$other_id", 2147483647);
+like(Dashboard::read_until($ahead, qr/event: reload/), qr/event: reload/, 'a page that is ahead of the log is to be loaded again');
+$node->safe_psql('postgres', qq{BEGIN; DELETE FROM amelia.workflows WHERE id = '$other_id'; SELECT amelia.create_workflow('A-2', '/two', id => '$other_id'); COMMIT});
+like(Dashboard::read_until($has, qr/event: reload/), qr/event: reload/, 'so is one whose log has begun anew');
+$has_none = $site->listen("/workflow/$other_id", 0);
+$node->safe_psql('postgres', "SELECT amelia.append_event('$other_id', 'note', 'begun anew')");
+like(Dashboard::read_until($has_none, qr/begun anew/), qr/id="e2"/, 'and others are told what comes');
+
+# What the server says is no message of its own either.
+$node->safe_psql('postgres', q{CREATE FUNCTION public.refuse() RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION USING MESSAGE = E'no\revent: part\rdata: owned'; END$$;
+	ALTER TABLE amelia.workflows ENABLE ROW LEVEL SECURITY; CREATE POLICY refuse ON amelia.workflows USING (public.refuse())});
+like(Dashboard::read_until($has_none, qr/event: away.*\n\n/s), qr/event: away\ndata: [^\r\n]*no\ndata: event: part\ndata: data: owned\n\n/, 'nor is an error, whatever ends its lines');
+$node->safe_psql('postgres', 'ALTER TABLE amelia.workflows DISABLE ROW LEVEL SECURITY; DROP POLICY refuse ON amelia.workflows');
 $site->kill_it;
 is(Dashboard::read_until($stream, qr/never/), undef, 'when it is stopped, streams end');
 
@@ -131,7 +168,22 @@ like(Dashboard::read_until($streams[0], qr/not for mia/), qr/not for mia/, 'who 
 like(Dashboard::read_until($streams[15], qr/event: reload/), qr/event: reload/, 'who may not any more is to load the page again');
 unlike($streams[15]{text}, qr/not for mia/, 'and is told nothing of it');
 
+# A password that is not valid any more opens nothing, whoever logs in with the new one.
+is($site->log_in('lena'), 303, 'lena is in');
+my $before_change = $site->listen("/workflow/$id", $written + 1);
+Dashboard::read_until($before_change, qr/event: part/);
+$node->safe_psql('postgres', q{SET log_statement = 'none'; ALTER ROLE lena PASSWORD 'changed'});
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'lena'});
+is($site->log_in('lena', 'changed'), 303, 'and again, with another password');
+my @after_change = map { $site->listen("/workflow/$id", $written + 1) } 1 .. 15;
+Dashboard::read_until($_, qr/event: part/) for @after_change;
+$node->safe_psql('postgres', "SELECT amelia.append_event('$id', 'note', 'for the new password')");
+like(Dashboard::read_until($after_change[0], qr/for the new password/), qr/for the new password/, 'who has it is told');
+like(Dashboard::read_until($before_change, qr/event: end/), qr/event: end/, 'who has the old one is to log in');
+unlike($before_change->{text}, qr/for the new password/, 'and is told nothing');
+
 # A session ends, and its pages with it.
+is($site->log_in('mia'), 303, 'mia is in again');
 is(($site->post('/logout', {}))[0], 303, 'mia leaves');
 my $mine = $site->listen("/workflow/$id");
 like(Dashboard::read_until($mine, qr/ 401 /), qr/ 401 /, 'her pages get no further');
