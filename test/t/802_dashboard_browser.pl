@@ -140,6 +140,20 @@ type(q{it's fine});
 $browser->leave(q{document.querySelector('[value=approve]').click()});
 is(sql("SELECT event_type || ' ' || message FROM amelia.recent_events('$one', 1)"), q{approval_granted it's fine}, 'so is an approval, with its comment');
 
+# Another question takes the place of the one that is shown, with a form of its own.
+$token = sql(q{SELECT lease_token FROM amelia.claim_workflow('third')});
+my $third = sql(q{SELECT workflow_id FROM amelia.workflow_leases WHERE worker = 'third'});
+sql(qq{SELECT amelia.request_approval('$third', $token, 'The first question?')});
+$browser->go("$url/workflow/$third");
+$browser->wait_for('source && source.readyState === 1');
+is($browser->value(q{document.querySelectorAll('.question').length}), 1, 'a question is shown');
+sql(qq{SELECT amelia.append_event('$third', 'approval_required', 'The next question?')});
+ok($browser->wait_for(q{document.querySelector('.question').textContent.includes('The next')}), 'then the next');
+is($browser->value(q{document.querySelectorAll('.question').length}), 1, 'instead of it');
+my $next = sql("SELECT amelia.last_sequence('$third')");
+$browser->leave(q{document.querySelector('[value=approve]').click()});
+is(sql("SELECT event_type || ' ' || (data ->> 'question') FROM amelia.recent_events('$third', 1)"), "approval_granted $next", 'and it is that one which is answered');
+
 # The other buttons; what takes long shows that it does.
 $browser->go("$url/workflow/$many");
 $browser->value(q{document.querySelector('#actions summary').click(); document.querySelector('[name=data]').value = 'stop <here>'; 1});
