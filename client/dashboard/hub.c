@@ -37,6 +37,8 @@
 
 #define EVENTS_EVERY_MS 100
 #define RETRY_MS 1000
+/* What took long is not asked for again for so many times as long. */
+#define REST_TIMES 4
 #define SILENCE_MS 15000
 #define MAX_PIECES 64
 #define MAX_PIECES_SIZE (1024 * 1024)
@@ -373,9 +375,11 @@ refresh(Topic *topic, Session *session)
 	int			last = topic->last;
 	int			highest = last;
 	int			number = ++topic->begun;
-	bool		with_part = now_ms() >= topic->part_at;
+	int64_t		began = now_ms();
+	bool		with_part = began >= topic->part_at;
 	bool		more = false;
 	int64_t		now;
+	int64_t		rest;
 
 	topic->busy = true;
 	topic->stale = false;
@@ -391,8 +395,11 @@ refresh(Topic *topic, Session *session)
 	pthread_mutex_lock(&lock);
 	now = now_ms();
 	topic->busy = false;
-	topic->next_at = now + (topic->with_events ? EVENTS_EVERY_MS : topic->route->least_ms);
-	topic->expires_at = now + topic->route->every_ms;
+	rest = (now - began) * REST_TIMES;
+	if (rest < topic->route->least_ms)
+		rest = topic->route->least_ms;
+	topic->next_at = now + (topic->with_events ? EVENTS_EVERY_MS : rest);
+	topic->expires_at = now + (rest > topic->route->every_ms ? rest : topic->route->every_ms);
 	if (view.failure.status == 0)
 	{
 		add_piece(topic, &message, last, highest);
@@ -400,7 +407,7 @@ refresh(Topic *topic, Session *session)
 		topic->as_of = number;
 		if (with_part)
 		{
-			topic->part_at = now + topic->route->least_ms;
+			topic->part_at = now + rest;
 			if (topic->part_version == 0 || strcmp(topic->part.data, page.data) != 0)
 			{
 				Buffer		old = topic->part;

@@ -29,7 +29,11 @@ question_put(View *view, const char *workflow_id, const char *back)
 
 	if (rows == NULL)
 		return false;
-	/* Another question is another element: an open page must not put its text over the form of the one before. */
+
+	/*
+	 * Another question is another element: an open page must not put its text
+	 * over the form of the one before.
+	 */
 	page_put(page, "<section class=\"question\" aria-label=\"Question\" id=\"q%s-%s\">", workflow_id,
 			 PQntuples(rows) > 0 ? PQgetvalue(rows, 0, 0) : "none");
 	if (PQntuples(rows) == 0)
