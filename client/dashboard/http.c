@@ -29,6 +29,7 @@
 
 static struct MHD_Daemon *server;
 static const HttpOptions *options;
+static char cookie_name[32];
 
 /* Adds what each answer has, sends it, and lets go of it. */
 HttpResult
@@ -148,11 +149,10 @@ http_client_address(Request *request, char *text, size_t size)
 					sizeof(struct sockaddr_in), text, (socklen_t) size, NULL, 0, NI_NUMERICHOST);
 }
 
-/* A cookie of this prefix is taken over TLS only, and for this host only. */
 const char *
 http_cookie_name(void)
 {
-	return options->proxy ? "__Host-amelia" : "amelia";
+	return cookie_name;
 }
 
 const char *
@@ -367,6 +367,15 @@ http_start(const HttpOptions *with, char *address, size_t size)
 		return false;
 	}
 	info = MHD_get_daemon_info(server, MHD_DAEMON_INFO_BIND_PORT);
+
+	/*
+	 * A cookie of this prefix is taken over TLS only, and for this host only.
+	 * Ports of one host share their cookies: each has its name.
+	 */
+	if (options->proxy)
+		snprintf(cookie_name, sizeof(cookie_name), "__Host-amelia");
+	else
+		snprintf(cookie_name, sizeof(cookie_name), "amelia-%d", info != NULL ? info->port : 0);
 	getnameinfo(found->ai_addr, found->ai_addrlen, numeric, sizeof(numeric), NULL, 0, NI_NUMERICHOST);
 	snprintf(address, size, found->ai_family == AF_INET6 ? "http://[%s]:%d/" : "http://%s:%d/", numeric,
 			 info != NULL ? info->port : 0);

@@ -66,7 +66,7 @@ like(($site->request('POST', '/login', { role => 'trusted', password => 'anythin
 is($site->log_in('watcher'), 303, 'with its own, the dashboard\'s role can');
 ($status, $page, $headers) = $site->request('POST', '/login', { role => 'lena', password => 'lena-secret', next => '/queue' }, { Cookie => undef });
 is("$status $headers->{location}", '303 /queue', 'a right one leads on');
-like($headers->{'set-cookie'}, qr/^amelia=[0-9a-f]{64}; Path=\/; HttpOnly; SameSite=Lax$/, 'with a cookie that no script reads and no other site sends');
+like($headers->{'set-cookie'}, qr/^amelia-$site->{port}=[0-9a-f]{64}; Path=\/; HttpOnly; SameSite=Lax$/, 'with a cookie that no script reads and no other site sends');
 for my $elsewhere ('//evil.example', 'https://evil.example', '/\\evil.example', "/\tx")
 {
 	($status, $page, $headers) = $site->request('POST', '/login', { role => 'lena', password => 'lena-secret', next => $elsewhere });
@@ -78,6 +78,10 @@ for my $origin ('https://evil.example', 'http://127.0.0.1.evil.example', 'http:/
 	is(($site->request('POST', '/login', { role => 'lena', password => 'lena-secret' }, { Origin => $origin }))[0], 403, "nor by a browser that says it by $origin");
 }
 is(($site->request('POST', '/login', { role => 'lena', password => 'lena-secret' }, { Origin => $site->url }))[0], 303, 'which says so of this one too');
+my $beside = Dashboard->start($node, 'watcher');
+(undef, undef, $headers) = $beside->request('POST', '/login', { role => 'lena', password => 'lena-secret' });
+unlike($headers->{'set-cookie'}, qr/^amelia-$site->{port}=/, 'and that takes no other dashboard of this host for its own');
+$beside->kill_it;
 is($site->log_in('lena'), 303, 'lena is in');
 my $first = $site->{cookie};
 is($site->log_in('lena'), 303, 'and again');
@@ -259,7 +263,7 @@ for my $view ('/', '/queue', '/cost', "/workflow/$three", "/workflow/$three/even
 my $old = $site->{cookie};
 is(($site->post('/logout', {}))[0], 303, 'logging out');
 is(($site->get('/', { Cookie => $old }))[0], 303, 'ends the session');
-is(($site->get('/', { Cookie => 'amelia=' . '0' x 64 }))[0], 303, 'a cookie that is none');
+is(($site->get('/', { Cookie => "amelia-$site->{port}=" . '0' x 64 }))[0], 303, 'a cookie that is none');
 
 # Connections are kept as long as their password is right.
 is($site->log_in('lena'), 303, 'lena is in again');
