@@ -168,6 +168,9 @@ INSERT INTO tasks (id, title, status) VALUES (t.k(31), 'x', 'in_progress'), (t.k
 INSERT INTO workflow_executions (id, workflow_id, status, definition) VALUES (t.x(21), t.f(1), 'completed', '{"steps": []}');
 UPDATE workflow_executions SET status = 'failed' WHERE id = t.x(20);
 ALTER TABLE tasks ENABLE TRIGGER USER;
+INSERT INTO workflow_executions (id, workflow_id, status, definition) SELECT t.x(n), t.f(1), 'running', d::jsonb
+FROM (VALUES (22, '{"steps": "none"}'), (23, '[]'), (24, '{"steps": [1, {"step_id": 2}, {"step_id": "a", "step_type": "task"}]}')) AS v (n, d);
+INSERT INTO execution_steps (execution_id, step_id, status) SELECT t.x(n), 'a', 'running' FROM generate_series(22, 24) AS n;
 SELECT problem, object, detail FROM verify() ORDER BY 1, 2;
 ALTER TABLE workflow_executions ENABLE TRIGGER USER;
 SELECT migrate();

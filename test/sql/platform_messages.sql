@@ -233,3 +233,5 @@ SELECT * FROM t.errors(
 -- A time without end stops no list.
 INSERT INTO agent_messages (id, recipient_id, message_type, created_at) VALUES (t.m(91), t.a(4), 'x', '-infinity');
 SELECT pending, oldest_pending FROM queue_stats() WHERE agent_id = t.a(4);
+-- A list that has the word names no task.
+SELECT status FROM send_message(t.a(1), t.a(2), 'task_delegation', '["task_id"]');

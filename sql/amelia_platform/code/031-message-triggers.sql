@@ -18,7 +18,7 @@ BEGIN
 	NEW.recipient_type := COALESCE(NEW.recipient_type,
 		-- an unknown one is for the foreign key to refuse
 		(SELECT a.agent_type FROM amelia_platform.agents AS a WHERE a.id = NEW.recipient_id), 'unknown');
-	IF NEW.message_type = 'task_delegation' AND NEW.payload ? 'task_id' THEN
+	IF NEW.message_type = 'task_delegation' AND jsonb_typeof(NEW.payload) = 'object' AND NEW.payload ? 'task_id' THEN
 		task := NEW.payload ->> 'task_id';
 		IF task !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN
 			RAISE EXCEPTION USING ERRCODE = '22023',

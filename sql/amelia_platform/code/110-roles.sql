@@ -54,8 +54,9 @@ FROM amelia_platform.workflow_executions AS e
 JOIN amelia_platform.execution_steps AS s ON s.execution_id = e.id AND s.status = 'running'
 LEFT JOIN amelia_platform.tasks AS t ON t.id = s.task_id
 WHERE e.status = 'running' AND (t.status IN ('completed', 'failed', 'cancelled')
-	OR t.id IS NULL AND EXISTS (SELECT FROM jsonb_array_elements(e.definition -> 'steps') AS d
-		WHERE d.value ->> 'step_id' = s.step_id AND d.value ->> 'step_type' = 'task'))
+	-- of what was brought as history anything may be there
+	OR t.id IS NULL AND jsonb_path_exists(e.definition, '$.steps[*] ? (@.step_id == $id && @.step_type == "task")',
+		jsonb_build_object('id', s.step_id), true))
 UNION ALL
 SELECT 'task of an execution that is over', 'task ' || t.id, format('it is %s, its execution %s', t.status, e.status)
 FROM amelia_platform.tasks AS t
