@@ -318,7 +318,15 @@ is($open->status_under($_), 403, "no other: $_") for 'evil.example', 'localhost.
 is(($open->request('POST', "/workflow/$one/cancel", {}))[0], 403, 'without a token nothing is done');
 is(($open->post("/workflow/$one/cancel", {}))[0], 303, 'with it, it is');
 # The server is away, and comes back.
+my $closed = Dashboard->start($node, 'watcher');
 $node->stop('immediate');
+($status, $page) = $closed->request('POST', '/login', { role => 'lena', password => 'lena-secret' });
+is($status, 503, 'without the database nobody gets in');
+like($page, qr/does not answer/, 'and that is said');
+my $server_port = $node->port;
+unlike($page, qr/$server_port|127\.0\.0\.1/, 'but not where it is');
+like($closed->said, qr/to log in as "lena": connection to server at "127\.0\.0\.1", port $server_port failed/, 'which its log does');
+$closed->kill_it;
 ($status, $page) = $open->get('/');
 is($status, 503, 'without the database');
 like($page, qr/The database does not answer/, 'that is said');
