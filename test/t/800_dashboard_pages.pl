@@ -98,6 +98,7 @@ for my $view (@views)
 	unlike($page, qr/ style=/, "$view: no style that the policy forbids");
 	like($headers->{'content-security-policy'}, qr/^default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'/, "$view: its policy");
 	is($headers->{'cache-control'}, 'no-store', "$view: kept nowhere");
+	ok(utf8::decode(my $copy = $page), "$view: in UTF-8");
 }
 is(($site->get('/queue?x'))[0], 200, 'a field without a value');
 like(($site->get("/workflow/$one"))[1], qr/12345678901234567890123.*1\.50/s, 'numbers keep their digits');
@@ -245,6 +246,16 @@ cmp_ok(length $page, '<', 5_000_000, 'so has the event');
 is(length $page, value("SELECT octet_length(data::text) FROM amelia.workflow_log WHERE workflow_id = '$two' AND sequence = $big"), 'it can be saved whole');
 is("$headers->{'content-disposition'} $headers->{'content-type'}", 'attachment; filename="event.txt" text/plain; charset=utf-8', 'as a file, and never shown');
 is(length(($site->get("/workflow/$two/event/$big/message"))[1]), 50_000_000, 'its message too');
+
+# So have many that are each as long as a list shows them.
+$node->safe_psql('postgres', qq{SELECT amelia.append_events('$two', (SELECT jsonb_agg(jsonb_build_object('event_type', 'note', 'message', 'number ' || n || repeat('"', 7000),
+	'data', d.list, 'tool_input', d.list)) FROM generate_series(1, 200) AS n, (SELECT jsonb_agg(1) AS list FROM generate_series(1, 2600)) AS d))});
+(undef, $page) = $site->get("/workflow/$two");
+cmp_ok(length $page, '<', 1_500_000, 'a list is bounded as a whole');
+my @items = $page =~ /(<li id="e\d+".*?)(?=<li id="e\d+"|<\/main>)/gs;
+is(scalar @items, 200, 'it has all of them');
+like($items[0], qr/number 1&quot;.*too long for a list.*\/event\/\d+"/s, 'the oldest shortened, with a link');
+like($items[-1], qr/number 200&quot;.*class="tree"/s, 'the newest whole');
 
 # So has a workflow whose every text is long.
 my $three = '00000000-0000-4000-8000-000000000003';
