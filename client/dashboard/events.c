@@ -19,8 +19,7 @@
 #include "dashboard/views.h"
 #include "page/page.h"
 
-/* What a list has of whole events, in bytes, and of the message of one that is not. */
-#define LIST_SIZE (512 * 1024)
+/* What a list has of the message of an event that is not whole, in bytes. */
 #define BRIEF 200
 
 /* Field numbers of COLUMNS. */

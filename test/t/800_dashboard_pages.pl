@@ -257,6 +257,16 @@ is(scalar @items, 200, 'it has all of them');
 like($items[0], qr/number 1&quot;.*too long for a list.*\/event\/\d+"/s, 'the oldest shortened, with a link');
 like($items[-1], qr/number 200&quot;.*class="tree"/s, 'the newest whole');
 
+# So have decisions.
+$node->safe_psql('postgres', qq{INSERT INTO amelia.workflows (id, issue_id, status) SELECT ('3' || lpad(n::text, 31, '0'))::uuid, 'asks-' || n, 'blocked' FROM generate_series(1, 30) AS n;
+	SELECT amelia.append_event(('3' || lpad(n::text, 31, '0'))::uuid, 'approval_required', repeat('"', 20000), data => d.list)
+	FROM generate_series(1, 30) AS n, (SELECT jsonb_agg(1) AS list FROM generate_series(1, 6000)) AS d});
+(undef, $page) = $site->get('/decisions');
+cmp_ok(length $page, '<', 1_500_000, 'so is that of decisions');
+is(scalar(() = $page =~ />asks-\d+</g), 30, 'which has all of them');
+like($page, qr/This list is full: the question is on the workflow's page/, 'or says where they are');
+$node->safe_psql('postgres', q{DELETE FROM amelia.workflows WHERE issue_id LIKE 'asks-%'});
+
 # So has a workflow whose every text is long.
 my $three = '00000000-0000-4000-8000-000000000003';
 $node->safe_psql('postgres', qq{SELECT amelia.create_workflow('A-3', '/three', issue_cache => jsonb_build_object('title', repeat('long ', 1000000)), id => '$three');
