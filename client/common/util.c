@@ -130,7 +130,7 @@ buffer_printf(Buffer *buf, const char *fmt,...)
 
 /*
  * Keep the reason why a file fails; always false, so that a check can end in
- * `return problem_set(…)`. The first reason wins: what follows is its wake.
+ * `return problem_set(...)`. The first reason wins: what follows is its wake.
  */
 bool
 problem_set(Problem *problem, unsigned long line, const char *fmt,...)

@@ -27,6 +27,9 @@ typedef struct Buffer
 	size_t		capacity;
 } Buffer;
 
+/* In octal: pg_bsd_indent takes bytes beyond ASCII for its own. */
+#define ELLIPSIS "\342\200\246"
+
 extern void *allocate(size_t size);
 extern void *reallocate(void *old, size_t size);
 extern char *copy_string(const char *s);

@@ -5,7 +5,8 @@
  *
  * What a list shows of an event is bounded: the server cuts messages, and of
  * documents that are stored in more than a few kilobytes it sends nothing but
- * their size. The event's own page shows more, and all of it can be saved.
+ * their size. The event's own page shows more, and all of it can be saved. A
+ * list as a whole is bounded too: of many long events the newest are whole.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +18,9 @@
 #include "dashboard/tree.h"
 #include "dashboard/views.h"
 #include "page/page.h"
+
+/* What a list has of the message of an event that is not whole, in bytes. */
+#define BRIEF 200
 
 /* Field numbers of COLUMNS. */
 enum
@@ -121,9 +125,23 @@ put_badges(Buffer *page, const PGresult *rows, int row)
 	}
 }
 
+/* The beginning of a text, which does not end in the middle of a character. */
+static void
+put_beginning(Buffer *page, const char *text, size_t len, size_t most)
+{
+	Buffer		begin = {0};
+
+	if (len > most)
+		for (len = most; len > 0 && ((unsigned char) text[len] & 0xC0) == 0x80; len--);
+	buffer_reset(&begin);
+	buffer_add(&begin, text, len);
+	page_put(page, "%s%r", begin.data, text[len] != '\0' ? " " ELLIPSIS : "");
+	buffer_free(&begin);
+}
+
 /* An item of the list. Calls of tools, and what they answer, are folded. */
-void
-events_put(Buffer *page, const PGresult *rows, int row, const char *workflow_id)
+static void
+put_event(Buffer *page, const PGresult *rows, int row, const char *workflow_id, bool brief)
 {
 	const char *sequence = PQgetvalue(rows, row, SEQUENCE);
 	const char *type = PQgetvalue(rows, row, TYPE);
@@ -140,17 +158,24 @@ events_put(Buffer *page, const PGresult *rows, int row, const char *workflow_id)
 		page_put(page, " <a href=\"/workflow/%a?at=%s#e%s\">because of #%s</a>", workflow_id,
 				 PQgetvalue(rows, row, PARENT), PQgetvalue(rows, row, PARENT), PQgetvalue(rows, row, PARENT));
 	page_put(page, "</div>");
+	if (brief)
+	{
+		page_put(page, "<div class=\"text\">");
+		put_beginning(page, message, strlen(message), BRIEF);
+		page_put(page, "</div><p>It is too long for a list. <a href=\"/workflow/%a/event/%s\">Look at the event</a>.</p></li>\n",
+				 workflow_id, sequence);
+		return;
+	}
 	if (folded)
 	{
-		Buffer		begin = {0};
 		size_t		len = strcspn(message, "\n");
 
-		/* Not in the middle of a character. */
-		if (len > 120)
-			for (len = 120; len > 0 && ((unsigned char) message[len] & 0xC0) == 0x80; len--);
-		buffer_add(&begin, message, len);
-		page_put(page, "<details><summary>%s%r</summary>", begin.len > 0 ? begin.data : type, message[len] != '\0' ? " â63¦" : "");
-		buffer_free(&begin);
+		page_put(page, "<details><summary>");
+		if (len > 0)
+			put_beginning(page, message, len, 120);
+		else
+			page_put(page, "%s%r", type, *message != '\0' ? " " ELLIPSIS : "");
+		page_put(page, "</summary>");
 	}
 	page_put(page, "<div class=\"text\">%s</div>", message);
 	if (value_of(rows, row, MESSAGE_SIZE) != NULL)
@@ -161,6 +186,38 @@ events_put(Buffer *page, const PGresult *rows, int row, const char *workflow_id)
 	if (folded)
 		page_put(page, "</details>");
 	page_put(page, "</li>\n");
+}
+
+/*
+ * n events as items of a list, the oldest first. rows may have the newest
+ * first. The newest one is whole in any case.
+ */
+void
+events_put(Buffer *page, const PGresult *rows, int n, bool newest_first, const char *workflow_id)
+{
+	Buffer	   *items = allocate(sizeof(Buffer) * (size_t) (n > 0 ? n : 1));
+	size_t		size = 0;
+	bool		is_full = false;
+
+	for (int i = 0; i < n; i++)
+	{
+		int			row = newest_first ? i : n - 1 - i;
+
+		put_event(&items[i], rows, row, workflow_id, is_full);
+		size += items[i].len;
+		if (!is_full && i > 0 && size > LIST_SIZE)
+		{
+			is_full = true;
+			buffer_reset(&items[i]);
+			put_event(&items[i], rows, row, workflow_id, true);
+		}
+	}
+	for (int i = n - 1; i >= 0; i--)
+	{
+		buffer_add(page, items[i].data, items[i].len);
+		buffer_free(&items[i]);
+	}
+	free(items);
 }
 
 /* One event: more of it than a list shows. */
@@ -181,7 +238,7 @@ view_event(View *view)
 	{
 		page_put(view->page, "<p><a href=\"/workflow/%a?at=%s#e%s\">Among its neighbours</a></p><ol class=\"events\">",
 				 view->id, text, text);
-		events_put(view->page, rows, 0, view->id);
+		events_put(view->page, rows, 1, true, view->id);
 		page_put(view->page, "</ol>");
 	}
 	PQclear(rows);

@@ -18,6 +18,6 @@
 extern bool events_level_valid(const char *level);
 extern PGresult *events_before(View *view, const char *sequence, const char *level);
 extern PGresult *events_after(View *view, int sequence, const char *level);
-extern void events_put(Buffer *page, const PGresult *rows, int row, const char *workflow_id);
+extern void events_put(Buffer *page, const PGresult *rows, int n, bool newest_first, const char *workflow_id);
 
 #endif							/* CLIENT_EVENTS_H */

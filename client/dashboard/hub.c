@@ -286,8 +286,7 @@ read_events(View *view, const char *level, int *last, int *highest, bool *more, 
 	if (rows == NULL)
 		return false;
 	n = PQntuples(rows);
-	for (int row = 0; row < n; row++)
-		events_put(&text, rows, row, view->id);
+	events_put(&text, rows, n, false, view->id);
 	if (n > 0)
 		*last = atoi(PQgetvalue(rows, n - 1, 0));
 	*more = n == EVENTS_OF_PAGE;

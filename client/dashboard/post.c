@@ -22,12 +22,12 @@
 
 /* What somebody sent, for the log: on one line, and not too long. */
 static const char *
-printable(const char *text, char line[64])
+printable(const char *text, char *line, size_t size)
 {
 	size_t		len = strlen(text);
 
-	if (len > 63)
-		len = 63;
+	if (len >= size)
+		len = size - 1;
 	memcpy(line, text, len);
 	line[len] = '\0';
 	for (char *c = line; *c != '\0'; c++)
@@ -57,6 +57,7 @@ log_in(Request *request)
 	char		address[128];
 	char		line[64];
 	char		from[64];
+	char		why[300];
 	char		cookie[200];
 	Session    *session;
 	Failure		failure = {0};
@@ -68,7 +69,7 @@ log_in(Request *request)
 	if (!attempt_begin(address, role))
 	{
 		warn("refused an attempt of %s to log in as \"%s\": there were too many",
-			 printable(address, from), printable(role, line));
+			 printable(address, from, sizeof(from)), printable(role, line, sizeof(line)));
 		return refuse_login(request, 429, "Too many attempts have failed. Try again in some minutes.");
 	}
 	session = session_begin(role, password, false);
@@ -78,15 +79,18 @@ log_in(Request *request)
 	{
 		HttpResult	sent;
 
-		warn("refused %s to log in as \"%s\": status %d", printable(address, from), printable(role, line), failure.status);
+		warn("refused %s to log in as \"%s\": %s", printable(address, from, sizeof(from)), printable(role, line, sizeof(line)),
+			 printable(failure.message, why, sizeof(why)));
 		session_end(session);
 		session_release(session);
-		sent = refuse_login(request, failure.status, failure.message);
+		/* Where the server is, nobody need know who is not in. */
+		sent = refuse_login(request, failure.status, failure.status == 401 ? failure.message :
+							"The database does not answer. Try again in a moment.");
 		failure_clear(&failure);
 		return sent;
 	}
 	pool_give(conn);
-	tell("%s logged in as \"%s\"", printable(address, from), printable(role, line));
+	tell("%s logged in as \"%s\"", printable(address, from, sizeof(from)), printable(role, line, sizeof(line)));
 	snprintf(cookie, sizeof(cookie), "%s=%s; %s", http_cookie_name(), session->id, http_cookie_flags());
 	session_release(session);
 	return http_redirect(request, next != NULL && http_is_local(next) ? next : "/", cookie);
@@ -199,7 +203,7 @@ act(Request *request)
 	if (view_open(&view, request->session, false))
 		actions[chosen].act(&view, &request->form, &done);
 	view_close(&view);
-	tell("\"%s\": %s of workflow %s: %s", printable(request->session->role, line), actions[chosen].name, id,
+	tell("\"%s\": %s of workflow %s: %s", printable(request->session->role, line, sizeof(line)), actions[chosen].name, id,
 		 view.failure.status == 0 ? "done" : view.failure.sqlstate);
 	if (view.failure.status == 0)
 	{

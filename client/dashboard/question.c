@@ -87,7 +87,10 @@ view_decisions(View *view)
 	{
 		page_put(view->page, "<article id=\"q%s\"><h2><a href=\"/workflow/%a\">%s</a> %s</h2>", PQgetvalue(rows, row, 0),
 				 PQgetvalue(rows, row, 0), PQgetvalue(rows, row, 1), PQgetvalue(rows, row, 3));
-		done = question_put(view, PQgetvalue(rows, row, 0), "/decisions");
+		if (view->page->len < LIST_SIZE)
+			done = question_put(view, PQgetvalue(rows, row, 0), "/decisions");
+		else
+			page_put(view->page, "<p>This list is full: the question is on the workflow's page.</p>");
 		page_put(view->page, "</article>\n");
 	}
 	PQclear(rows);

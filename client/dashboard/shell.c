@@ -16,7 +16,7 @@ void
 shell_begin(Buffer *page, const char *title, const Session *session, const Route *here)
 {
 	page_put(page, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-			 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>%s · Amelia</title>\n"
+			 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>%s &middot; Amelia</title>\n"
 			 "<meta name=\"token\" content=\"%s\">\n<link rel=\"icon\" href=\"/icon.svg\">\n"
 			 "<link rel=\"stylesheet\" href=\"/style.css?v=%r\">\n<script src=\"/dashboard.js?v=%r\" defer></script>\n</head>\n<body>\n"
 			 "<a class=\"skip\" href=\"#main\">Skip to the content</a>\n", title, session != NULL ? session->token : "",

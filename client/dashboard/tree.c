@@ -148,7 +148,7 @@ put_container(Tree *tree, int depth)
 			bool		list = *tree->at == '[';
 
 			page_put(tree->page, "<li><details%r><summary><b>%s</b> %r</summary>", depth < OPEN_DEPTH ? " open" : "",
-					 name.data, list ? "[â154¦]" : "{â154¦}");
+					 name.data, list ? "[" ELLIPSIS "]" : "{" ELLIPSIS "}");
 			put_container(tree, depth + 1);
 			page_put(tree->page, "</details></li>");
 		}
@@ -167,7 +167,7 @@ put_container(Tree *tree, int depth)
 		tree->at++;
 	else
 	{
-		page_put(tree->page, "<li>â63¦</li>");
+		page_put(tree->page, "<li>" ELLIPSIS "</li>");
 		tree->at += strlen(tree->at);
 	}
 	page_put(tree->page, "</ul>");

@@ -19,6 +19,9 @@
 
 #define LENGTH(array) ((int) (sizeof(array) / sizeof((array)[0])))
 
+/* What a list has of items that are whole, in bytes. */
+#define LIST_SIZE (512 * 1024)
+
 typedef struct View
 {
 	Buffer	   *page;			/* what is shown */

@@ -319,8 +319,7 @@ put_events(View *view)
 	/* Those that come are added where the list is at its end. */
 	page_put(view->page, "<ol class=\"events\" id=\"log\"%r>\n",
 			 before == 0 && (from_end || n < EVENTS_OF_PAGE) ? " data-end=\"true\"" : "");
-	for (int i = 0; i < shown; i++)
-		events_put(view->page, rows, from_end ? shown - 1 - i : i, view->id);
+	events_put(view->page, rows, shown, from_end, view->id);
 	page_put(view->page, "</ol>\n");
 	if (before > 0 && n > 0)
 		put_more(view, "after", atoi(PQgetvalue(rows, 0, 0)), level, "Newer events");

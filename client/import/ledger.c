@@ -307,7 +307,7 @@ ledger_status(void)
 	if (result == NULL)
 		return STATUS_USAGE;
 	for (int i = 0; i < PQntuples(result); i++)
-		tell("run %s: %s of %s, %s, at %s UTC%s%s, %s (SHA-256 %sâ63¦), %s rows, %s rejects", PQgetvalue(result, i, 0),
+		tell("run %s: %s of %s, %s, at %s UTC%s%s, %s (SHA-256 %s" ELLIPSIS "), %s rows, %s rejects", PQgetvalue(result, i, 0),
 			 PQgetvalue(result, i, 2), PQgetvalue(result, i, 1), PQgetvalue(result, i, 3), PQgetvalue(result, i, 4),
 			 PQgetvalue(result, i, 5)[0] != '\0' ? ", " : "", PQgetvalue(result, i, 5), PQgetvalue(result, i, 6),
 			 PQgetvalue(result, i, 7), PQgetvalue(result, i, 8), PQgetvalue(result, i, 9));

@@ -316,7 +316,7 @@ verify_database(Source *source, bool *different)
 			*different = true;
 		}
 		if (PQntuples(result) > MAX_NAMED)
-			complain("â91¦ and %d more", PQntuples(result) - MAX_NAMED);
+			complain(ELLIPSIS " and %d more", PQntuples(result) - MAX_NAMED);
 		PQclear(result);
 	}
 	return true;

@@ -120,7 +120,7 @@ ParsePhrase(QueryParser *parser)
 }
 
 /*
- * The number after the comma in NEAR(…, 5).
+ * The number after the comma in NEAR(..., 5).
  */
 static int64
 ParseDistance(QueryParser *parser)
@@ -141,7 +141,7 @@ ParseDistance(QueryParser *parser)
 }
 
 /*
- * NEAR( phrase … [, distance] ), of which the word was read already
+ * NEAR( phrase ... [, distance] ), of which the word was read already
  */
 static QueryNode *
 ParseNear(QueryParser *parser, const QueryLexer *word)
@@ -172,7 +172,7 @@ ParseNear(QueryParser *parser, const QueryLexer *word)
 }
 
 /*
- * phrase | ^ phrase | NEAR(…)
+ * phrase | ^ phrase | NEAR(...)
  */
 static QueryNode *
 ParseNearSet(QueryParser *parser)
@@ -237,7 +237,7 @@ ParseColumn(QueryParser *parser)
 }
 
 /*
- * [-] column : | [-] { column … } :
+ * [-] column : | [-] { column ... } :
  */
 static ColumnSet
 ParseFilter(QueryParser *parser)

@@ -98,6 +98,7 @@ for my $view (@views)
 	unlike($page, qr/ style=/, "$view: no style that the policy forbids");
 	like($headers->{'content-security-policy'}, qr/^default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'/, "$view: its policy");
 	is($headers->{'cache-control'}, 'no-store', "$view: kept nowhere");
+	ok(utf8::decode(my $copy = $page), "$view: in UTF-8");
 }
 is(($site->get('/queue?x'))[0], 200, 'a field without a value');
 like(($site->get("/workflow/$one"))[1], qr/12345678901234567890123.*1\.50/s, 'numbers keep their digits');
@@ -246,6 +247,26 @@ is(length $page, value("SELECT octet_length(data::text) FROM amelia.workflow_log
 is("$headers->{'content-disposition'} $headers->{'content-type'}", 'attachment; filename="event.txt" text/plain; charset=utf-8', 'as a file, and never shown');
 is(length(($site->get("/workflow/$two/event/$big/message"))[1]), 50_000_000, 'its message too');
 
+# So have many that are each as long as a list shows them.
+$node->safe_psql('postgres', qq{SELECT amelia.append_events('$two', (SELECT jsonb_agg(jsonb_build_object('event_type', 'note', 'message', 'number ' || n || repeat('"', 7000),
+	'data', d.list, 'tool_input', d.list)) FROM generate_series(1, 200) AS n, (SELECT jsonb_agg(1) AS list FROM generate_series(1, 2600)) AS d))});
+(undef, $page) = $site->get("/workflow/$two");
+cmp_ok(length $page, '<', 1_500_000, 'a list is bounded as a whole');
+my @items = $page =~ /(<li id="e\d+".*?)(?=<li id="e\d+"|<\/main>)/gs;
+is(scalar @items, 200, 'it has all of them');
+like($items[0], qr/number 1&quot;.*too long for a list.*\/event\/\d+"/s, 'the oldest shortened, with a link');
+like($items[-1], qr/number 200&quot;.*class="tree"/s, 'the newest whole');
+
+# So have decisions.
+$node->safe_psql('postgres', qq{INSERT INTO amelia.workflows (id, issue_id, status) SELECT ('3' || lpad(n::text, 31, '0'))::uuid, 'asks-' || n, 'blocked' FROM generate_series(1, 30) AS n;
+	SELECT amelia.append_event(('3' || lpad(n::text, 31, '0'))::uuid, 'approval_required', repeat('"', 20000), data => d.list)
+	FROM generate_series(1, 30) AS n, (SELECT jsonb_agg(1) AS list FROM generate_series(1, 6000)) AS d});
+(undef, $page) = $site->get('/decisions');
+cmp_ok(length $page, '<', 1_500_000, 'so is that of decisions');
+is(scalar(() = $page =~ />asks-\d+</g), 30, 'which has all of them');
+like($page, qr/This list is full: the question is on the workflow's page/, 'or says where they are');
+$node->safe_psql('postgres', q{DELETE FROM amelia.workflows WHERE issue_id LIKE 'asks-%'});
+
 # So has a workflow whose every text is long.
 my $three = '00000000-0000-4000-8000-000000000003';
 $node->safe_psql('postgres', qq{SELECT amelia.create_workflow('A-3', '/three', issue_cache => jsonb_build_object('title', repeat('long ', 1000000)), id => '$three');
@@ -318,7 +339,15 @@ is($open->status_under($_), 403, "no other: $_") for 'evil.example', 'localhost.
 is(($open->request('POST', "/workflow/$one/cancel", {}))[0], 403, 'without a token nothing is done');
 is(($open->post("/workflow/$one/cancel", {}))[0], 303, 'with it, it is');
 # The server is away, and comes back.
+my $closed = Dashboard->start($node, 'watcher');
 $node->stop('immediate');
+($status, $page) = $closed->request('POST', '/login', { role => 'lena', password => 'lena-secret' });
+is($status, 503, 'without the database nobody gets in');
+like($page, qr/does not answer/, 'and that is said');
+my $server_port = $node->port;
+unlike($page, qr/$server_port|127\.0\.0\.1/, 'but not where it is');
+like($closed->said, qr/to log in as "lena": connection to server at "127\.0\.0\.1", port $server_port failed/, 'which its log does');
+$closed->kill_it;
 ($status, $page) = $open->get('/');
 is($status, 503, 'without the database');
 like($page, qr/The database does not answer/, 'that is said');

@@ -126,6 +126,7 @@ my $has_none = $site->listen("/workflow/$other_id", 0);
 like(Dashboard::read_until($has_none, qr/^:$/m), qr/^:$/m, 'it rests where there is nothing to be told');
 $node->safe_psql('postgres', "SELECT amelia.append_event('$other_id', 'note', 'the next one')");
 like(Dashboard::read_until($_, qr/the next one/), qr/id="e7"/, 'and the next event comes to both') for $has, $has_none;
+unlike($has->{text}, qr/event: reload/, 'which what was deleted has not set back');
 
 # The database was set back: pages that know more than it are loaded again, and keep nothing from the others.
 my $ahead = $site->listen("/workflow/$other_id", 2147483647);
