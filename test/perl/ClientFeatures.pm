@@ -189,6 +189,16 @@ sub killed_readers
 	is(feature('callbacks'), "0 true\n2 0\n", 'a cursor that two functions keep') if $language eq 'node';
 	is(feature('callbacks'), "0 True\n2 0\n", 'a cursor that two functions keep') if $language eq 'python';
 
+	# With no more rights than a reader has.
+	value('CREATE ROLE reader LOGIN; GRANT INSERT ON seen TO reader; SELECT amelia.grant_reader($$reader$$)');
+	for my $shown ("0\n", "2\n")
+	{
+		my ($out, $err) = run_program($language, $features, client_url($node, 'reader'), 'feed', 'file', "$file.reader", 'once');
+
+		is($out, $shown, 'as a role that may only read') or diag($err);
+		value(q{SELECT amelia.create_workflow('K', NULL)});
+	}
+
 	# A cursor of somewhere else.
 	my ($id) = value(q{SELECT id FROM amelia.create_workflow('K', NULL)});
 	unlink $file;
