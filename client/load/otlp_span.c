@@ -56,7 +56,7 @@ static const char *const completion_names[MAX_NAMES] = {
 	"gen_ai.completion.0.content", "gen_ai.completion"
 };
 
-/* A value of OTLP, {"stringValue": …}, as plain JSON; the caller's. */
+/* A value of OTLP, {"stringValue": ...}, as plain JSON; the caller's. */
 static json_t *
 plain_value(const json_t *any)
 {
