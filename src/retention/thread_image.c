@@ -34,6 +34,7 @@
 #include "base/execute.h"
 #include "retention/checkpoint_json.h"
 #include "retention/checkpoint_shape.h"
+#include "retention/kept_queries.h"
 
 #define FETCH_ROWS 1000
 
@@ -353,7 +354,7 @@ FetchRows(ThreadImage *image, const char *query, int nargs, const Oid *types, Da
 
 	EnterSource(image->source, &before);
 	PushActiveSnapshot(snapshot);
-	portal = SPI_cursor_open_with_args(NULL, query, nargs, unconstify(Oid *, types), values, NULL, true, 0);
+	portal = SPI_cursor_open(NULL, KeptQuery (query, nargs, types), values, NULL, true);
 	PopActiveSnapshot();
 	for (;;)
 	{
