@@ -29,7 +29,7 @@ static int	next = 0;
  * must be connected.
  */
 SPIPlanPtr
-KeptQuery	(const char *query, int nargs, const Oid *types)
+PlanOf(const char *query, int nargs, const Oid *types)
 {
 	SPIPlanPtr	plan = NULL;
 	char	   *text;

@@ -12,6 +12,6 @@
 
 #include "executor/spi.h"
 
-extern SPIPlanPtr KeptQuery (const char *query, int nargs, const Oid *types);
+extern SPIPlanPtr PlanOf(const char *query, int nargs, const Oid *types);
 
 #endif							/* AMELIA_KEPT_QUERIES_H */

@@ -85,7 +85,7 @@ RunForKeys(const ThreadImage *image, const char *query, int table, const Keys *k
 		for (int i = 0; i < keys->columns; i++)
 			values[i + 1] = NameArray(&keys->texts[i][first], count);
 		EnterSource(image->source, &before);
-		rows += RunPlanOnLatest(KeptQuery (statement, keys->columns + 1, types), values);
+		rows += RunPlanOnLatest(PlanOf(statement, keys->columns + 1, types), values);
 		LeaveRestricted(&before);
 	}
 	if (rows != keys->rows)

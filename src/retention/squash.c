@@ -108,13 +108,14 @@ FindFoldable(const ThreadImage *image, HTAB *deltas)
 
 /*
  * Of the anchors, fold those that can be, the oldest first. limit: about how
- * many rows may be folded, 0: all.
+ * many rows may be folded, 0: all. Returns whether there are more.
  */
-void
-FoldAnchors(ThreadImage *image, HTAB *deltas, int64 limit, PrunePlan *plan)
+bool
+FoldAnchors(ThreadImage *image, HTAB *deltas, int64 limit)
 {
 	bool	   *foldable = FindFoldable(image, deltas);
 	int64		taken = 0;
+	bool		more = false;
 
 	for (int i = 0; i < image->nrows; i++)
 	{
@@ -126,7 +127,7 @@ FoldAnchors(ThreadImage *image, HTAB *deltas, int64 limit, PrunePlan *plan)
 			continue;
 		if (limit > 0 && taken >= limit && !ReadsParent(image, row))
 		{
-			plan->more = true;
+			more = true;
 			break;
 		}
 		parent = &image->rows[row->parent_row];
@@ -137,6 +138,7 @@ FoldAnchors(ThreadImage *image, HTAB *deltas, int64 limit, PrunePlan *plan)
 		image->rows[row->target].is_target = true;
 	}
 	pfree(foldable);
+	return more;
 }
 
 /*

@@ -139,6 +139,27 @@ CompareIds(const ThreadImage *image, int a, int b)
 }
 
 /*
+ * The newest row of a namespace that is older than an id; NO_ROW when none is.
+ */
+int
+PartnerOf(const ThreadImage *image, int space, int before)
+{
+	int			low = image->spaces[space].first;
+	int			high = low + image->spaces[space].count;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (CompareIds(image, image->rows[middle].id, before) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low > image->spaces[space].first ? low - 1 : NO_ROW;
+}
+
+/*
  * A namespace without what differs from one run of its task to the next:
  * "a:1f0c|2|b:33aa" is of the family "a|b".
  */
@@ -354,7 +375,7 @@ FetchRows(ThreadImage *image, const char *query, int nargs, const Oid *types, Da
 
 	EnterSource(image->source, &before);
 	PushActiveSnapshot(snapshot);
-	portal = SPI_cursor_open(NULL, KeptQuery (query, nargs, types), values, NULL, true);
+	portal = SPI_cursor_open(NULL, PlanOf(query, nargs, types), values, NULL, true);
 	PopActiveSnapshot();
 	for (;;)
 	{
