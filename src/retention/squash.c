@@ -83,10 +83,14 @@ FindFoldable(const ThreadImage *image, HTAB *deltas)
 
 	for (int i = 0; i < image->nrows; i++)
 	{
-		if (image->rows[i].fate != ROW_GOES && image->rows[i].parent_row != NO_ROW)
-			children[image->rows[i].parent_row]++;
+		int			parent = image->rows[i].parent_row;
+
+		if (image->rows[i].fate == ROW_GOES || parent == NO_ROW)
+			continue;
+		children[parent]++;
+		/* Children are newer; where they are not, nothing is folded. */
+		is_read[parent] |= parent > i;
 	}
-	/* Children are newer; where they are not, nothing is folded. */
 	for (int i = image->nrows - 1; i >= 0; i--)
 	{
 		const ImageRow *row = &image->rows[i];
@@ -99,7 +103,7 @@ FindFoldable(const ThreadImage *image, HTAB *deltas)
 			CanTakePart(image, row, children[i]) &&
 			CanTakePart(image, &image->rows[parent], children[parent]) &&
 			!HoldsAny(image, deltas, row);
-		is_read[parent] |= parent > i || (ReadsParent(image, row) && !foldable[i]);
+		is_read[parent] |= ReadsParent(image, row) && !foldable[i];
 	}
 	pfree(children);
 	pfree(is_read);
