@@ -157,22 +157,31 @@ RunSql(const char *query, int nargs, const Oid *types, const Datum *values, bool
 }
 
 /*
- * Run such a statement that writes, on what is there now: the snapshot of the
+ * Run a plan that writes, on what is there now: the snapshot of the
  * transaction may be older than the lock that makes this the last word.
+ */
+uint64
+RunPlanOnLatest(SPIPlanPtr plan, const Datum *values)
+{
+	int			result = SPI_execute_snapshot(plan, unconstify(Datum *, values), NULL, GetLatestSnapshot(),
+											  InvalidSnapshot, false, true, 0);
+
+	if (result < 0)
+		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * The same for a statement.
  */
 uint64
 RunSqlOnLatest(const char *query, int nargs, const Oid *types, const Datum *values)
 {
 	SPIPlanPtr	plan = SPI_prepare(query, nargs, unconstify(Oid *, types));
-	int			result;
 
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	result = SPI_execute_snapshot(plan, unconstify(Datum *, values), NULL, GetLatestSnapshot(),
-								  InvalidSnapshot, false, true, 0);
-	if (result < 0)
-		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
-	return SPI_processed;
+	return RunPlanOnLatest(plan, values);
 }
 
 /*

@@ -18,7 +18,6 @@
 #include "miscadmin.h"
 
 #include "retention/delta_channels.h"
-#include "retention/prune_plan.h"
 #include "retention/thread_image.h"
 
 /* What is known of the way from a row to a stored value. */

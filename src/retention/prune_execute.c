@@ -19,6 +19,7 @@
 #include "base/execute.h"
 #include "retention/checkpoint.h"
 #include "retention/delta_channels.h"
+#include "retention/kept_queries.h"
 #include "retention/squash.h"
 #include "retention/thread_lock.h"
 
@@ -84,7 +85,7 @@ RunForKeys(const ThreadImage *image, const char *query, int table, const Keys *k
 		for (int i = 0; i < keys->columns; i++)
 			values[i + 1] = NameArray(&keys->texts[i][first], count);
 		EnterSource(image->source, &before);
-		rows += RunSqlOnLatest(statement, keys->columns + 1, types, values);
+		rows += RunPlanOnLatest(PlanOf(statement, keys->columns + 1, types), values);
 		LeaveRestricted(&before);
 	}
 	if (rows != keys->rows)

@@ -35,27 +35,6 @@ typedef struct Step
 /* Whether a namespace lasts from turn to turn: the root, and subgraphs with memory. */
 #define LASTS(space) (!(space)->is_task)
 
-/*
- * The newest row of a namespace that is older than an id; NO_ROW when none is.
- */
-int
-PartnerOf(const ThreadImage *image, int space, int before)
-{
-	int			low = image->spaces[space].first;
-	int			high = low + image->spaces[space].count;
-
-	while (low < high)
-	{
-		int			middle = low + (high - low) / 2;
-
-		if (CompareIds(image, image->rows[middle].id, before) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low > image->spaces[space].first ? low - 1 : NO_ROW;
-}
-
 static void
 Keep(ThreadImage *image, int row)
 {
@@ -449,7 +428,7 @@ PlanPruning(ThreadImage *image, HTAB *deltas, const PruneRules *rules, PrunePlan
 	if (rules->limit > 0)
 		LetWait(image, rules->limit, plan);
 	if (rules->squash && !plan->more)
-		FoldAnchors(image, deltas, rules->limit, plan);
+		plan->more = FoldAnchors(image, deltas, rules->limit);
 	CountRows(image, root, survives, plan);
 	MarkAnchors(image, deltas);
 	CountBlobs(image, survives, plan);

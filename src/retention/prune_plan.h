@@ -34,6 +34,5 @@ typedef struct PruneRules
 } PruneRules;
 
 extern void PlanPruning(ThreadImage *image, HTAB *deltas, const PruneRules *rules, PrunePlan *plan);
-extern int	PartnerOf(const ThreadImage *image, int space, int before);
 
 #endif							/* AMELIA_PRUNE_PLAN_H */

@@ -20,6 +20,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "portability/instr_time.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -42,18 +43,22 @@ HasFence(const CheckpointSource *source)
 	static const Oid types[] = {NAMEOID};
 	Datum		schema = DirectFunctionCall1(namein, CStringGetDatum(source->schema));
 	RestrictedContext before;
+	static SPIPlanPtr plan = NULL;
 	uint64		fenced;
 
 	EnterSource(source, &before);
-	fenced = RunSql("SELECT FROM pg_trigger AS t"
-					" JOIN pg_class AS c ON c.oid = t.tgrelid"
-					" JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-					" JOIN pg_proc AS p ON p.oid = t.tgfoid"
-					" JOIN pg_namespace AS f ON f.oid = p.pronamespace"
-					" WHERE n.nspname = $1 AND c.relname IN ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes')"
-					" AND t.tgname = 'zzz_amelia_fence' AND t.tgenabled IN ('O', 'A')"
-					" AND p.proname = 'fence_thread' AND f.nspname = '" AMELIA_INTERNAL_SCHEMA "'",
-					lengthof(types), types, &schema, false);
+	KeptPlan(&plan, "SELECT FROM pg_trigger AS t"
+			 " JOIN pg_class AS c ON c.oid = t.tgrelid"
+			 " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+			 " JOIN pg_proc AS p ON p.oid = t.tgfoid"
+			 " JOIN pg_namespace AS f ON f.oid = p.pronamespace"
+			 " WHERE n.nspname = $1 AND c.relname IN ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes')"
+			 " AND t.tgname = 'zzz_amelia_fence' AND t.tgenabled IN ('O', 'A')"
+			 " AND p.proname = 'fence_thread' AND f.nspname = '" AMELIA_INTERNAL_SCHEMA "'",
+			 lengthof(types), types);
+	if (SPI_execute_plan(plan, &schema, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for the fence");
+	fenced = SPI_processed;
 	LeaveRestricted(&before);
 	return fenced == CHECKPOINT_TABLES;
 }
@@ -251,10 +256,22 @@ PruneThread(const CheckpointSource *source, const char *thread, const PruneOptio
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("%s", problem)));
 	if (!options->dry_run && done->checkpoints + done->blobs + done->writes > 0)
 	{
+		instr_time	times[4];
+
+		INSTR_TIME_SET_CURRENT(times[0]);
 		ReadStates(image, deltas, snapshot);
 		UnregisterSnapshot(snapshot);
+		INSTR_TIME_SET_CURRENT(times[1]);
 		ExecutePlan(image, deltas);
+		INSTR_TIME_SET_CURRENT(times[2]);
 		Prove(image, deltas);
+		INSTR_TIME_SET_CURRENT(times[3]);
+		for (int i = 3; i > 0; i--)
+			INSTR_TIME_SUBTRACT(times[i], times[i - 1]);
+		ereport(DEBUG1,
+				(errmsg_internal("thread \"%s\": changes took %.3f ms, their proof %.3f ms", thread,
+								 INSTR_TIME_GET_MILLISEC(times[2]),
+								 INSTR_TIME_GET_MILLISEC(times[1]) + INSTR_TIME_GET_MILLISEC(times[3]))));
 	}
 	else
 		UnregisterSnapshot(snapshot);

@@ -83,10 +83,14 @@ FindFoldable(const ThreadImage *image, HTAB *deltas)
 
 	for (int i = 0; i < image->nrows; i++)
 	{
-		if (image->rows[i].fate != ROW_GOES && image->rows[i].parent_row != NO_ROW)
-			children[image->rows[i].parent_row]++;
+		int			parent = image->rows[i].parent_row;
+
+		if (image->rows[i].fate == ROW_GOES || parent == NO_ROW)
+			continue;
+		children[parent]++;
+		/* Children are newer; where they are not, nothing is folded. */
+		is_read[parent] |= parent > i;
 	}
-	/* Children are newer; where they are not, nothing is folded. */
 	for (int i = image->nrows - 1; i >= 0; i--)
 	{
 		const ImageRow *row = &image->rows[i];
@@ -99,7 +103,7 @@ FindFoldable(const ThreadImage *image, HTAB *deltas)
 			CanTakePart(image, row, children[i]) &&
 			CanTakePart(image, &image->rows[parent], children[parent]) &&
 			!HoldsAny(image, deltas, row);
-		is_read[parent] |= parent > i || (ReadsParent(image, row) && !foldable[i]);
+		is_read[parent] |= ReadsParent(image, row) && !foldable[i];
 	}
 	pfree(children);
 	pfree(is_read);
@@ -108,13 +112,14 @@ FindFoldable(const ThreadImage *image, HTAB *deltas)
 
 /*
  * Of the anchors, fold those that can be, the oldest first. limit: about how
- * many rows may be folded, 0: all.
+ * many rows may be folded, 0: all. Returns whether there are more.
  */
-void
-FoldAnchors(ThreadImage *image, HTAB *deltas, int64 limit, PrunePlan *plan)
+bool
+FoldAnchors(ThreadImage *image, HTAB *deltas, int64 limit)
 {
 	bool	   *foldable = FindFoldable(image, deltas);
 	int64		taken = 0;
+	bool		more = false;
 
 	for (int i = 0; i < image->nrows; i++)
 	{
@@ -126,7 +131,7 @@ FoldAnchors(ThreadImage *image, HTAB *deltas, int64 limit, PrunePlan *plan)
 			continue;
 		if (limit > 0 && taken >= limit && !ReadsParent(image, row))
 		{
-			plan->more = true;
+			more = true;
 			break;
 		}
 		parent = &image->rows[row->parent_row];
@@ -137,6 +142,7 @@ FoldAnchors(ThreadImage *image, HTAB *deltas, int64 limit, PrunePlan *plan)
 		image->rows[row->target].is_target = true;
 	}
 	pfree(foldable);
+	return more;
 }
 
 /*

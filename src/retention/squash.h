@@ -10,7 +10,6 @@
 
 #include "base/amelia.h"
 
-#include "retention/prune_plan.h"
 #include "retention/thread_rows.h"
 
 /* A write that gets another place: with a row that stays, and behind what is there. */
@@ -24,7 +23,7 @@ typedef struct ImageMove
 	int			target_task;
 } ImageMove;
 
-extern void FoldAnchors(ThreadImage *image, HTAB *deltas, int64 limit, PrunePlan *plan);
+extern bool FoldAnchors(ThreadImage *image, HTAB *deltas, int64 limit);
 extern ImageMove *PlanMoves(const ThreadImage *image, HTAB *deltas, int *count);
 extern bool IsMoved(const ThreadImage *image, HTAB *deltas, const ImageGroup *group, const ImageWrite *write);
 

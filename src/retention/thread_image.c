@@ -34,6 +34,7 @@
 #include "base/execute.h"
 #include "retention/checkpoint_json.h"
 #include "retention/checkpoint_shape.h"
+#include "retention/kept_queries.h"
 
 #define FETCH_ROWS 1000
 
@@ -135,6 +136,27 @@ CompareIds(const ThreadImage *image, int a, int b)
 	const char *other = image->names->texts[b];
 
 	return varstr_cmp(one, strlen(one), other, strlen(other), image->collation);
+}
+
+/*
+ * The newest row of a namespace that is older than an id; NO_ROW when none is.
+ */
+int
+PartnerOf(const ThreadImage *image, int space, int before)
+{
+	int			low = image->spaces[space].first;
+	int			high = low + image->spaces[space].count;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (CompareIds(image, image->rows[middle].id, before) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low > image->spaces[space].first ? low - 1 : NO_ROW;
 }
 
 /*
@@ -353,7 +375,7 @@ FetchRows(ThreadImage *image, const char *query, int nargs, const Oid *types, Da
 
 	EnterSource(image->source, &before);
 	PushActiveSnapshot(snapshot);
-	portal = SPI_cursor_open_with_args(NULL, query, nargs, unconstify(Oid *, types), values, NULL, true, 0);
+	portal = SPI_cursor_open(NULL, PlanOf(query, nargs, types), values, NULL, true);
 	PopActiveSnapshot();
 	for (;;)
 	{

@@ -21,6 +21,7 @@ extern int	FindImageRow(const ThreadImage *image, int ns, int id);
 extern ImageBlob *FindImageBlob(const ThreadImage *image, int ns, int channel, int version);
 extern ImageGroup *FindImageGroup(const ThreadImage *image, int ns, int id);
 extern int	FindSpace(const ThreadImage *image, int name);
+extern int	PartnerOf(const ThreadImage *image, int space, int before);
 extern int	CompareIds(const ThreadImage *image, int a, int b);
 
 #endif							/* AMELIA_THREAD_IMAGE_H */

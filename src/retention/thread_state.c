@@ -21,7 +21,6 @@
 #include "miscadmin.h"
 
 #include "retention/delta_channels.h"
-#include "retention/prune_plan.h"
 #include "retention/thread_image.h"
 
 /* The channel stands for all of them. */

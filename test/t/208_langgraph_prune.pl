@@ -27,7 +27,7 @@ $node->safe_psql('postgres', q{CREATE EXTENSION amelia;
 my $url = 'postgresql://app@localhost/postgres?host=' . $node->host . '&port=' . $node->port;
 my ($out, $err) = ('', '');
 my $ok = IPC::Run::run([ $nodejs, $script, $url, 'lg' ], '<', \undef, '>', \$out, '2>', \$err,
-	IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default * 2));
+	IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default * 4));
 
 ok($ok, 'the graphs run') or diag($err);
 my (%freed, $compared);

@@ -473,6 +473,96 @@ for my $number (1 .. $threads)
 }
 cmp_ok($seen{$_} // 0, '>', 10, "there was enough of: $_") for 'old format', 'new format', qw(anchors kept gone folded);
 
+# A thread as Python's saver (langgraph-checkpoint-postgres 3) stores it: simple values stand in the
+# checkpoint, others in msgpack beside it; a snapshot of a delta channel is an extension of type 7, with
+# a mark in the checkpoint; a channel without a value has a version and nothing else; versions are texts,
+# and writes have the path of their task.
+sub store_python
+{
+	my ($name) = @_;
+	my @sql = ('BEGIN', 'SET LOCAL session_replication_role = replica');
+	my (%version, %counters, $parent);
+	my $insert = sub { my ($table, @values) = @_; push @sql, "INSERT INTO $table VALUES (" . join(', ', map { quote($_) } @values) . ')' };
+	my %values = (topic => 'pruning', turn => 0);
+
+	for my $step (-1 .. 25)
+	{
+		my $id = sprintf('1f05a%03x-%04x-6b%02x-8000-0123456789ab', 500 + $step, 4096 + $step * 11, $step + 1);
+		my $new = sub {
+			my ($channel) = @_;
+			my $next = substr($version{$channel} // '0', 0, 32) + 1;
+
+			$version{$channel} = sprintf('%032d.0.%016d', $next, $next * 7919 + length($channel));
+			return ($channel, $version{$channel});
+		};
+		# What this step updated, and what of it was stored.
+		my %stored = map { $_ => $values{$_} } keys %values;
+		for my $channel ('messages', $step % 4 == 0 ? 'files' : ())
+		{
+			my ($updates, $steps) = @{ $counters{$channel} // [ 0, 0 ] };
+
+			$new->($channel);
+			$counters{$channel} = [ $updates + 1, $steps + 1 ];
+			next if $channel ne 'messages' || $updates + 1 < 5;
+			$stored{$channel} = JSON::PP::true;
+			$insert->('checkpoint_blobs', $name, '', $channel, $version{$channel}, 'msgpack', sprintf('\xc70607%012x', $step + 1));
+			delete $counters{$channel};
+		}
+		if ($step % 3 == 0)
+		{
+			$insert->('checkpoint_blobs', $name, '', $new->('docs'), 'msgpack', sprintf('\x91cd%04x', $step));
+			$values{turn}++;
+			$new->('turn');
+		}
+		$new->($step % 3 == 0 ? 'branch:to:think' : 'branch:to:speak');
+		$insert->('checkpoints', $name, '', $id, $parent, undef,
+			$json->encode({ v => 4, ts => '2025-07-06T10:00:00.000000+00:00', id => $id, channel_values => \%stored,
+				channel_versions => {%version}, versions_seen => { __input__ => {} }, updated_channels => ['messages'] }),
+			$json->encode({ source => $step < 0 ? 'input' : 'loop', step => $step, parents => {}, %counters ? (counters_since_delta_snapshot => {%counters}) : () }));
+		# Two tasks, whose paths have another order than their ids.
+		for my $task ([ 'f00dcafe', 'a_first' ], [ '0badcafe', 'z_last' ])
+		{
+			my $task_id = sprintf('%s-%04x-5000-8000-0123456789ab', $task->[0], $step + 1);
+			my $n = 0;
+
+			$insert->('checkpoint_writes', $name, '', $id, $task_id, $n++, $_->[0], $_->[1], $_->[2], "~__pregel_pull, $task->[1]")
+				for [ 'messages', 'msgpack', sprintf('\x91a2%02x%02x', 65 + $step, ord($task->[1])) ], [ 'branch:to:speak', 'null', '\x' ],
+				$step % 4 == 3 ? [ 'files', 'msgpack', sprintf('\x91cd%04x', 600 + $step) ] : ();
+		}
+		$insert->('checkpoint_writes', $name, '', $id, '0badcafe-0000-5000-8000-0123456789ab', -3, '__interrupt__', 'msgpack', '\x90', '~__pregel_pull, z_last') if $step == 25;
+		$parent = $id;
+	}
+	return join(";\n", @sql, 'COMMIT');
+}
+
+$node->safe_psql('postgres', q{ALTER TABLE checkpoint_writes ADD COLUMN task_path text NOT NULL DEFAULT ''});
+for my $keep (1, 3)
+{
+	my %anchors;
+
+	for my $squash ('false', 'true')
+	{
+		my $name = "Python keep $keep" . ($squash eq 'true' ? ' squashed' : '');
+		my $delta = { '' => { messages => 1, files => 1 } };
+
+		$node->safe_psql('postgres', store_python($name));
+		my $before = fetch($name);
+		my $kept = to_keep($before, $delta, $keep);
+		my ($checkpoints, $left, $problem) = split(/\|/, $node->safe_psql('postgres', "SELECT checkpoints, anchors, problem FROM amelia.prune('{$name}', keep => $keep, squash => $squash)"), -1);
+		my $after = fetch($name);
+
+		is($problem, '', "$name: it is pruned");
+		is(join(' ', map { join('/', @$_) } differences($before, $after, $delta, $kept)), '', "$name: all that is kept reads as before");
+		is($checkpoints + $left + $keep, 27, "$name: what goes and what stays");
+		$anchors{$squash} = $left;
+		is(contents($after), left_over($before, $kept), "$name: what the model keeps is left") if $squash eq 'false';
+	}
+	cmp_ok($anchors{true}, '<', $anchors{false} / 2, "Python keep $keep: most anchors are folded");
+}
+is($node->safe_psql('postgres', q{SELECT count(DISTINCT task_path) FROM checkpoint_writes WHERE thread_id LIKE '%squashed' AND task_id ~ '^0000'}), 1, 'paths do not tell another order');
+is($node->safe_psql('postgres', q{SELECT problem, detail FROM amelia.verify() WHERE detail LIKE '%Python%'}), '', 'verify() finds nothing wrong with that');
+$node->safe_psql('postgres', 'ALTER TABLE checkpoint_writes DROP COLUMN task_path');
+
 # Faults on purpose: in what is left (the model finds them), and while the server
 # works (its own proof does).
 my %faults = (

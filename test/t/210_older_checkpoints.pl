@@ -72,6 +72,29 @@ $writer->query_safe('COMMIT');
 $writer->quit;
 is($node->safe_psql('postgres', q{SELECT count(*), count(parent_checkpoint_id) FROM checkpoints WHERE thread_id = 'big'}), '1|0', 'of which the newest is left');
 
+# What a delta channel is made from is folded once it has been idle for squash_idle_days, a long past in parts.
+$node->safe_psql('postgres', q{SELECT chain('delta', 10, 6), chain('long delta', 10, 11000);
+	UPDATE checkpoints SET metadata = metadata || '{"counters_since_delta_snapshot": {"m": [1, 1]}}' WHERE thread_id LIKE '%delta';
+	UPDATE checkpoint_blobs SET type = 'empty', blob = NULL WHERE thread_id LIKE '%delta';
+	INSERT INTO checkpoint_writes SELECT thread_id, '', checkpoint_id, 'a task', 0, 'm', 'json', convert_to(checkpoint_id, 'UTF8') FROM checkpoints WHERE thread_id LIKE '%delta';
+	CREATE FUNCTION public.written(thread text) RETURNS text LANGUAGE sql AS $$
+		SELECT md5(string_agg(convert_from(w.blob, 'UTF8'), ',' ORDER BY w.checkpoint_id, w.task_id, w.idx)) FROM checkpoint_writes AS w WHERE w.thread_id = thread $$});
+my $written = $node->safe_psql('postgres', q{SELECT written('long delta')});
+is((split(/\|/, preview()))[1], 0, 'nothing of delta channels goes');
+$node->safe_psql('postgres', q{SELECT amelia.update_settings('{"squash_idle_days": 20}')});
+is((split(/\|/, preview()))[1], 0, 'nor before it is time to squash');
+$node->safe_psql('postgres', q{SELECT amelia.update_settings('{"squash_idle_days": 7}')});
+($threads, $rows, $bytes) = split(/\|/, preview());
+is("$threads $rows", '2 ' . 2 * (4 + 10998), 'then all but the newest and one');
+is(run_retention($node, 'postgres'), '', 'a run that squashes');
+is(last_run($node, 'postgres', q{concat_ws(' ', pruned_rows, pruned_bytes, batches_failed)}), "$rows $bytes 0", 'frees what the preview said');
+is($node->safe_psql('postgres', q{SELECT string_agg(concat_ws(' ', thread_id, c.n, w.n), ', ' ORDER BY thread_id) FROM (SELECT thread_id, count(*) AS n FROM checkpoints GROUP BY 1) AS c
+	JOIN (SELECT thread_id, count(*) AS n FROM checkpoint_writes GROUP BY 1) AS w USING (thread_id) WHERE thread_id LIKE '%delta'}), 'delta 2 6, long delta 2 11000', 'and keeps what was written');
+is($node->safe_psql('postgres', q{SELECT written('long delta')}), $written, 'in its order');
+is(run_retention($node, 'postgres'), '', 'another run');
+is(last_run($node, 'postgres', 'pruned_rows'), 0, 'finds nothing more');
+$node->safe_psql('postgres', q{SELECT amelia.delete_thread('delta'), amelia.delete_thread('long delta')});
+
 # The worker does it by itself, where it stopped the last time: behind what lies before.
 $node->safe_psql('postgres', q{UPDATE amelia.workflow_leases SET expires_at = now() - interval '1 s';
 	INSERT INTO amelia.checkpoint_walks VALUES ('public', 'older checkpoints', 'idle'); DELETE FROM amelia.retention_runs});
