@@ -159,6 +159,7 @@ sub killed_readers
 
 	for my $case ([ 'file', $file ], [ 'table', 'one' ], [ 'table', 'two', 'each' ])
 	{
+		my $held = q{EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep')};
 		my $seen = q{(SELECT count(DISTINCT (s.workflow_id, s.sequence)) FROM seen AS s WHERE s.sequence IS NOT NULL)};
 
 		value(q{TRUNCATE seen; DELETE FROM amelia.workflows WHERE issue_id = 'K'});
@@ -169,11 +170,18 @@ sub killed_readers
 		{
 			my $reader = start_reader($node, @$case);
 
-			value(q{SELECT amelia.append_event(w.id, 'note', n::text)
+			# In the midst of a page of seven.
+			value(q{INSERT INTO hold SELECT count(*) + 10 FROM seen;
+				SELECT amelia.append_event(w.id, 'note', n::text)
 				FROM amelia.create_workflow('K', NULL) AS w, generate_series(1, 40) AS n});
-			$node->restart if $round == 3;
-			wait_for("$seen >= 41 * $round - 20");
+			wait_for($held);
+			if ($round == 3)
+			{
+				$node->restart;
+				wait_for($held);
+			}
 			kill_worker($reader);
+			value('DELETE FROM hold');
 		}
 		feature('feed', @$case, 'once');
 		is(value("SELECT $seen = $all, $all"), 't|205', "@$case: nothing is missed over kills and a restart");
@@ -190,7 +198,7 @@ sub killed_readers
 	is(feature('callbacks'), "0 True\n2 0\n", 'a cursor that two functions keep') if $language eq 'python';
 
 	# With no more rights than a reader has.
-	value('CREATE ROLE reader LOGIN; GRANT INSERT ON seen TO reader; SELECT amelia.grant_reader($$reader$$)');
+	value('CREATE ROLE reader LOGIN; GRANT INSERT, SELECT ON seen, hold TO reader; SELECT amelia.grant_reader($$reader$$)');
 	for my $shown ("0\n", "2\n")
 	{
 		my ($out, $err) = run_program($language, $features, client_url($node, 'reader'), 'feed', 'file', "$file.reader", 'once');
@@ -315,7 +323,16 @@ sub client_features
 	value(q{CREATE EXTENSION amelia;
 		CREATE TABLE notes (id uuid);
 		CREATE TABLE seen (workflow_id uuid, status text, sequence integer);
-		CREATE TABLE feed_cursors (reader text PRIMARY KEY, cursor text NOT NULL)});
+		CREATE TABLE feed_cursors (reader text PRIMARY KEY, cursor text NOT NULL);
+		CREATE TABLE hold (after integer);
+		CREATE FUNCTION wait_there() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			WHILE (SELECT count(*) FROM public.seen) >= (SELECT h.after FROM public.hold AS h) LOOP
+				PERFORM pg_sleep(0.05);
+			END LOOP;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER wait_there BEFORE INSERT ON seen FOR EACH ROW EXECUTE FUNCTION public.wait_there()});
 	lost_leases();
 	odd_errors();
 	usage();

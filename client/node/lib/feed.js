@@ -221,6 +221,7 @@ export class Feed {
 	// then, so that the cursor does not grow old.
 	async *#pages(cursor, follow) {
 		let saved = performance.now();
+		let ended = false;
 
 		while (!this.#stop.signal.aborted) {
 			const rows = await this.#read(cursor);
@@ -238,8 +239,11 @@ export class Feed {
 				saved = performance.now();
 			}
 			if (changes.length < this.#options.page) {
-				if (!follow) return;
-				await this.#idle();
+				// It is the end as it was at the first page of those that go on from each
+				// other, which may have been before a restart: the next one is of now.
+				if (!follow && ended) return;
+				ended = true;
+				if (follow) await this.#idle();
 			}
 		}
 	}

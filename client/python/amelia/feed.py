@@ -277,6 +277,7 @@ class Feed:
         """Pages that are not empty, with the cursor behind each, and an empty one now and
         then, so that the cursor does not grow old."""
         saved = time.monotonic()
+        ended = False
         while not self._stopped:
             rows = self._read(cursor)
             changes = [
@@ -289,9 +290,13 @@ class Feed:
                 yield changes, cursor
                 saved = time.monotonic()
             if len(changes) < self.page:
-                if not follow:
+                # It is the end as it was at the first page of those that go on from each
+                # other, which may have been before a restart: the next one is of now.
+                if not follow and ended:
                     return
-                time.sleep(self.idle)
+                ended = True
+                if follow:
+                    time.sleep(self.idle)
 
     def _read(self, cursor: str) -> list[Any]:
         while True:
