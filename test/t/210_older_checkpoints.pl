@@ -61,17 +61,6 @@ is((split(/\|/, preview()))[0], 1, 'orphans are counted by their own rule');
 run_retention($node, 'postgres');
 is(last_run($node, 'postgres', q{concat_ws(' ', orphan_threads, checkpoint_rows, pruned_threads, pruned_rows)}), '1 6 1 2', 'and deleted by it');
 
-# Somebody who writes is not disturbed; a thread with very many rows goes by and by.
-$node->safe_psql('postgres', q{SELECT amelia.update_settings('{"orphan_thread_retention_days": -1}'), chain('busy', 9), chain('big', 9, 15000)});
-my $writer = $node->background_psql('postgres');
-$writer->query_safe(q{BEGIN; INSERT INTO checkpoint_writes SELECT thread_id, '', max(checkpoint_id), 't', 0, 'm', 'json', '' FROM checkpoints WHERE thread_id = 'busy' GROUP BY 1});
-is(run_retention($node, 'postgres'), '', 'a run beside a writer');
-is($node->safe_psql('postgres', 'SELECT counts()'), 'big 1, busy 3, idle 1, lively 3, many 7, odd 3', 'leaves its thread alone');
-is(last_run($node, 'postgres', 'concat_ws($$ $$, pruned_threads > 1, pruned_rows, batches_failed)'), 't 29998 0', 'and takes a big one in parts');
-$writer->query_safe('COMMIT');
-$writer->quit;
-is($node->safe_psql('postgres', q{SELECT count(*), count(parent_checkpoint_id) FROM checkpoints WHERE thread_id = 'big'}), '1|0', 'of which the newest is left');
-
 # What a delta channel is made from is folded once it has been idle for squash_idle_days, a long past in parts.
 $node->safe_psql('postgres', q{SELECT chain('delta', 10, 6), chain('long delta', 10, 11000);
 	UPDATE checkpoints SET metadata = metadata || '{"counters_since_delta_snapshot": {"m": [1, 1]}}' WHERE thread_id LIKE '%delta';
@@ -93,7 +82,18 @@ is($node->safe_psql('postgres', q{SELECT string_agg(concat_ws(' ', thread_id, c.
 is($node->safe_psql('postgres', q{SELECT written('long delta')}), $written, 'in its order');
 is(run_retention($node, 'postgres'), '', 'another run');
 is(last_run($node, 'postgres', 'pruned_rows'), 0, 'finds nothing more');
-$node->safe_psql('postgres', q{SELECT amelia.delete_thread('delta'), amelia.delete_thread('long delta')});
+$node->safe_psql('postgres', q{SELECT amelia.delete_thread('delta'), amelia.delete_thread('long delta'), amelia.update_settings('{"squash_idle_days": -1}')});
+
+# Somebody who writes is not disturbed; a thread with very many rows goes by and by.
+$node->safe_psql('postgres', q{SELECT amelia.update_settings('{"orphan_thread_retention_days": -1}'), chain('busy', 9), chain('big', 9, 15000)});
+my $writer = $node->background_psql('postgres');
+$writer->query_safe(q{BEGIN; INSERT INTO checkpoint_writes SELECT thread_id, '', max(checkpoint_id), 't', 0, 'm', 'json', '' FROM checkpoints WHERE thread_id = 'busy' GROUP BY 1});
+is(run_retention($node, 'postgres'), '', 'a run beside a writer');
+is($node->safe_psql('postgres', 'SELECT counts()'), 'big 1, busy 3, idle 1, lively 3, many 7, odd 3', 'leaves its thread alone');
+is(last_run($node, 'postgres', 'concat_ws($$ $$, pruned_threads > 1, pruned_rows, batches_failed)'), 't 29998 0', 'and takes a big one in parts');
+$writer->query_safe('COMMIT');
+$writer->quit;
+is($node->safe_psql('postgres', q{SELECT count(*), count(parent_checkpoint_id) FROM checkpoints WHERE thread_id = 'big'}), '1|0', 'of which the newest is left');
 
 # The worker does it by itself, where it stopped the last time: behind what lies before.
 $node->safe_psql('postgres', q{UPDATE amelia.workflow_leases SET expires_at = now() - interval '1 s';
