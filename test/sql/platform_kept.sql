@@ -42,4 +42,19 @@ SELECT messages_deleted, tasks_deleted, faults FROM maintenance_runs ORDER BY st
 SELECT subject, count(*) FROM agent_messages WHERE status = 'acknowledged' GROUP BY subject;
 SELECT title, count(*) FROM tasks WHERE status = 'cancelled' GROUP BY title;
 SELECT relation, sqlstate, reason, count(*) FROM platform_faults GROUP BY 1, 2, 3 ORDER BY 1;
+
+-- One that expires while it is received is not received, and has no fault.
+DELETE FROM platform_faults;
+SELECT name FROM register_agent('late', 'master_operator', id => t.a(2));
+CREATE FUNCTION t.expire() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM pg_sleep(GREATEST(EXTRACT(epoch FROM NEW.expires_at - clock_timestamp()), 0) + 0.01);
+	RETURN NEW;
+END
+$$;
+SELECT count(send_message(NULL, t.a(2), 'x', subject => 'late', expires_at => clock_timestamp() + interval '2 s'));
+UPDATE agent_messages SET status = 'sent' WHERE subject = 'late';
+CREATE TRIGGER "AAAA_expire" BEFORE UPDATE ON agent_messages FOR EACH ROW WHEN (OLD.subject = 'late') EXECUTE FUNCTION t.expire();
+SELECT count(*) AS received FROM receive_messages(t.a(2), 10, '1 day');
+SELECT count(*) AS faults FROM platform_faults;
 DO $$BEGIN EXECUTE format('ALTER DATABASE %I RESET amelia.enabled', current_database()); END$$;

@@ -37,7 +37,7 @@ $subscriber->wait_for_subscription_sync($publisher, 'agents', 'agents');
 # What comes after the first copy.
 my $token = $publisher->safe_psql('agents', q{
 	SELECT amelia.append_event('00000000-0000-4000-8000-000000000001', 'file_created', 'written');
-	SELECT lease_token FROM amelia.claim_workflow('worker');
+	SELECT lease_token FROM amelia.claim_workflow('worker', lease => '10 hours');
 }) =~ s/.*\n//r;
 $publisher->wait_for_catchup('agents');
 

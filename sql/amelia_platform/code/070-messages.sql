@@ -83,7 +83,11 @@ BEGIN
 					RAISE;
 				END IF;
 				GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
-				PERFORM amelia_internal.platform_note_fault('agent_messages', candidate, SQLSTATE, message);
+				-- One that has expired since it was found has no fault.
+				IF NOT EXISTS (SELECT FROM amelia_platform.agent_messages AS m
+					WHERE m.id = candidate AND m.expires_at <= clock_timestamp()) THEN
+					PERFORM amelia_internal.platform_note_fault('agent_messages', candidate, SQLSTATE, message);
+				END IF;
 			END;
 		END LOOP;
 	END LOOP;
