@@ -35,10 +35,13 @@ $subscriber->safe_psql('agents', sprintf(q{CREATE SUBSCRIPTION agents CONNECTION
 $subscriber->wait_for_subscription_sync($publisher, 'agents', 'agents');
 
 # What comes after the first copy.
+# A lease that was only claimed lasts for workflow_start_timeout_seconds at most.
 my $token = $publisher->safe_psql('agents', q{
 	SELECT amelia.append_event('00000000-0000-4000-8000-000000000001', 'file_created', 'written');
-	SELECT lease_token FROM amelia.claim_workflow('worker', lease => '10 hours');
-}) =~ s/.*\n//r;
+	SELECT (SELECT lease_token FROM amelia.claim_workflow('worker')) AS token \\gset
+	SELECT amelia.heartbeat('00000000-0000-4000-8000-000000000001', :token, lease => '10 hours');
+	SELECT :token;
+}) =~ s/.*\n//sr;
 $publisher->wait_for_catchup('agents');
 
 for my $table (split /\n/, $publisher->safe_psql('agents', q{SELECT tablename FROM pg_tables WHERE schemaname = 'amelia' ORDER BY 1}))
