@@ -40,6 +40,7 @@
 #include "utils/timestamp.h"
 
 #include "base/execute.h"
+#include "base/table_owner.h"
 #include "retention/checkpoint_shape.h"
 #include "retention/rules.h"
 
