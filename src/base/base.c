@@ -10,6 +10,7 @@
 #include "base/door.h"
 #include "base/sequence.h"
 #include "base/settings.h"
+#include "base/table_owner.h"
 
 /*
  * Called once, when the library is loaded.
@@ -20,4 +21,5 @@ InitBase(void)
 	InitSettings();
 	InitSequence();
 	InitDoor();
+	InitTableOwner();
 }

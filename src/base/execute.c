@@ -7,7 +7,6 @@
  */
 #include "base/execute.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -125,20 +124,6 @@ RelationOwner(Oid relation)
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
-}
-
-/*
- * Who owns a table of ours; 55000 when it is not there.
- */
-Oid
-TableOwner(const char *name)
-{
-	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, true);
-	Oid			table = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
-
-	if (!OidIsValid(table))
-		RefuseOlderSchema(name);
-	return RelationOwner(table);
 }
 
 /*

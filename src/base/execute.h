@@ -32,7 +32,6 @@ extern void LeaveSafePath(int nest_level);
 extern void EnterRestricted(Oid owner, RestrictedContext *before);
 extern void LeaveRestricted(const RestrictedContext *before);
 extern Oid	RelationOwner(Oid relation);
-extern Oid	TableOwner(const char *name);
 extern uint64 RunPlanOnLatest(SPIPlanPtr plan, const Datum *values);
 extern uint64 RunSqlOnLatest(const char *query, int nargs, const Oid *types,
 							 const Datum *values);

@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 
 #include "base/execute.h"
+#include "base/table_owner.h"
 
 /* Rows that one batch deletes at most. */
 #define BATCH_ROWS 10000

@@ -24,6 +24,7 @@
 #include "base/execute.h"
 #include "base/sequence.h"
 #include "base/sequence_trigger.h"
+#include "base/table_owner.h"
 #include "base/trigger.h"
 #include "lease/fence.h"
 #include "lease/said_lease.h"

@@ -12,6 +12,7 @@
 #include "utils/lsyscache.h"
 
 #include "base/execute.h"
+#include "base/table_owner.h"
 
 /*
  * Who owns the tables.
@@ -21,6 +22,7 @@ PlatformOwner(void)
 {
 	Oid			schema = get_namespace_oid(PLATFORM_EXTENSION, true);
 	Oid			table = OidIsValid(schema) ? get_relname_relid("maintenance_runs", schema) : InvalidOid;
+	Oid			owner;
 
 	if (!OidIsValid(table))
 		ereport(ERROR,
@@ -28,5 +30,7 @@ PlatformOwner(void)
 				 errmsg("the schema \"%s\" is not complete: \"%s\" is missing",
 						PLATFORM_EXTENSION, "maintenance_runs"),
 				 errhint("Run SELECT %s.migrate() as the owner of the tables.", PLATFORM_EXTENSION)));
-	return RelationOwner(table);
+	owner = RelationOwner(table);
+	RequireOneOwner(PLATFORM_EXTENSION, owner);
+	return owner;
 }

@@ -31,6 +31,7 @@
 #include "base/execute.h"
 #include "base/row.h"
 #include "base/sequence.h"
+#include "base/table_owner.h"
 #include "base/uuid.h"
 
 /* Whoever else keeps it in mind at the moment is not waited for. */
@@ -171,7 +172,7 @@ RunAsOwner(const char *query, int nargs, const Datum *values)
 	RestrictedContext before;
 
 	SPI_connect();
-	EnterRestricted(TableOwner("claim_faults"), &before);
+	EnterRestricted(OneTableOwner("claim_faults"), &before);
 	(void) RunSqlOnLatest(query, nargs, types, values);
 	LeaveRestricted(&before);
 	SPI_finish();

@@ -18,18 +18,29 @@
  */
 #include "retention/checkpoint.h"
 
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "base/execute.h"
+#include "base/table_owner.h"
 #include "retention/checkpoint_shape.h"
 #include "retention/rules.h"
 
@@ -173,20 +184,58 @@ CheckpointsAreReadable(List *sources)
 }
 
 /*
+ * Keep a schema from being renamed to the end of the (sub)transaction. Renaming
+ * takes no lock that could be taken, but it changes a key of the catalog's row:
+ * so that row is locked as a foreign key would. Whoever is renaming it right
+ * now is waited for, as long as for any lock. False when it is not there.
+ */
+static bool
+HoldSchemaName(const char *name)
+{
+	Relation	schemas = table_open(NamespaceRelationId, RowShareLock);
+	TM_Result	result = TM_Updated;
+
+	while (result == TM_Updated)
+	{
+		HeapTuple	found;
+		HeapTupleData row;
+		Buffer		buffer;
+		TM_FailureData failure;
+
+		CHECK_FOR_INTERRUPTS();
+		AcceptInvalidationMessages();
+		found = SearchSysCache1(NAMESPACENAME, CStringGetDatum(name));
+		if (!HeapTupleIsValid(found))
+			break;
+		row.t_self = found->t_self;
+		ReleaseSysCache(found);
+		result = heap_lock_tuple(schemas, &row, GetCurrentCommandId(false), LockTupleKeyShare,
+								 LockWaitBlock, true, &buffer, &failure);
+		ReleaseBuffer(buffer);
+	}
+	table_close(schemas, NoLock);
+	/* One that this very transaction has just renamed or made is its own. */
+	return result == TM_Ok || result == TM_SelfModified || result == TM_Invisible;
+}
+
+/*
  * Run what follows as the owner of a source's tables, until LeaveRestricted().
- * The tables are locked first, and looked at again: whoever owns the schema
- * could have put others in their place, whose code would run with that role's
- * rights, and the owner could have changed their columns.
- *
- * The statements that follow name the tables, and renaming a schema takes no
- * lock that could be waited for. Should other tables come by such a name just
- * then, it is still their owner's rights that a statement needs, and what it
- * brings is read as what it is (RowValue()).
+ * The statements that follow name the tables, and what stands under such a name
+ * brings code that would run with that role's rights, and before anybody asks
+ * for rights: so neither a table nor the schema can change its name from here to
+ * the end of the (sub)transaction. Then the tables are looked at again: whoever
+ * owns the schema could have put others in their place, and the owner could
+ * have changed their columns. On a standby nothing can be written, by nobody,
+ * and nothing be held.
  */
 void
 EnterSource(const CheckpointSource *source, RestrictedContext *before)
 {
 	EnterRestricted(source->owner, before);
+	if (!RecoveryInProgress() && !HoldSchemaName(source->schema))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("schema \"%s\" was replaced while it was being looked at", source->schema)));
 	for (int i = 0; i < CHECKPOINT_TABLES; i++)
 	{
 		RangeVar   *name = makeRangeVar(source->schema, unconstify(char *, amelia_checkpoint_tables[i]), -1);

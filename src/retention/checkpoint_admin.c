@@ -20,6 +20,7 @@
 
 #include "base/check.h"
 #include "base/execute.h"
+#include "base/table_owner.h"
 #include "retention/checkpoint_shape.h"
 #include "retention/checkpoint.h"
 #include "retention/prune_thread.h"

@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 
 #include "base/execute.h"
+#include "base/table_owner.h"
 #include "retention/checkpoint.h"
 
 PG_FUNCTION_INFO_V1(amelia_verify_checkpoints);
@@ -71,7 +72,7 @@ amelia_verify_checkpoints(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	EnterRestricted(TableOwner("checkpoint_schemas"), &before);
+	EnterRestricted(OneTableOwner("checkpoint_schemas"), &before);
 	sources = FindCheckpointSources();
 	LeaveRestricted(&before);
 	foreach(cell, sources)

@@ -19,6 +19,7 @@
 
 #include "base/check.h"
 #include "base/execute.h"
+#include "base/table_owner.h"
 #include "retention/checkpoint.h"
 #include "retention/thread_lock.h"
 

@@ -22,6 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "base/execute.h"
+#include "base/table_owner.h"
 #include "retention/checkpoint.h"
 #include "retention/older.h"
 #include "retention/prune_thread.h"

@@ -27,6 +27,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/execute.h"
+#include "base/table_owner.h"
 #include "retention/delta_channels.h"
 #include "retention/prune_execute.h"
 #include "retention/thread_image.h"

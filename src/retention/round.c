@@ -37,6 +37,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/execute.h"
+#include "base/table_owner.h"
 #include "base/time_limit.h"
 #include "retention/batches.h"
 #include "retention/checkpoint_batch.h"

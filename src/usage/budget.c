@@ -34,6 +34,7 @@
 #include "base/execute.h"
 #include "base/sequence.h"
 #include "base/history_mode.h"
+#include "base/table_owner.h"
 #include "base/trigger.h"
 #include "usage/usage_query.h"
 
@@ -164,7 +165,7 @@ amelia_spend_budgets(PG_FUNCTION_ARGS)
 	SPI_connect();
 	if (SPI_register_trigger_data(data) != SPI_OK_TD_REGISTER)
 		elog(ERROR, "SPI_register_trigger_data failed");
-	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
+	BecomeTablesOwner(data->tg_relation->rd_rel->relowner, &before);
 	KeptPlan(&plan, spend_query, 0, NULL);
 	if (SPI_execute_plan(plan, NULL, NULL, false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write what was spent");
@@ -212,7 +213,7 @@ amelia_begin_budget(PG_FUNCTION_ARGS)
 	values[0] = ColumnValue(data->tg_relation, event == TRIGGER_EVENT_UPDATE ? data->tg_newtuple : data->tg_trigtuple,
 							"id", UUIDOID, NULL);
 	SPI_connect();
-	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
+	BecomeTablesOwner(data->tg_relation->rd_rel->relowner, &before);
 	/* Who books waits until this has committed, and finds the budget then. */
 	RunSql("LOCK TABLE amelia.token_usage IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL, false);
 	if (RunSqlOnLatest(trigger_query, 0, NULL, NULL) == 0)
@@ -413,7 +414,7 @@ amelia_check_workflow_budgets(PG_FUNCTION_ARGS)
 							 tupdesc, &is_null);
 	nulls[1] = is_null ? 'n' : ' ';
 	SPI_connect();
-	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
+	BecomeTablesOwner(data->tg_relation->rd_rel->relowner, &before);
 	KeptPlan(&plan, "SELECT amelia_internal.check_budgets($1, $2)", lengthof(types), types);
 	if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not check the budgets");

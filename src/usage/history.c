@@ -24,6 +24,7 @@
 #include "utils/rel.h"
 
 #include "base/execute.h"
+#include "base/table_owner.h"
 #include "base/trigger.h"
 
 PG_FUNCTION_INFO_V1(amelia_keep_history);
@@ -167,7 +168,7 @@ amelia_keep_history(PG_FUNCTION_ARGS)
 		GetTriggerData(fcinfo, "keep_history",
 					   TRIGGER_EVENT_AFTER, TRIGGER_EVENT_DELETE, true);
 	SPI_connect();
-	BecomeOwner(data->tg_relation->rd_rel->relowner, &before);
+	BecomeTablesOwner(data->tg_relation->rd_rel->relowner, &before);
 	if (is_truncate)
 	{
 		/* All that the lock on the table has waited for goes too. */

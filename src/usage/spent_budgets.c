@@ -20,6 +20,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/execute.h"
+#include "base/table_owner.h"
 #include "base/uuid.h"
 #include "usage/budget.h"
 
@@ -41,7 +42,7 @@ QuerySpent(SPIPlanPtr plan, Datum *values, const char *nulls, Oid owner)
 	OwnerContext before;
 	int			result;
 
-	BecomeOwner(owner, &before);
+	BecomeTablesOwner(owner, &before);
 	result = SPI_execute_snapshot(plan, values, nulls, latest, InvalidSnapshot, true, false, 0);
 	BecomeSelf(&before);
 	UnregisterSnapshot(latest);

@@ -47,6 +47,7 @@
 
 #include "base/check.h"
 #include "base/execute.h"
+#include "base/table_owner.h"
 
 PG_FUNCTION_INFO_V1(amelia_close_days);
 

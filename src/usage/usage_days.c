@@ -43,6 +43,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/execute.h"
+#include "base/table_owner.h"
 #include "base/trigger.h"
 #include "usage/history.h"
 
@@ -129,7 +130,7 @@ FindBorder(Oid owner)
 		RefuseOlderSchema("usage_days");
 	before = days_changes;
 	SPI_connect();
-	BecomeOwner(owner, &caller);
+	BecomeTablesOwner(owner, &caller);
 	KeptPlan(&plan, "SELECT pg_catalog.max(d.day) FROM amelia.usage_days AS d", 0, NULL);
 	if (SPI_execute_snapshot(plan, NULL, NULL, GetLatestSnapshot(), InvalidSnapshot,
 							 true, false, 1) != SPI_OK_SELECT)
@@ -159,7 +160,7 @@ MarkDay(DateADT day, Oid owner)
 			return;
 	}
 	SPI_connect();
-	BecomeOwner(owner, &caller);
+	BecomeTablesOwner(owner, &caller);
 	KeptPlan(&plan, "INSERT INTO amelia.usage_dirty_days (id, day)"
 			 " VALUES (amelia_internal.new_uuid(), $1)", lengthof(types), types);
 	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)
@@ -182,7 +183,7 @@ MarkAllDays(Oid owner)
 	OwnerContext caller;
 
 	SPI_connect();
-	BecomeOwner(owner, &caller);
+	BecomeTablesOwner(owner, &caller);
 	KeptPlan(&plan, "INSERT INTO amelia.usage_dirty_days (id, day)"
 			 " SELECT amelia_internal.new_uuid(), d.day FROM amelia.usage_days AS d", 0, NULL);
 	if (SPI_execute_snapshot(plan, NULL, NULL, GetLatestSnapshot(), InvalidSnapshot,
@@ -211,7 +212,7 @@ IsDeletedWithWorkflow(Relation table, HeapTuple row)
 	if (is_null || !UsageWasKept(DatumGetUUIDP(values[0])))
 		return false;
 	SPI_connect();
-	BecomeOwner(table->rd_rel->relowner, &caller);
+	BecomeTablesOwner(table->rd_rel->relowner, &caller);
 	KeptPlan(&plan, "SELECT FROM amelia.workflows AS w WHERE w.id OPERATOR(pg_catalog.=) $1",
 			 lengthof(types), types);
 	if (SPI_execute_plan(plan, values, NULL, false, 1) != SPI_OK_SELECT)

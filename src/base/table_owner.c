@@ -1,0 +1,155 @@
+/*-------------------------------------------------------------------------
+ *
+ * table_owner.c
+ *	  Whose the tables are that the library acts on by itself.
+ *
+ *	  What it does by itself it does as the tables' owner, and a statement may
+ *	  be about several of them. Their triggers, index expressions and views run
+ *	  with that role's rights then, so nobody may own one of them who has not
+ *	  got these rights anyway: else whom a superuser handed one table would be
+ *	  a superuser. A superuser, or a member of the owner, may own some.
+ *
+ *	  The answer is kept until any relation, or any role, changes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/table_owner.h"
+
+#include "catalog/namespace.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* All but schema_migrations, which is the client's own. */
+static const char *const amelia_tables[] = {
+	"active_workflows", "brainstorm_artifacts", "brainstorm_messages", "brainstorm_sessions",
+	"budget_spending", "budget_warnings", "budgets", "checkpoint_schemas", "checkpoint_walks",
+	"claim_faults", "event_types", "feed_snapshots", "kept_usage", "model_prices", "profiles",
+	"prompt_versions", "prompts", "retention_runs", "schema_versions", "server_settings",
+	"token_usage", "unpriced_usage", "usage_daily", "usage_day_sums", "usage_day_workflows",
+	"usage_days", "usage_dirty_days", "usage_history", "usage_workflow_days", "workflow_feed",
+	"workflow_history", "workflow_inbox", "workflow_leases", "workflow_log", "workflow_overview",
+	"workflow_prompt_versions", "workflow_threads", "workflows", NULL
+};
+
+static const char *const platform_tables[] = {
+	"agent_capabilities", "agent_messages", "agent_performance", "agents", "execution_steps",
+	"maintenance_runs", "overdue_tasks", "platform_faults", "platform_settings",
+	"schema_versions", "tasks", "workflow_executions", "workflows", NULL
+};
+
+/* The tables and views of an extension, and the role as which all of them may be acted on. */
+static struct
+{
+	const char *schema;
+	const char *const *tables;
+	Oid			trusted_owner;
+}			extensions[] =
+
+{
+	{AMELIA_SCHEMA, amelia_tables, InvalidOid},
+	{AMELIA_SCHEMA "_platform", platform_tables, InvalidOid}
+};
+
+static void
+ForgetOwners(void)
+{
+	for (size_t i = 0; i < lengthof(extensions); i++)
+		extensions[i].trusted_owner = InvalidOid;
+}
+
+static void
+ForgetRelation(Datum arg, Oid relation)
+{
+	ForgetOwners();
+}
+
+static void
+ForgetRole(Datum arg, int cache, uint32 hash)
+{
+	ForgetOwners();
+}
+
+/*
+ * Called once, when the library is loaded.
+ */
+void
+InitTableOwner(void)
+{
+	CacheRegisterRelcacheCallback(ForgetRelation, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, ForgetRole, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, ForgetRole, (Datum) 0);
+}
+
+/*
+ * Raise 55000 unless all tables and views of an extension may be acted on with
+ * the rights of that role, because whoever owns one of them has these.
+ */
+void
+RequireOneOwner(const char *schema, Oid owner)
+{
+	Oid			namespace = get_namespace_oid(schema, false);
+	size_t		place = 0;
+
+	while (strcmp(extensions[place].schema, schema) != 0)
+		place++;
+	if (extensions[place].trusted_owner == owner)
+		return;
+	/* Before the look: what is told meanwhile makes it forget this again. */
+	extensions[place].trusted_owner = owner;
+	for (const char *const *name = extensions[place].tables; *name != NULL; name++)
+	{
+		Oid			table = get_relname_relid(*name, namespace);
+		Oid			other = OidIsValid(table) ? RelationOwner(table) : owner;
+
+		if (has_privs_of_role(other, owner))
+			continue;
+		ForgetOwners();
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"%s.%s\" belongs to \"%s\", and others there to \"%s\"", schema, *name,
+						GetUserNameFromId(other, false), GetUserNameFromId(owner, false)),
+				 errdetail("What the one put there would run with the rights of the other."),
+				 errhint("Make one role the owner of all tables and views in schema \"%s\".", schema)));
+	}
+}
+
+/*
+ * Who owns one table of ours, for statements about nothing else of ours; 55000
+ * when it is not there.
+ */
+Oid
+OneTableOwner(const char *name)
+{
+	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, true);
+	Oid			table = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+
+	if (!OidIsValid(table))
+		RefuseOlderSchema(name);
+	return RelationOwner(table);
+}
+
+/*
+ * Who owns our tables, by one of them; 55000 also when there is another.
+ */
+Oid
+TableOwner(const char *name)
+{
+	Oid			owner = OneTableOwner(name);
+
+	RequireOneOwner(AMELIA_SCHEMA, owner);
+	return owner;
+}
+
+/*
+ * BecomeOwner() for statements about any of our tables.
+ */
+void
+BecomeTablesOwner(Oid owner, OwnerContext *before)
+{
+	RequireOneOwner(AMELIA_SCHEMA, owner);
+	BecomeOwner(owner, before);
+}

@@ -1,0 +1,76 @@
+# Whoever owns one table of ours gets no rights of the others' owner by what
+# the library does by itself: there it stops, and says why.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('owners');
+$node->init;
+$node->start;
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION amelia;
+	CREATE EXTENSION amelia_platform;
+	CREATE ROLE eve;
+	CREATE SCHEMA eve AUTHORIZATION eve;
+	GRANT USAGE ON SCHEMA amelia, amelia_platform TO eve;
+});
+
+# By what the library acts on the tables, and the one whose owner it acts as.
+my %acts = (
+	amelia => [q{SELECT amelia.delete_thread('none')}, 'checkpoint_schemas'],
+	amelia_platform => ['CALL amelia_platform.run_maintenance()', 'maintenance_runs'],
+);
+
+foreach my $schema (sort keys %acts)
+{
+	my @relations = split /\n/, $node->safe_psql('postgres', qq{
+		SELECT c.relname FROM pg_class AS c
+		WHERE c.relnamespace = '$schema'::regnamespace AND c.relkind IN ('r', 'v')
+			AND ('$schema', c.relname) <> ('amelia', 'schema_migrations')
+		ORDER BY 1});
+	my ($act, $own) = @{ $acts{$schema} };
+	my @trusted;
+
+	foreach my $relation (@relations)
+	{
+		my (undef, undef, $error) = $node->psql('postgres',
+			"ALTER TABLE $schema.$relation OWNER TO eve; $act; ALTER TABLE $schema.$relation OWNER TO CURRENT_USER",
+			on_error_stop => 0);
+		push @trusted, $relation unless $error =~ /"\Q$schema.\E\w+" belongs to "\w+", and others there to/;
+	}
+	is("@trusted", $own, "$schema: nothing is done where one table is somebody else's than that whose owner it is done as");
+	my (undef, undef, $error) = $node->psql('postgres', $act);
+	is($error, '', '… and it is when it is not');
+}
+
+# The trigger of somebody who was handed one table.
+$node->safe_psql('postgres', q{
+	INSERT INTO amelia.workflows (id, issue_id, worktree_path, status, completed_at)
+	VALUES ('aaaaaaaa-0000-7000-8000-000000000001', 'i', '/w', 'completed', now() - interval '400 days');
+	INSERT INTO amelia.workflow_log (workflow_id, event_type, level, agent, message, timestamp)
+	VALUES ('aaaaaaaa-0000-7000-8000-000000000001', 'x', 'trace', 'a', 'm', now() - interval '400 days');
+	ALTER TABLE amelia.workflow_log OWNER TO eve;
+	SET ROLE eve;
+	CREATE FUNCTION eve.rise() RETURNS trigger LANGUAGE plpgsql AS
+		$$BEGIN ALTER ROLE eve SUPERUSER; RETURN OLD; END$$;
+	CREATE TRIGGER rise BEFORE DELETE ON amelia.workflow_log FOR EACH ROW EXECUTE FUNCTION eve.rise();
+});
+my ($status, undef, $error) = $node->psql('postgres', 'CALL amelia.run_retention()');
+like($error, qr/"amelia.workflow_log" belongs to "eve"/, 'a round does not begin');
+is($node->safe_psql('postgres', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'eve'}), 'f',
+	'… and nothing of hers ran');
+
+# Who has the rights of the others' owner anyway may own some.
+$node->safe_psql('postgres', q{
+	DROP TRIGGER rise ON amelia.workflow_log;
+	ALTER ROLE eve SUPERUSER;
+});
+$node->safe_psql('postgres', 'CALL amelia.run_retention()');
+is($node->safe_psql('postgres', 'SELECT outcome FROM amelia.retention_runs'), 'completed',
+	'a superuser may own one of them');
+
+$node->stop;
+done_testing();
