@@ -10,6 +10,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+# A server is known by its system identifier: a restore is into another one.
+delete $ENV{AMELIA_TEST_CLUSTERS};
 my $primary = new_node('primary', preload => 1, allows_streaming => 1,
 	conf => "max_prepared_transactions = 5\nautovacuum = off\n");
 new_database($primary, 'feed', extension => 1);
