@@ -1,19 +1,9 @@
 -- prune(): what it refuses, leaves alone, and tells. That what it keeps reads as before
 -- is for test/t/208 and 209.
-DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET amelia.enabled = off', current_database()); END$$;
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS amelia;
-RESET client_min_messages;
-CREATE SCHEMA lgp;
-SET search_path = lgp, public;
-CREATE TABLE checkpoints (thread_id text NOT NULL, checkpoint_ns text NOT NULL DEFAULT '', checkpoint_id text NOT NULL,
-	parent_checkpoint_id text, type text, checkpoint jsonb NOT NULL, metadata jsonb NOT NULL DEFAULT '{}',
-	PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id));
-CREATE TABLE checkpoint_blobs (thread_id text NOT NULL, checkpoint_ns text NOT NULL DEFAULT '', channel text NOT NULL, version text NOT NULL,
-	type text NOT NULL, blob bytea, PRIMARY KEY (thread_id, checkpoint_ns, channel, version));
-CREATE TABLE checkpoint_writes (thread_id text NOT NULL, checkpoint_ns text NOT NULL DEFAULT '', checkpoint_id text NOT NULL, task_id text NOT NULL,
-	idx integer NOT NULL, channel text NOT NULL, type text, blob bytea NOT NULL,
-	PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id, task_id, idx));
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set tables :abs_srcdir '/langgraph.psql'
+\set langgraph lgp
+\i :tables
 SELECT amelia.register_checkpoints('lgp');
 -- A chain of n checkpoints, with a channel, and writes.
 CREATE FUNCTION chain(thread text, n integer, format integer DEFAULT 4) RETURNS void LANGUAGE sql AS $$
