@@ -49,6 +49,12 @@ bench_server() {
 	conninfo="host=$bench_dir user=amelia dbname=postgres"
 }
 
+# bench_sqlite_source FILE WORKFLOWS: what amelia-import is to bring, as its tests have it.
+bench_sqlite_source() {
+	perl -I"$(dirname "$("$PG_CONFIG" --pgxs)")/../../src/test/perl" -Itest/perl -MSqliteSource \
+		-e 'amelia_source($ARGV[0], "events"); amelia_rows($ARGV[0], $ARGV[1])' "$1" "$2"
+}
+
 # bench_compile SOURCE PROGRAM: a client program, with this server's libpq.
 bench_compile() {
 	step "Compile $1" "it needs a C compiler and libpq's headers: make quickstart installs them" \

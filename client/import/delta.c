@@ -6,6 +6,8 @@
  *
  * Keys and hashes of all rows go to the server, which joins them with the
  * ledger. No column with a time is needed, and nothing that happened is missed.
+ * Each row is read and hashed this once: who loads passes over all others, and
+ * what the rows of the source add up to is known already.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,7 +18,7 @@
 
 #define PIECE_BYTES ((size_t) 64 * 1024)
 
-/* Mark a row as new. */
+/* Mark a row as one to be read again. */
 static void
 set_fresh(Differences *differences, uint64_t number)
 {
@@ -131,9 +133,13 @@ begin_copy(PGconn *conn, const char *sql)
 	return begun;
 }
 
-/* Number, key and hash of all rows; of refused ones the key alone, so that they do not count as gone. */
+/*
+ * Number, key and hash of all rows, and what they add up to; of refused ones
+ * the key alone, so that they do not count as gone. They are rejected when they
+ * are read again, for this connection is in the middle of a COPY.
+ */
 static bool
-send_keys(Source *source, Table *table)
+send_keys(Source *source, Table *table, Differences *differences)
 {
 	Reader		reader;
 	Buffer		piece = {0};
@@ -142,8 +148,9 @@ send_keys(Source *source, Table *table)
 
 	if (!sql_do(db, "DROP TABLE IF EXISTS pg_temp.import_seen;"
 				" CREATE TEMP TABLE import_seen (number bigint, source_key text, hash uuid)") ||
-		!reader_open(&reader, source, table, false))
+		!reader_open(&reader, source, table, true))
 		return false;
+	memset(&table->source_sums, 0, sizeof(table->source_sums));
 	show_table(table, "compare", table->rows);
 	sent = begin_copy(db, "COPY pg_temp.import_seen FROM STDIN");
 	if (!sent)
@@ -156,12 +163,19 @@ send_keys(Source *source, Table *table)
 		char		hash[HASH_TEXT_SIZE];
 
 		show_rows(1);
-		if (got == 0 && reader.row.column != NULL && reader.row.column->is_key)
-			continue;
-		if (got == 1)
-			buffer_printf(&piece, "%lld\t", (long long) reader.row.number);
-		else
+		if (got == 0)
+		{
+			set_fresh(differences, (uint64_t) reader.row.number);
+			if (reader.row.column != NULL && reader.row.column->is_key)
+				continue;
 			buffer_puts(&piece, "\\N\t");
+		}
+		else
+		{
+			sums_add(&table->source_sums, &reader.row.hash);
+			table->money += money_of(table, &reader.row);
+			buffer_printf(&piece, "%lld\t", (long long) reader.row.number);
+		}
 		add_copy_text(&piece, &reader.row.source_key);
 		hash_format(&reader.row.hash, hash);
 		buffer_printf(&piece, "\t%s\n", got == 1 ? hash : "\\N");
@@ -213,7 +227,7 @@ compare(Source *source, Table *table, Differences *differences)
 	Buffer		sql = {0};
 	bool		done;
 
-	if (!send_keys(source, table))
+	if (!send_keys(source, table, differences))
 		return false;
 	buffer_printf(&sql, "SELECT s.number, l.entry FROM pg_temp.import_seen AS s"
 				  " LEFT JOIN amelia_import.ledger AS l ON l.table_id = %d AND l.is_current AND l.action <> 'd'"

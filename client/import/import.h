@@ -260,7 +260,7 @@ typedef struct Loader
 extern Loader *connections;
 extern int	nconnections;
 extern PGconn *guard;			/* its transaction holds the locks, no row */
-extern PGconn *db;				/* connections[0] */
+extern PGconn *db;				/* asks and keeps the books; carries no batch */
 
 extern bool target_open(const SystemMap *system, bool writes);
 extern void target_close(void);
@@ -364,6 +364,8 @@ typedef struct Reader
 } Reader;
 
 extern bool reader_open(Reader *reader, Source *source, Table *table, bool count_changes);
+extern int	reader_step(Reader *reader);
+extern int	reader_read(Reader *reader);
 extern int	reader_next(Reader *reader);	/* 1 a row, 0 a refused one, -1
 											 * the end, -2 failed */
 extern void reader_close(Reader *reader);
@@ -458,7 +460,7 @@ extern void stop_if_needed(void);
 /* What a comparison with the ledger found, by a row's place in the query's result. */
 typedef struct Differences
 {
-	unsigned char *bits;		/* of the rows that are new */
+	unsigned char *bits;		/* of the rows that are new, or refused */
 	size_t		nbytes;
 	struct
 	{

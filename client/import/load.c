@@ -20,6 +20,47 @@
 
 static double began;
 
+/*
+ * The next row that is to be sent or rejected, as reader_next() has it, with
+ * the ledger's entry that it replaces, or 0: of a table that was compared, what
+ * differs, and all rows of any other.
+ */
+static int
+next_row(Reader *reader, Differences *differences, int64_t * entry)
+{
+	Table	   *table = reader->table;
+	int			found;
+
+	*entry = 0;
+	if (differences == NULL)
+	{
+		found = reader_next(reader);
+		if (found == 1)
+		{
+			sums_add(&table->source_sums, &reader->row.hash);
+			table->money += money_of(table, &reader->row);
+		}
+		return found;
+	}
+	while ((found = reader_step(reader)) == 1)
+	{
+		if (differences_fresh(differences, reader->row.number))
+			return reader_read(reader);
+		*entry = differences_changed(differences, reader->row.number);
+		if (*entry != 0 && import.delta)
+			return reader_read(reader);
+		if (*entry != 0)
+			table->changed++;
+		else
+			table->unchanged++;
+		show_rows(1);
+		stop_if_needed();
+		if (stopped != STOP_NOT)
+			break;
+	}
+	return found;
+}
+
 /* Which rows of a table are to be sent: all, or what a comparison found. */
 static bool
 load_table(Source *source, Table *table)
@@ -29,46 +70,32 @@ load_table(Source *source, Table *table)
 	Reader		reader;
 	Batch		inserts = {.table = table,.kind = BATCH_INSERT};
 	Batch		updates = {.table = table,.kind = BATCH_UPDATE};
+	int64_t		entry;
 	int			got = 0;
 	bool		sent = true;
 
 	if (compares && !compare(source, table, &differences))
 		return false;
-	if (!batches_wait(table) || !reader_open(&reader, source, table, true))
+	if (!batches_wait(table) || !reader_open(&reader, source, table, !compares))
 		return false;
-	memset(&table->source_sums, 0, sizeof(table->source_sums));
+	if (!compares)
+		memset(&table->source_sums, 0, sizeof(table->source_sums));
 	show_table(table, "load", table->rows);
-	while (sent && (got = reader_next(&reader)) >= 0)
+	while (sent && (got = next_row(&reader, compares ? &differences : NULL, &entry)) >= 0)
 	{
-		int64_t		entry;
-
 		stop_if_needed();
+		if (stopped != STOP_NOT)
+			break;
 		if (got == 0)
 			reject_row(&reader);
 		else
-		{
-			sums_add(&table->source_sums, &reader.row.hash);
-			table->money += money_of(table, &reader.row);
-			if (!compares || differences_fresh(&differences, reader.row.number))
-				batch_add(&inserts, table, &reader.row, 0);
-			else if ((entry = differences_changed(&differences, reader.row.number)) == 0)
-			{
-				table->unchanged++;
-				show_rows(1);
-			}
-			else if (import.delta)
-				batch_add(&updates, table, &reader.row, entry);
-			else
-				table->changed++;
-		}
+			batch_add(entry != 0 ? &updates : &inserts, table, &reader.row, entry);
 		if (batch_is_full(&inserts))
 			sent = batch_send(&inserts);
 		if (batch_is_full(&updates))
 			sent = batch_send(&updates) && sent;
-		if (stopped != STOP_NOT)
-			sent = false;
 	}
-	sent = sent && got != -2 && batch_send(&inserts) && batch_send(&updates);
+	sent = sent && stopped == STOP_NOT && got != -2 && batch_send(&inserts) && batch_send(&updates);
 	if (got == -2)
 		stopped = STOP_ERROR;
 	reader_close(&reader);

@@ -441,8 +441,9 @@ read_row(Reader *reader)
 	return true;
 }
 
+/* The next row, not yet read: 1, at the end -1, -2 when it failed. */
 int
-reader_next(Reader *reader)
+reader_step(Reader *reader)
 {
 	Row		   *row = &reader->row;
 	int			code = sqlite3_step(reader->stmt);
@@ -456,10 +457,25 @@ reader_next(Reader *reader)
 	}
 	row->number++;
 	row->rowid = reader->table->has_rowid ? sqlite3_column_int64(reader->stmt, 0) : 0;
+	return 1;
+}
+
+/* The row that reader_step() has found: 1, or 0 when it is refused. */
+int
+reader_read(Reader *reader)
+{
 	if (read_row(reader))
 		return 1;
 	keep_value(reader);
 	return 0;
+}
+
+int
+reader_next(Reader *reader)
+{
+	int			found = reader_step(reader);
+
+	return found == 1 ? reader_read(reader) : found;
 }
 
 void
