@@ -140,10 +140,21 @@ OpenSources(const PruneOptions *options)
 {
 	RestrictedContext before;
 	List	   *sources;
+	ListCell   *cell;
 
 	EnterRestricted(TableOwner("checkpoint_schemas"), &before);
 	sources = UsableSources();
 	LeaveRestricted(&before);
+
+	/*
+	 * What is held now need not be held anew, with a transaction id, for each
+	 * thread.
+	 */
+	foreach(cell, sources)
+	{
+		EnterSource(lfirst(cell), &before);
+		LeaveRestricted(&before);
+	}
 	if (options->force && !options->dry_run && !options->whole)
 		WarnOfNoFence(sources);
 	if (!options->dry_run)

@@ -242,9 +242,6 @@ static char *
 PruneThread(const CheckpointSource *source, const char *thread, const PruneOptions *options,
 			PrunePlan *done, bool *is_in_use)
 {
-	MemoryContext context = AllocSetContextCreate(CurTransactionContext, "amelia thread",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext before;
 	Snapshot	snapshot;
 	ThreadImage *image;
 	HTAB	   *deltas;
@@ -265,7 +262,6 @@ PruneThread(const CheckpointSource *source, const char *thread, const PruneOptio
 	if (problem != NULL)
 		return problem;
 	*is_in_use = false;
-	before = MemoryContextSwitchTo(context);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	image = ReadThreadImage(source, thread, MakeNames(), options->squash, snapshot);
 	deltas = FindDeltaChannels(image);
@@ -298,20 +294,20 @@ PruneThread(const CheckpointSource *source, const char *thread, const PruneOptio
 	}
 	else
 		UnregisterSnapshot(snapshot);
-	MemoryContextSwitchTo(before);
-	MemoryContextDelete(context);
 	return NULL;
 }
 
 /*
- * The same in a subtransaction: an error is why the thread was left alone,
- * unless it is not about the thread. is_in_use: it is only in use for now.
+ * The same in a subtransaction, and in memory that is given back at its end:
+ * an error is why the thread was left alone, unless it is not about the thread.
+ * is_in_use: it is only in use for now.
  */
 char *
 TryPruneThread(const CheckpointSource *source, const char *thread, const PruneOptions *options,
 			   PrunePlan *done, bool *is_in_use)
 {
-	MemoryContext context = CurrentMemoryContext;
+	MemoryContext before = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(before, "amelia thread", ALLOCSET_DEFAULT_SIZES);
 	ResourceOwner owner = CurrentResourceOwner;
 	char	   *volatile problem = NULL;
 	bool		changed = false;
@@ -359,5 +355,9 @@ TryPruneThread(const CheckpointSource *source, const char *thread, const PruneOp
 			pstrdup("somebody holds a lock on what is to go") : error->message;
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(before);
+	if (problem != NULL)
+		problem = pstrdup(problem);
+	MemoryContextDelete(context);
 	return problem;
 }

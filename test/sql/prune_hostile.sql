@@ -28,6 +28,10 @@ SELECT max(images) FROM seen;
 SELECT objsubid, mode, count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() GROUP BY 1, 2 ORDER BY 1, 2;
 COMMIT;
 DROP TRIGGER look ON checkpoints;
+-- A dry run does not take a transaction id for each.
+SELECT txid_current() AS before \gset
+SELECT count(*), count(problem) FROM amelia.prune((SELECT array_agg('many ' || i) FROM generate_series(1, 200) AS i), dry_run => true);
+SELECT txid_current() - :before < 100 AS few_ids;
 -- Where nothing is to go, nothing is held.
 BEGIN;
 SELECT count(*), count(problem) FROM amelia.prune((SELECT array_agg('many ' || i) FROM generate_series(1, 200) AS i));
