@@ -117,4 +117,11 @@ extern int no_such_variable
 /* libpq/libpq.h wants the headers of GSSAPI, where the server was built with it. */
 extern bool pq_check_connection(void);
 
+/* 17: a stronger lock may count as well. */
+#if PG_VERSION_NUM >= 170000
+#define CompatLockHeldByMe(tag, mode) LockHeldByMe(tag, mode, false)
+#else
+#define CompatLockHeldByMe(tag, mode) LockHeldByMe(tag, mode)
+#endif
+
 #endif							/* AMELIA_COMPAT_H */

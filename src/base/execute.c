@@ -128,16 +128,35 @@ RelationOwner(Oid relation)
 
 /*
  * Run a statement whose parameters are all given, and return the number of
- * its rows. SPI must be connected; the result is in its memory.
+ * its rows. SPI must be connected; the result is in its memory. What the caller
+ * allocates next is where it was before: SPI leaves another context.
  */
 uint64
 RunSql(const char *query, int nargs, const Oid *types, const Datum *values, bool read_only)
 {
+	MemoryContext context = CurrentMemoryContext;
 	int			result = SPI_execute_with_args(query, nargs, unconstify(Oid *, types),
 											   unconstify(Datum *, values), NULL, read_only, 0);
 
+	MemoryContextSwitchTo(context);
 	if (result < 0)
 		elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * Run a plan that writes, on what a snapshot shows.
+ */
+static uint64
+RunPlanOn(SPIPlanPtr plan, const Datum *values, Snapshot snapshot)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int			result = SPI_execute_snapshot(plan, unconstify(Datum *, values), NULL, snapshot,
+											  InvalidSnapshot, false, true, 0);
+
+	MemoryContextSwitchTo(context);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
 	return SPI_processed;
 }
 
@@ -148,12 +167,20 @@ RunSql(const char *query, int nargs, const Oid *types, const Datum *values, bool
 uint64
 RunPlanOnLatest(SPIPlanPtr plan, const Datum *values)
 {
-	int			result = SPI_execute_snapshot(plan, unconstify(Datum *, values), NULL, GetLatestSnapshot(),
-											  InvalidSnapshot, false, true, 0);
+	return RunPlanOn(plan, values, GetLatestSnapshot());
+}
 
-	if (result < 0)
-		elog(ERROR, "SPI_execute_snapshot failed: %s", SPI_result_code_string(result));
-	return SPI_processed;
+/* The plan of a statement, for once. */
+static SPIPlanPtr
+PlanOnce(const char *query, int nargs, const Oid *types)
+{
+	MemoryContext context = CurrentMemoryContext;
+	SPIPlanPtr	plan = SPI_prepare(query, nargs, unconstify(Oid *, types));
+
+	MemoryContextSwitchTo(context);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	return plan;
 }
 
 /*
@@ -162,11 +189,16 @@ RunPlanOnLatest(SPIPlanPtr plan, const Datum *values)
 uint64
 RunSqlOnLatest(const char *query, int nargs, const Oid *types, const Datum *values)
 {
-	SPIPlanPtr	plan = SPI_prepare(query, nargs, unconstify(Oid *, types));
+	return RunPlanOnLatest(PlanOnce(query, nargs, types), values);
+}
 
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	return RunPlanOnLatest(plan, values);
+/*
+ * Run a statement that writes, on what a snapshot shows that others go by, too.
+ */
+uint64
+RunSqlOnSnapshot(const char *query, int nargs, const Oid *types, const Datum *values, Snapshot snapshot)
+{
+	return RunPlanOn(PlanOnce(query, nargs, types), values, snapshot);
 }
 
 /*
@@ -197,10 +229,8 @@ KeptPlan(SPIPlanPtr *plan, const char *query, int nargs, const Oid *types)
 {
 	if (*plan == NULL)
 	{
-		SPIPlanPtr	prepared = SPI_prepare(query, nargs, unconstify(Oid *, types));
+		SPIPlanPtr	prepared = PlanOnce(query, nargs, types);
 
-		if (prepared == NULL)
-			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 		SPI_keepplan(prepared);
 		*plan = prepared;
 	}

@@ -35,6 +35,8 @@ extern Oid	RelationOwner(Oid relation);
 extern uint64 RunPlanOnLatest(SPIPlanPtr plan, const Datum *values);
 extern uint64 RunSqlOnLatest(const char *query, int nargs, const Oid *types,
 							 const Datum *values);
+extern uint64 RunSqlOnSnapshot(const char *query, int nargs, const Oid *types,
+							   const Datum *values, Snapshot snapshot);
 extern uint64 RunSql(const char *query, int nargs, const Oid *types, const Datum *values,
 					 bool read_only);
 extern Datum RowValue(uint64 row, int column, Oid type, bool *is_null);

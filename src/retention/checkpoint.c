@@ -557,8 +557,8 @@ DeleteThreads(const CheckpointSource *source, Datum threads)
 }
 
 /*
- * Whether the tables of a source have deferred triggers, which could not fire
- * in a restricted operation.
+ * Whether the tables of a source have triggers that are deferred, or that the
+ * transaction may have deferred, which could not fire in a restricted operation.
  */
 static bool
 HasDeferredTriggers(const CheckpointSource *source)
@@ -568,7 +568,7 @@ HasDeferredTriggers(const CheckpointSource *source)
 
 	return RunSql("SELECT FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid"
 				  " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-				  " WHERE n.nspname = $1 AND t.tginitdeferred"
+				  " WHERE n.nspname = $1 AND t.tgdeferrable"
 				  " AND c.relname IN (SELECT k.relation FROM amelia_internal.checkpoint_columns() AS k)",
 				  lengthof(types), types, &schema, false) > 0;
 }

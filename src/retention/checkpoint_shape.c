@@ -90,6 +90,29 @@ CheckCheckpointColumns(int table, Oid relation)
 }
 
 /*
+ * Pruning tells texts apart by their bytes: which column's collation does not,
+ * as a problem, or NULL.
+ */
+static char *
+CollationProblem(int table, Oid relation)
+{
+	for (size_t i = 0; i < lengthof(columns); i++)
+	{
+		Oid			type;
+		int32		typmod;
+		Oid			collation;
+
+		if (columns[i].table != table || columns[i].type != TEXTOID)
+			continue;
+		get_atttypetypmodcoll(relation, get_attnum(relation, columns[i].name), &type, &typmod, &collation);
+		if (!get_collation_isdeterministic(collation))
+			return psprintf("the collation of column %s of %s takes some different texts for equal",
+							columns[i].name, amelia_checkpoint_tables[table]);
+	}
+	return NULL;
+}
+
+/*
  * What a table lacks of the columns that only pruning uses; NULL when nothing.
  */
 char *
@@ -106,7 +129,7 @@ PrunedColumnsProblem(int table, Oid relation)
 			return psprintf("%s has no column %s of type %s", amelia_checkpoint_tables[table],
 							pruned_columns[i].name, format_type_be(pruned_columns[i].type));
 	}
-	return NULL;
+	return CollationProblem(table, relation);
 }
 
 /*

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
+#include "utils/snapmgr.h"
 
 #include "base/check.h"
 #include "base/execute.h"
@@ -49,10 +50,11 @@ CheckTarget(const CheckpointSource *source, int table, const Datum *threads)
 }
 
 /*
- * Copy what one table has of a thread. Returns the number of rows.
+ * Copy what one table has of a thread, as a snapshot shows it. Returns the
+ * number of rows.
  */
 static int64
-CopyRows(const CheckpointSource *source, int table, Datum *threads)
+CopyRows(const CheckpointSource *source, int table, Datum *threads, Snapshot snapshot)
 {
 	static const Oid column_types[] = {TEXTOID};
 	static const Oid types[] = {TEXTOID, TEXTOID};
@@ -65,14 +67,15 @@ CopyRows(const CheckpointSource *source, int table, Datum *threads)
 		   " AND NOT t.attisdropped AND t.attname <> 'thread_id'"
 		   " AND t.attgenerated = '' AND t.attidentity = ''", lengthof(column_types), column_types, &name, true);
 	columns = TextDatumGetCString(RowValue(0, 1, TEXTOID, &is_null));
-	return RunSqlOnLatest(psprintf("INSERT INTO %1$s (thread_id%2$s) SELECT $2%2$s FROM ONLY %1$s AS a"
-								   " WHERE a.thread_id = $1 ORDER BY %3$s",
-								   source->tables[table], columns, copy_order[table]),
-						  lengthof(types), types, threads);
+	return RunSqlOnSnapshot(psprintf("INSERT INTO %1$s (thread_id%2$s) SELECT $2%2$s FROM ONLY %1$s AS a"
+									 " WHERE a.thread_id = $1 ORDER BY %3$s",
+									 source->tables[table], columns, copy_order[table]),
+							lengthof(types), types, threads, snapshot);
 }
 
 /*
- * Copy a thread in one source.
+ * Copy a thread in one source. All tables are read as of one moment: of a put that
+ * commits meanwhile, all is copied or nothing.
  */
 static int64
 CopyThread(const CheckpointSource *source, Datum *threads)
@@ -81,23 +84,26 @@ CopyThread(const CheckpointSource *source, Datum *threads)
 	Oid			schema = get_namespace_oid(source->schema, false);
 	RestrictedContext before;
 	int64		rows = 0;
+	Snapshot	snapshot;
 
 	for (int i = 0; i < 2; i++)
 		ShareThread(schema, TextDatumGetCString(threads[i]));
 	EnterSource(source, &before);
 	for (size_t i = 0; i < lengthof(order); i++)
 		CheckTarget(source, order[i], threads);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PG_TRY();
 	{
 		TrustRows(true);
 		for (size_t i = 0; i < lengthof(order); i++)
-			rows += CopyRows(source, order[i], threads);
+			rows += CopyRows(source, order[i], threads, snapshot);
 	}
 	PG_FINALLY();
 	{
 		TrustRows(false);
 	}
 	PG_END_TRY();
+	UnregisterSnapshot(snapshot);
 	LeaveRestricted(&before);
 	return rows;
 }

@@ -28,6 +28,7 @@
 
 #include "base/execute.h"
 #include "retention/prune_thread.h"
+#include "retention/thread_lock.h"
 #include "retention/walk.h"
 
 #define BATCH_MS 500
@@ -130,7 +131,7 @@ OlderBatch(RetentionRound *round, const Horizons *horizons)
 	source = CurrentSource(round, FindCheckpointSources());
 	if (source == NULL)
 		return false;
-	if (source->problem != NULL || !HasFence(source))
+	if (source->problem != NULL || !HasFence(source, false))
 	{
 		NextSource(round);
 		return true;
@@ -160,7 +161,7 @@ OlderBatch(RetentionRound *round, const Horizons *horizons)
 			last = i > 0 ? TextDatumGetCString(threads[i - 1]) : round->thread;
 			break;
 		}
-		if (round->pruned_threads >= limit ||
+		if (round->pruned_threads >= limit || !CanHoldThread() ||
 			(i + 1 < count && TimestampDifferenceExceeds(begin, GetCurrentTimestamp(), BATCH_MS)))
 		{
 			last = thread;

@@ -300,7 +300,7 @@ PutOlder(ReturnSetInfo *result, List *sources, const Horizons *horizons, char *w
 
 		if (source->problem != NULL || TIMESTAMP_IS_NOBEGIN(horizons->latest))
 			continue;
-		if (HasFence(source))
+		if (HasFence(source, false))
 			CountOlder(sources, source, horizons, &older, &anchor_bytes);
 		else if (waits_for == NULL)
 			waits_for = psprintf("there is no fence on the checkpoint tables in schema \"%s\"", source->schema);

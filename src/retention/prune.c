@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 #include "base/check.h"
 #include "base/execute.h"
@@ -35,7 +36,7 @@ WarnOfNoFence(List *sources)
 	{
 		CheckpointSource *source = lfirst(cell);
 
-		if (!HasFence(source))
+		if (!HasFence(source, false))
 			ereport(WARNING,
 					(errmsg("there is no fence on the checkpoint tables in schema \"%s\"", source->schema),
 					 errdetail("Who goes on from a checkpoint that was pruned begins with an empty state, and stores it as the newest."),
@@ -103,6 +104,10 @@ static void
 PruneThreads(ReturnSetInfo *result, List *sources, const Datum *threads, int count,
 			 const PruneOptions *options)
 {
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "amelia threads",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+
 	for (int i = 0; i < count; i++)
 	{
 		PrunePlan	done;
@@ -111,6 +116,7 @@ PruneThreads(ReturnSetInfo *result, List *sources, const Datum *threads, int cou
 		bool		is_null[7] = {0};
 
 		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(context);
 		problem = PruneEverywhere(sources, TextDatumGetCString(threads[i]), options, &done);
 		values[1] = Int64GetDatum(done.checkpoints);
 		values[2] = Int64GetDatum(done.blobs);
@@ -122,6 +128,8 @@ PruneThreads(ReturnSetInfo *result, List *sources, const Datum *threads, int cou
 			values[6] = CStringGetTextDatum(problem);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, is_null);
 	}
+	MemoryContextSwitchTo(before);
+	MemoryContextDelete(context);
 }
 
 /*
@@ -132,10 +140,21 @@ OpenSources(const PruneOptions *options)
 {
 	RestrictedContext before;
 	List	   *sources;
+	ListCell   *cell;
 
 	EnterRestricted(TableOwner("checkpoint_schemas"), &before);
 	sources = UsableSources();
 	LeaveRestricted(&before);
+
+	/*
+	 * What is held now need not be held anew, with a transaction id, for each
+	 * thread.
+	 */
+	foreach(cell, sources)
+	{
+		EnterSource(lfirst(cell), &before);
+		LeaveRestricted(&before);
+	}
 	if (options->force && !options->dry_run && !options->whole)
 		WarnOfNoFence(sources);
 	if (!options->dry_run)

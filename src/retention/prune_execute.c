@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "base/execute.h"
@@ -22,6 +23,12 @@
 #include "retention/kept_queries.h"
 #include "retention/squash.h"
 #include "retention/thread_lock.h"
+
+/*
+ * How long somebody's lock on a row is waited for: less than what
+ * deadlock_timeout mostly is, after which the others would look for a deadlock.
+ */
+#define LOCK_MS "100"
 
 /* Rows that one statement changes. */
 #define KEYS_AT_ONCE 10000
@@ -85,6 +92,8 @@ RunForKeys(const ThreadImage *image, const char *query, int table, const Keys *k
 		for (int i = 0; i < keys->columns; i++)
 			values[i + 1] = NameArray(&keys->texts[i][first], count);
 		EnterSource(image->source, &before);
+		/* Whoever waits for us must not find that we wait for him. */
+		(void) set_config_option("lock_timeout", LOCK_MS, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 		rows += RunPlanOnLatest(PlanOf(statement, keys->columns + 1, types), values);
 		LeaveRestricted(&before);
 	}

@@ -16,15 +16,22 @@
  */
 #include "retention/prune_thread.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "base/execute.h"
 #include "base/table_owner.h"
@@ -34,34 +41,46 @@
 #include "retention/thread_lock.h"
 #include "retention/thread_state.h"
 
+/* Whether a trigger of a table is the fence, and fires for all rows. */
+static bool
+IsFence(const Trigger *trigger, Oid function)
+{
+	return strcmp(trigger->tgname, "zzz_amelia_fence") == 0 && trigger->tgfoid == function &&
+		(trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN || trigger->tgenabled == TRIGGER_FIRES_ALWAYS) &&
+		trigger->tgtype == (TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT |
+							TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE) &&
+		trigger->tgnattr == 0 && trigger->tgqual == NULL;
+}
+
 /*
- * Whether all three tables of a source have the fence, and nobody can take it
- * away before the transaction ends.
+ * Whether all three tables of a source have the fence. hold: as now, so to the
+ * end of the (sub)transaction, because nobody can switch a trigger off.
  */
 bool
-HasFence(const CheckpointSource *source)
+HasFence(const CheckpointSource *source, bool hold)
 {
-	static const Oid types[] = {NAMEOID};
-	Datum		schema = DirectFunctionCall1(namein, CStringGetDatum(source->schema));
 	RestrictedContext before;
-	static SPIPlanPtr plan = NULL;
-	uint64		fenced;
+	Oid			schema;
+	Oid			function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("fence_thread"),
+										   PointerGetDatum(buildoidvector(NULL, 0)),
+										   ObjectIdGetDatum(get_namespace_oid(AMELIA_INTERNAL_SCHEMA, true)));
+	int			fenced = 0;
 
 	EnterSource(source, &before);
-	KeptPlan(&plan, "SELECT FROM pg_trigger AS t"
-			 " JOIN pg_class AS c ON c.oid = t.tgrelid"
-			 " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-			 " JOIN pg_proc AS p ON p.oid = t.tgfoid"
-			 " JOIN pg_namespace AS f ON f.oid = p.pronamespace"
-			 " WHERE n.nspname = $1 AND c.relname IN ('checkpoints', 'checkpoint_blobs', 'checkpoint_writes')"
-			 " AND t.tgname = 'zzz_amelia_fence' AND t.tgenabled IN ('O', 'A')"
-			 " AND p.proname = 'fence_thread' AND f.nspname = '" AMELIA_INTERNAL_SCHEMA "'",
-			 lengthof(types), types);
-	if (SPI_execute_plan(plan, &schema, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not look for the fence");
-	fenced = SPI_processed;
+	schema = get_namespace_oid(source->schema, false);
+	for (int i = 0; i < CHECKPOINT_TABLES; i++)
+	{
+		Relation	table = table_open(get_relname_relid(amelia_checkpoint_tables[i], schema),
+									   hold ? RowExclusiveLock : AccessShareLock);
+		bool		found = false;
+
+		for (int t = 0; table->trigdesc != NULL && t < table->trigdesc->numtriggers; t++)
+			found |= IsFence(&table->trigdesc->triggers[t], function);
+		fenced += found ? 1 : 0;
+		table_close(table, NoLock);
+	}
 	LeaveRestricted(&before);
-	return fenced == CHECKPOINT_TABLES;
+	return OidIsValid(function) && fenced == CHECKPOINT_TABLES;
 }
 
 /*
@@ -75,16 +94,17 @@ IsUnderLease(const char *thread)
 	static const Oid types[] = {TEXTOID};
 	Datum		value = CStringGetTextDatum(thread);
 	RestrictedContext before;
+	uint64		leases;
 
 	EnterRestricted(TableOwner("workflow_leases"), &before);
 	KeptPlan(&plan,
 			 "SELECT FROM (SELECT $1 AS thread_id) AS t CROSS JOIN LATERAL " THREAD_WORKFLOWS " AS o"
 			 " JOIN amelia.workflow_leases AS l ON l.workflow_id = o.id"
 			 " WHERE l.expires_at > clock_timestamp()", lengthof(types), types);
-	if (SPI_execute_plan(plan, &value, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read leases");
+	leases = RunPlanOnLatest(plan, &value);
+	SPI_freetuptable(SPI_tuptable);
 	LeaveRestricted(&before);
-	return SPI_processed > 0;
+	return leases > 0;
 }
 
 /*
@@ -95,7 +115,7 @@ static char *
 HoldThread(const CheckpointSource *source, const char *thread, const PruneOptions *options,
 		   bool *is_in_use)
 {
-	bool		fenced = HasFence(source);
+	bool		fenced = HasFence(source, !options->dry_run);
 	RestrictedContext before;
 
 	if (!fenced && !options->force)
@@ -106,8 +126,8 @@ HoldThread(const CheckpointSource *source, const char *thread, const PruneOption
 		return pstrdup("it is under a lease");
 	if (options->dry_run)
 		return NULL;
-	if (!TryHoldThread(get_namespace_oid(source->schema, false), thread))
-		return pstrdup("somebody writes to it");
+	if (!CanHoldThread())
+		return pstrdup("this transaction holds the locks of too many threads: prune it in another one");
 	if (!fenced)
 	{
 		EnterSource(source, &before);
@@ -116,6 +136,8 @@ HoldThread(const CheckpointSource *source, const char *thread, const PruneOption
 			   0, NULL, NULL, false);
 		LeaveRestricted(&before);
 	}
+	if (!TryHoldThread(get_namespace_oid(source->schema, false), thread))
+		return pstrdup("somebody writes to it");
 	return NULL;
 }
 
@@ -220,9 +242,6 @@ static char *
 PruneThread(const CheckpointSource *source, const char *thread, const PruneOptions *options,
 			PrunePlan *done, bool *is_in_use)
 {
-	MemoryContext context = AllocSetContextCreate(CurTransactionContext, "amelia thread",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext before;
 	Snapshot	snapshot;
 	ThreadImage *image;
 	HTAB	   *deltas;
@@ -243,7 +262,6 @@ PruneThread(const CheckpointSource *source, const char *thread, const PruneOptio
 	if (problem != NULL)
 		return problem;
 	*is_in_use = false;
-	before = MemoryContextSwitchTo(context);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	image = ReadThreadImage(source, thread, MakeNames(), options->squash, snapshot);
 	deltas = FindDeltaChannels(image);
@@ -276,22 +294,23 @@ PruneThread(const CheckpointSource *source, const char *thread, const PruneOptio
 	}
 	else
 		UnregisterSnapshot(snapshot);
-	MemoryContextSwitchTo(before);
-	MemoryContextDelete(context);
 	return NULL;
 }
 
 /*
- * The same in a subtransaction: an error is why the thread was left alone,
- * unless it is not about the thread. is_in_use: it is only in use for now.
+ * The same in a subtransaction, and in memory that is given back at its end:
+ * an error is why the thread was left alone, unless it is not about the thread.
+ * is_in_use: it is only in use for now.
  */
 char *
 TryPruneThread(const CheckpointSource *source, const char *thread, const PruneOptions *options,
 			   PrunePlan *done, bool *is_in_use)
 {
-	MemoryContext context = CurrentMemoryContext;
+	MemoryContext before = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(before, "amelia thread", ALLOCSET_DEFAULT_SIZES);
 	ResourceOwner owner = CurrentResourceOwner;
 	char	   *volatile problem = NULL;
+	bool		changed = false;
 
 	*is_in_use = false;
 	BeginInternalSubTransaction(NULL);
@@ -299,13 +318,16 @@ TryPruneThread(const CheckpointSource *source, const char *thread, const PruneOp
 	PG_TRY();
 	{
 		problem = PruneThread(source, thread, options, done, is_in_use);
+		changed = problem == NULL && !options->dry_run && done->checkpoints + done->blobs + done->writes > 0;
 		/* What was locked for nothing is given back. */
-		if (problem != NULL || options->dry_run)
-			RollbackAndReleaseCurrentSubTransaction();
-		else
+		if (changed)
 			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
+		if (changed && !options->whole)
+			NoteHeldThread();
 	}
 	PG_CATCH();
 	{
@@ -316,8 +338,10 @@ TryPruneThread(const CheckpointSource *source, const char *thread, const PruneOp
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+		/* A thread that is too large is no fault of the server's. */
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-			category == ERRCODE_INSUFFICIENT_RESOURCES ||
+			(category == ERRCODE_INSUFFICIENT_RESOURCES &&
+			 error->sqlerrcode != ERRCODE_CONFIGURATION_LIMIT_EXCEEDED) ||
 			category == ERRCODE_OPERATOR_INTERVENTION || category == ERRCODE_SYSTEM_ERROR)
 			PG_RE_THROW();
 		FlushErrorState();
@@ -325,8 +349,15 @@ TryPruneThread(const CheckpointSource *source, const char *thread, const PruneOp
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
 		memset(done, 0, sizeof(PrunePlan));
-		problem = error->message;
+		*is_in_use = error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+			category == ERRCODE_TRANSACTION_ROLLBACK;
+		problem = error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ?
+			pstrdup("somebody holds a lock on what is to go") : error->message;
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(before);
+	if (problem != NULL)
+		problem = pstrdup(problem);
+	MemoryContextDelete(context);
 	return problem;
 }

@@ -27,7 +27,7 @@ typedef struct PruneOptions
 	int64		limit;			/* about so many rows at once; 0: all */
 } PruneOptions;
 
-extern bool HasFence(const CheckpointSource *source);
+extern bool HasFence(const CheckpointSource *source, bool hold);
 extern char *TryPruneThread(const CheckpointSource *source, const char *thread,
 							const PruneOptions *options, PrunePlan *done, bool *is_in_use);
 

@@ -25,6 +25,7 @@
  */
 #include "retention/squash.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
 #include "retention/checkpoint_shape.h"
@@ -159,15 +160,22 @@ IsMoved(const ThreadImage *image, HTAB *deltas, const ImageGroup *group, const I
 		IsDelta(deltas, image->spaces[row->space].family, write->channel);
 }
 
-/* A task id with its place in the order in front. */
+/*
+ * A task id with its place in the order in front, instead of as many bytes, or a
+ * few more where a character would be cut in two.
+ */
 static int
 RankedTask(const ThreadImage *image, int task, int rank)
 {
 	const char *text = image->names->texts[task];
-	char	   *ranked = psprintf("%0*d%s", RANK_DIGITS, rank,
-								  strlen(text) > RANK_DIGITS ? text +RANK_DIGITS : "");
-	int			name = NameOf(image->names, ranked, strlen(ranked));
+	int			skipped = 0;
+	char	   *ranked;
+	int			name;
 
+	while (skipped < RANK_DIGITS && text[skipped] != '\0')
+		skipped += pg_mblen(text +skipped);
+	ranked = psprintf("%0*d%s", RANK_DIGITS, rank, text +skipped);
+	name = NameOf(image->names, ranked, strlen(ranked));
 	pfree(ranked);
 	return name;
 }

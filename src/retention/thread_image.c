@@ -380,6 +380,8 @@ FetchRows(ThreadImage *image, const char *query, int nargs, const Oid *types, Da
 	for (;;)
 	{
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		/* What is taken is the thread's, not SPI's. */
+		MemoryContextSwitchTo(context);
 		if (SPI_processed == 0)
 			break;
 		for (uint64 i = 0; i < SPI_processed; i++)

@@ -14,5 +14,7 @@ extern void ShareThread(Oid schema, const char *thread);
 extern void TrustRows(bool trust);
 extern bool AreRowsTrusted(void);
 extern bool TryHoldThread(Oid schema, const char *thread);
+extern bool CanHoldThread(void);
+extern void NoteHeldThread(void);
 
 #endif							/* AMELIA_THREAD_LOCK_H */

@@ -110,7 +110,7 @@ DROP TRIGGER keep_row ON checkpoint_blobs;
 
 -- Under a lease.
 INSERT INTO amelia.workflows (id, issue_id, worktree_path) VALUES ('aaaaaaaa-0000-7000-8000-000000000001', 'I-1', '/w1');
-SELECT lease_token FROM amelia.claim_workflow('worker');
+SELECT lease_token FROM amelia.claim_workflow('worker', '1 day');
 SELECT amelia.link_thread('aaaaaaaa-0000-7000-8000-000000000001', 'linked');
 SELECT chain('aaaaaaaa-0000-7000-8000-000000000001', 2), chain('linked', 2);
 SELECT checkpoints, problem FROM amelia.prune('{aaaaaaaa-0000-7000-8000-000000000001,linked}');

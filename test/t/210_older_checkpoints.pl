@@ -112,5 +112,28 @@ for my $turn (1 .. 3)
 	$node->safe_psql('postgres', "SELECT chain('turn $turn', 6, 4)");
 	ok($node->poll_query_until('postgres', qq{SELECT count(*) = 1 FROM checkpoints WHERE thread_id = 'turn $turn'}), "turn $turn");
 }
+
+# On a server with room for few locks, a transaction prunes as many threads as leave some to the others, and
+# names the rest, for another one.
+$node->append_conf('postgresql.conf', "amelia.enabled = off\nmax_connections = 10\nmax_locks_per_transaction = 10\n");
+$node->restart;
+for my $from (1, 51, 101, 151)
+{
+	$node->safe_psql('postgres', "SELECT chain('lock ' || i, 1, 2) FROM generate_series($from, $from + 49) AS i");
+}
+my $prune_locks = q{SELECT count(*) FILTER (WHERE checkpoints = 1), count(*) FILTER (WHERE problem LIKE 'this transaction holds%'),
+	count(*) FILTER (WHERE checkpoints = 0 AND problem IS NULL) FROM amelia.prune((SELECT array_agg('lock ' || i) FROM generate_series(1, 200) AS i))};
+my ($went, $named, $nothing) = split(/\|/, $node->safe_psql('postgres', $prune_locks));
+
+cmp_ok($went, '>', 10, 'many threads are pruned at once');
+cmp_ok($named, '>', 10, 'not so many that no locks are left');
+is($went + $named, 200, 'each is pruned or named');
+for (2 .. 10)
+{
+	my ($more) = split(/\|/, $node->safe_psql('postgres', $prune_locks));
+
+	$went += $more;
+}
+is($went, 200, 'and other transactions prune those that were named');
 $node->stop;
 done_testing();
