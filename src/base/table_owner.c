@@ -7,15 +7,18 @@
  *	  be about several of them. Their triggers, index expressions and views run
  *	  with that role's rights then, so nobody may own one of them who has not
  *	  got these rights anyway: else whom a superuser handed one table would be
- *	  a superuser. A superuser, or a member of the owner, may own some.
+ *	  a superuser. A superuser, or a member of the owner, may own some. The same
+ *	  goes for the schema, whose owner can drop them, or rename it, and put
+ *	  others in their place, at any time: also while a statement waits for one.
  *
- *	  The answer is kept until any relation, or any role, changes.
+ *	  The answer is kept until any relation, schema or role changes.
  *
  *-------------------------------------------------------------------------
  */
 #include "base/table_owner.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -41,6 +44,8 @@ static const char *const platform_tables[] = {
 	"schema_versions", "tasks", "workflow_executions", "workflows", NULL
 };
 
+static const char *const saga_tables[] = {"files", "messages", "schema_versions", NULL};
+
 /* The tables and views of an extension, and the role as which all of them may be acted on. */
 static struct
 {
@@ -51,7 +56,8 @@ static struct
 
 {
 	{AMELIA_SCHEMA, amelia_tables, InvalidOid},
-	{AMELIA_SCHEMA "_platform", platform_tables, InvalidOid}
+	{AMELIA_SCHEMA "_platform", platform_tables, InvalidOid},
+	{AMELIA_SCHEMA "_saga", saga_tables, InvalidOid}
 };
 
 static void
@@ -68,7 +74,7 @@ ForgetRelation(Datum arg, Oid relation)
 }
 
 static void
-ForgetRole(Datum arg, int cache, uint32 hash)
+ForgetRoleOrSchema(Datum arg, int cache, uint32 hash)
 {
 	ForgetOwners();
 }
@@ -80,13 +86,51 @@ void
 InitTableOwner(void)
 {
 	CacheRegisterRelcacheCallback(ForgetRelation, (Datum) 0);
-	CacheRegisterSyscacheCallback(AUTHOID, ForgetRole, (Datum) 0);
-	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, ForgetRole, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, ForgetRoleOrSchema, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, ForgetRoleOrSchema, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, ForgetRoleOrSchema, (Datum) 0);
+}
+
+/*
+ * Who owns a schema.
+ */
+Oid
+SchemaOwner(Oid schema)
+{
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * Raise 55000 unless statements that name what is in a schema of ours may be
+ * run with the rights of that role, because whoever owns the schema has these.
+ */
+void
+RequireSchemaOwner(const char *schema, Oid owner)
+{
+	Oid			other = SchemaOwner(get_namespace_oid(schema, false));
+
+	if (has_privs_of_role(other, owner))
+		return;
+	ForgetOwners();
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("schema \"%s\" belongs to \"%s\", and what is in it to \"%s\"", schema,
+					GetUserNameFromId(other, false), GetUserNameFromId(owner, false)),
+			 errdetail("What the one put in the place of a table would run with the rights of the other."),
+			 errhint("Make one role the owner of schema \"%s\" and of all tables and views in it.", schema)));
 }
 
 /*
  * Raise 55000 unless all tables and views of an extension may be acted on with
- * the rights of that role, because whoever owns one of them has these.
+ * the rights of that role, because whoever owns one of them, or the schema, has
+ * these.
  */
 void
 RequireOneOwner(const char *schema, Oid owner)
@@ -100,6 +144,7 @@ RequireOneOwner(const char *schema, Oid owner)
 		return;
 	/* Before the look: what is told meanwhile makes it forget this again. */
 	extensions[place].trusted_owner = owner;
+	RequireSchemaOwner(schema, owner);
 	for (const char *const *name = extensions[place].tables; *name != NULL; name++)
 	{
 		Oid			table = get_relname_relid(*name, namespace);
@@ -113,23 +158,35 @@ RequireOneOwner(const char *schema, Oid owner)
 				 errmsg("\"%s.%s\" belongs to \"%s\", and others there to \"%s\"", schema, *name,
 						GetUserNameFromId(other, false), GetUserNameFromId(owner, false)),
 				 errdetail("What the one put there would run with the rights of the other."),
-				 errhint("Make one role the owner of all tables and views in schema \"%s\".", schema)));
+				 errhint("Make one role the owner of schema \"%s\" and of all tables and views in it.", schema)));
 	}
 }
 
 /*
- * Who owns one table of ours, for statements about nothing else of ours; 55000
- * when it is not there.
+ * Who owns one table of ours, which is there, for statements about nothing else
+ * of ours.
  */
 Oid
-OneTableOwner(const char *name)
+OneTableOwner(const char *schema, Oid table)
+{
+	Oid			owner = RelationOwner(table);
+
+	RequireSchemaOwner(schema, owner);
+	return owner;
+}
+
+/*
+ * A table of ours; 55000 when it is not there.
+ */
+Oid
+OurTable(const char *name)
 {
 	Oid			schema = get_namespace_oid(AMELIA_SCHEMA, true);
 	Oid			table = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 
 	if (!OidIsValid(table))
 		RefuseOlderSchema(name);
-	return RelationOwner(table);
+	return table;
 }
 
 /*
@@ -138,7 +195,7 @@ OneTableOwner(const char *name)
 Oid
 TableOwner(const char *name)
 {
-	Oid			owner = OneTableOwner(name);
+	Oid			owner = RelationOwner(OurTable(name));
 
 	RequireOneOwner(AMELIA_SCHEMA, owner);
 	return owner;

@@ -72,7 +72,7 @@ amelia_verify_checkpoints(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	EnterRestricted(OneTableOwner("checkpoint_schemas"), &before);
+	EnterRestricted(OneTableOwner(AMELIA_SCHEMA, OurTable("checkpoint_schemas")), &before);
 	sources = FindCheckpointSources();
 	LeaveRestricted(&before);
 	foreach(cell, sources)

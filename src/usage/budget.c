@@ -247,7 +247,7 @@ HaveBudgets(void)
 
 	if (!OidIsValid(table))
 		return false;
-	BecomeOwner(RelationOwner(table), &before);
+	BecomeOwner(OneTableOwner(AMELIA_SCHEMA, table), &before);
 	result = RunSql("SELECT FROM amelia.budgets LIMIT 1", 0, NULL, NULL, true) > 0;
 	BecomeSelf(&before);
 	return result;
