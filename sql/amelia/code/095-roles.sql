@@ -62,9 +62,9 @@ VALUES
 			'feed_now', 'current_settings', 'setting_list', 'budgets_now', 'budget_period', 'maintenance_state']),
 	('monitor', ARRAY['workflows'],
 		'SELECT (id, status, workflow_type, priority, available_at, retry_at, parked, completed_at, failures, max_failures)', '{}'),
-	('monitor', ARRAY['workflow_leases'], 'SELECT (expires_at, given_back)', '{}'),
-	('monitor', ARRAY['claim_faults'], 'SELECT (retry_at)', '{}'),
-	('monitor', ARRAY['workflow_feed'], 'SELECT (origin, lsn, xid, number, written_at, moved_to)', '{}'),
+	('monitor', ARRAY['workflow_leases'], 'SELECT (workflow_id, expires_at, given_back)', '{}'),
+	('monitor', ARRAY['claim_faults'], 'SELECT (workflow_id, retry_at)', '{}'),
+	('monitor', ARRAY['workflow_feed'], 'SELECT (origin, lsn, xid, number, workflow_id, written_at, moved_to)', '{}'),
 	('monitor', ARRAY['token_usage'], 'SELECT (model, cost_usd, "timestamp")', '{}'),
 	('monitor', ARRAY['usage_history'], 'SELECT (model, cost_usd, day)', '{}')
 $$;
