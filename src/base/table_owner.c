@@ -26,6 +26,8 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "base/check.h"
+
 /* All but schema_migrations, which is the client's own. */
 static const char *const amelia_tables[] = {
 	"active_workflows", "brainstorm_artifacts", "brainstorm_messages", "brainstorm_sessions",
@@ -60,6 +62,8 @@ static struct
 	{AMELIA_SCHEMA "_saga", saga_tables, InvalidOid}
 };
 
+PG_FUNCTION_INFO_V1(amelia_owners_problem);
+
 static void
 ForgetOwners(void)
 {
@@ -91,6 +95,18 @@ InitTableOwner(void)
 	CacheRegisterSyscacheCallback(NAMESPACEOID, ForgetRoleOrSchema, (Datum) 0);
 }
 
+/* The place of an extension among ours, or -1. */
+static int
+ExtensionPlace(const char *schema)
+{
+	for (int i = 0; i < (int) lengthof(extensions); i++)
+	{
+		if (strcmp(extensions[i].schema, schema) == 0)
+			return i;
+	}
+	return -1;
+}
+
 /*
  * Who owns a schema.
  */
@@ -108,58 +124,87 @@ SchemaOwner(Oid schema)
 }
 
 /*
- * Raise 55000 unless statements that name what is in a schema of ours may be
- * run with the rights of that role, because whoever owns the schema has these.
+ * What is to be said where other, who could put what he likes in the place of
+ * something, has not got the rights of that role; NULL where he has.
+ */
+static char *
+OwnersDiffer(const char *what, Oid other, Oid owner)
+{
+	if (has_privs_of_role(other, owner))
+		return NULL;
+	return psprintf("%s belongs to \"%s\", and others there to \"%s\"", what,
+					GetUserNameFromId(other, false), GetUserNameFromId(owner, false));
+}
+
+/*
+ * Why statements that name what is in a schema of ours must not be run with the
+ * rights of that role: whoever owns the schema has not got these. NULL when
+ * they may.
+ */
+char *
+SchemaOwnerProblem(const char *schema, Oid owner)
+{
+	return OwnersDiffer(psprintf("schema \"%s\"", schema), SchemaOwner(get_namespace_oid(schema, false)), owner);
+}
+
+/*
+ * Why the tables and views of an extension must not all be acted on with the
+ * rights of that role: whoever owns one of them, or the schema, has not got
+ * these. NULL when they may.
+ */
+char *
+OwnersProblem(const char *schema, Oid owner)
+{
+	Oid			namespace = get_namespace_oid(schema, false);
+	int			place = ExtensionPlace(schema);
+	char	   *problem;
+
+	if (place < 0)
+		elog(ERROR, "\"%s\" is no extension of ours", schema);
+	if (extensions[place].trusted_owner == owner)
+		return NULL;
+	/* Before the look: what is told meanwhile makes it forget this again. */
+	extensions[place].trusted_owner = owner;
+	problem = SchemaOwnerProblem(schema, owner);
+	for (const char *const *name = extensions[place].tables; *name != NULL && problem == NULL; name++)
+	{
+		Oid			table = get_relname_relid(*name, namespace);
+
+		if (OidIsValid(table))
+			problem = OwnersDiffer(psprintf("\"%s.%s\"", schema, *name), RelationOwner(table), owner);
+	}
+	if (problem != NULL)
+		ForgetOwners();
+	return problem;
+}
+
+static void
+RefuseOwners(const char *schema, const char *problem)
+{
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s", problem),
+				 errdetail("What the one put there would run with the rights of the other."),
+				 errhint("Make one role the owner of schema \"%s\" and of all tables and views in it.", schema)));
+}
+
+/*
+ * Raise 55000 where there is a SchemaOwnerProblem().
  */
 void
 RequireSchemaOwner(const char *schema, Oid owner)
 {
-	Oid			other = SchemaOwner(get_namespace_oid(schema, false));
-
-	if (has_privs_of_role(other, owner))
-		return;
-	ForgetOwners();
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("schema \"%s\" belongs to \"%s\", and what is in it to \"%s\"", schema,
-					GetUserNameFromId(other, false), GetUserNameFromId(owner, false)),
-			 errdetail("What the one put in the place of a table would run with the rights of the other."),
-			 errhint("Make one role the owner of schema \"%s\" and of all tables and views in it.", schema)));
+	RefuseOwners(schema, SchemaOwnerProblem(schema, owner));
 }
 
 /*
- * Raise 55000 unless all tables and views of an extension may be acted on with
- * the rights of that role, because whoever owns one of them, or the schema, has
- * these.
+ * Raise 55000 where there is an OwnersProblem().
  */
 void
 RequireOneOwner(const char *schema, Oid owner)
 {
-	Oid			namespace = get_namespace_oid(schema, false);
-	size_t		place = 0;
-
-	while (strcmp(extensions[place].schema, schema) != 0)
-		place++;
-	if (extensions[place].trusted_owner == owner)
-		return;
-	/* Before the look: what is told meanwhile makes it forget this again. */
-	extensions[place].trusted_owner = owner;
-	RequireSchemaOwner(schema, owner);
-	for (const char *const *name = extensions[place].tables; *name != NULL; name++)
-	{
-		Oid			table = get_relname_relid(*name, namespace);
-		Oid			other = OidIsValid(table) ? RelationOwner(table) : owner;
-
-		if (has_privs_of_role(other, owner))
-			continue;
-		ForgetOwners();
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("\"%s.%s\" belongs to \"%s\", and others there to \"%s\"", schema, *name,
-						GetUserNameFromId(other, false), GetUserNameFromId(owner, false)),
-				 errdetail("What the one put there would run with the rights of the other."),
-				 errhint("Make one role the owner of schema \"%s\" and of all tables and views in it.", schema)));
-	}
+	RefuseOwners(schema, OwnersProblem(schema, owner));
 }
 
 /*
@@ -209,4 +254,25 @@ BecomeTablesOwner(Oid owner, OwnerContext *before)
 {
 	RequireOneOwner(AMELIA_SCHEMA, owner);
 	BecomeOwner(owner, before);
+}
+
+/*
+ * owners_problem(extension name) returns text
+ */
+Datum
+amelia_owners_problem(PG_FUNCTION_ARGS)
+{
+	const char *schema;
+	Oid			table;
+	char	   *problem;
+
+	if (PG_ARGISNULL(0))
+		RefuseMissing("extension");
+	schema = NameStr(*PG_GETARG_NAME(0));
+	table = get_relname_relid("schema_versions", get_namespace_oid(schema, false));
+	problem = OidIsValid(table) && ExtensionPlace(schema) >= 0 ? OwnersProblem(schema, RelationOwner(table)) : NULL;
+	if (problem == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s: make one role the owner of schema \"%s\" and of all tables and views in it",
+											  problem, schema)));
 }

@@ -245,9 +245,9 @@ HaveBudgets(void)
 	OwnerContext before;
 	bool		result;
 
-	if (!OidIsValid(table))
+	if (!OidIsValid(table) || SchemaOwnerProblem(AMELIA_SCHEMA, RelationOwner(table)) != NULL)
 		return false;
-	BecomeOwner(OneTableOwner(AMELIA_SCHEMA, table), &before);
+	BecomeOwner(RelationOwner(table), &before);
 	result = RunSql("SELECT FROM amelia.budgets LIMIT 1", 0, NULL, NULL, true) > 0;
 	BecomeSelf(&before);
 	return result;

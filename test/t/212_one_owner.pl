@@ -48,18 +48,26 @@ foreach my $case (@acts)
 	is("@trusted", $own, "$act: nothing is done where one table is somebody else's than that whose owner it is done as");
 	my (undef, undef, $error) = $node->psql('postgres',
 		"ALTER SCHEMA $schema OWNER TO eve; $act; ALTER SCHEMA $schema OWNER TO CURRENT_USER", on_error_stop => 0);
-	like($error, qr/schema "$schema" belongs to "eve", and what is in it to/, '… nor where the schema is');
+	like($error, qr/schema "$schema" belongs to "eve", and others there to/, '… nor where the schema is');
 	(undef, undef, $error) = $node->psql('postgres', $act);
 	is($error, '', '… and it is when they are not');
 }
 
-# By what it acts on one table alone.
-foreach my $act (q{SELECT FROM amelia.verify()}, q{SELECT FROM amelia_internal.api_objects('amelia')})
+# Who looks whether all is well is told, and of nothing else by that.
+foreach my $schema ('amelia', 'amelia_platform', 'amelia_saga')
 {
-	my (undef, undef, $error) = $node->psql('postgres',
-		"ALTER SCHEMA amelia OWNER TO eve; $act; ALTER SCHEMA amelia OWNER TO CURRENT_USER", on_error_stop => 0);
-	like($error, qr/schema "amelia" belongs to "eve", and what is in it to/, "$act: nor does it touch one table there");
+	foreach my $object ("SCHEMA $schema", "TABLE $schema.@{[ $schema eq 'amelia_saga' ? 'messages' : 'workflows' ]}")
+	{
+		my ($status, $found, $error) = $node->psql('postgres',
+			"ALTER $object OWNER TO eve; SELECT * FROM $schema.verify(); SELECT count(*) FROM amelia.maintenance_status(); ALTER $object OWNER TO CURRENT_USER");
+		is("$status $error", '0 ', "verify() and the status answer where $object is somebody else's");
+		like($found, qr/^belongs to several owners\|$schema\|[^\n]*"eve", and others there to[^\n]*\n1$/, '… and it is named');
+	}
 }
+$node->safe_psql('postgres', 'ALTER TABLE amelia_platform.tasks OWNER TO eve');
+like($node->safe_psql('postgres', 'SELECT reason FROM amelia.maintenance_status()'),
+	qr/there is no maintenance of amelia_platform: "amelia_platform.tasks" belongs to "eve"/, '… by the status too, of what has maintenance');
+$node->safe_psql('postgres', 'ALTER TABLE amelia_platform.tasks OWNER TO CURRENT_USER');
 
 # The trigger of somebody who was handed one table.
 $node->safe_psql('postgres', q{
