@@ -186,7 +186,7 @@ RefuseOwners(const char *schema, const char *problem)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%s", problem),
 				 errdetail("What the one put there would run with the rights of the other."),
-				 errhint("Make one role the owner of schema \"%s\" and of all tables and views in it.", schema)));
+				 errhint("Make one role the owner of schema \"%s\" and of all tables and views in it, or drop what somebody has put there.", schema)));
 }
 
 /*
@@ -273,6 +273,6 @@ amelia_owners_problem(PG_FUNCTION_ARGS)
 	problem = OidIsValid(table) && ExtensionPlace(schema) >= 0 ? OwnersProblem(schema, RelationOwner(table)) : NULL;
 	if (problem == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s: make one role the owner of schema \"%s\" and of all tables and views in it",
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s: make one role the owner of schema \"%s\" and of all tables and views in it, or drop what somebody has put there",
 											  problem, schema)));
 }
