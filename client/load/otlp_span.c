@@ -301,7 +301,9 @@ add_tool_events(Recording * recording, size_t workflow, const Span * span, const
 	char	   *said = result == NULL || json_is_string(result) ? NULL : json_text(result);
 	RecordedEvent *event = add_event(recording, workflow, span, false, "claude_tool_call", name);
 
-	event->tool_name = copy_string(tool != NULL ? tool : name);
+	if (tool == NULL)
+		tool = name;
+	event->tool_name = copy_string(tool);
 	if (arguments != NULL)
 		event->tool_input = json_text(arguments);
 	json_decref(arguments);
@@ -309,7 +311,7 @@ add_tool_events(Recording * recording, size_t workflow, const Span * span, const
 	if (json_is_string(result) && json_string_length(result) > 0)
 		name = json_string_value(result);
 	event = add_event(recording, workflow, span, true, "claude_tool_result", said != NULL ? said : name);
-	event->tool_name = copy_string(tool != NULL ? tool : text_member_of(span->root, "name"));
+	event->tool_name = copy_string(tool);
 	free(said);
 }
 

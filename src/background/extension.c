@@ -22,6 +22,7 @@
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -35,6 +36,7 @@
 #include "utils/rel.h"
 
 #include "base/execute.h"
+#include "base/table_owner.h"
 #include "schema/scripts.h"
 
 /*
@@ -196,12 +198,15 @@ MissingFrom(Node *statement, Oid schema)
 
 /*
  * The versions of the schema that the database has been through and the code
- * has, 0 for none. SPI is connected.
+ * has, 0 for none. SPI is connected. What stands under the name of
+ * schema_versions is read as its owner, who may have made it a view.
  */
 static void
 ReadVersions(const char *extension, List *scripts, Oid schema, int32 *database, int32 *code)
 {
-	bool		is_null = true;
+	Oid			table = get_relname_relid("schema_versions", schema);
+	RestrictedContext before;
+	bool		is_null;
 	ListCell   *cell;
 
 	*database = *code = 0;
@@ -212,14 +217,13 @@ ReadVersions(const char *extension, List *scripts, Oid schema, int32 *database, 
 		if (!script->is_api)
 			*code = Max(*code, script->version);
 	}
-	if (!OidIsValid(get_relname_relid("schema_versions", schema)))
+	if (!OidIsValid(table))
 		return;
-	if (SPI_execute(psprintf("SELECT pg_catalog.max(m.version) FROM %s AS m",
-							 quote_qualified_identifier(extension, "schema_versions")),
-					true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read schema_versions");
-	*database = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-											1, &is_null));
+	EnterRestricted(OneTableOwner(extension, table), &before);
+	RunSql(psprintf("SELECT pg_catalog.max(m.version) FROM %s AS m",
+					quote_qualified_identifier(extension, "schema_versions")), 0, NULL, NULL, true);
+	LeaveRestricted(&before);
+	*database = DatumGetInt32(RowValue(0, 1, INT4OID, &is_null));
 	if (is_null)
 		*database = 0;
 }

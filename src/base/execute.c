@@ -18,13 +18,11 @@
 #include "base/uuid.h"
 
 /*
- * What holds while we run as a tables' owner whom we need not trust. lock_timeout,
- * in milliseconds, so that one who holds a lock stops nobody else; the rest so
- * that what the session was set to does not change what is done.
+ * What holds while we run as a tables' owner whom we need not trust, so that
+ * what the session was set to does not change what is done.
  */
 static const char *const restricted_settings[][2] = {
 	{"search_path", "pg_catalog, pg_temp"},
-	{"lock_timeout", "1000"},
 	{"session_replication_role", "origin"},
 	{"row_security", "on"},
 	{"DateStyle", "ISO, YMD"},
@@ -82,13 +80,10 @@ LeaveSafePath(int nest_level)
 }
 
 /*
- * Run what follows as a tables' owner, in a restricted operation, until
- * LeaveRestricted(): triggers that the owner or others put on the tables can
- * neither do more than that role may, nor change the session. An error
- * restores the caller's state once the (sub)transaction is rolled back.
+ * EnterRestricted() for what waits for locks as long as the caller would.
  */
 void
-EnterRestricted(Oid owner, RestrictedContext *before)
+EnterRestrictedPatiently(Oid owner, RestrictedContext *before)
 {
 	GetUserIdAndSecContext(&before->owner.user, &before->owner.security);
 	before->guc_level = NewGUCNestLevel();
@@ -97,6 +92,20 @@ EnterRestricted(Oid owner, RestrictedContext *before)
 								 PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	SetUserIdAndSecContext(owner, before->owner.security | SECURITY_RESTRICTED_OPERATION |
 						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+}
+
+/*
+ * Run what follows as a tables' owner, in a restricted operation, until
+ * LeaveRestricted(): triggers that the owner or others put on the tables can
+ * neither do more than that role may, nor change the session. A lock is waited
+ * for no longer than a second, so that one who holds it stops nobody else. An
+ * error restores the caller's state once the (sub)transaction is rolled back.
+ */
+void
+EnterRestricted(Oid owner, RestrictedContext *before)
+{
+	EnterRestrictedPatiently(owner, before);
+	(void) set_config_option("lock_timeout", "1000", PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 /*

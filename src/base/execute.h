@@ -29,6 +29,7 @@ extern void BecomeOwner(Oid owner, OwnerContext *before);
 extern void BecomeSelf(const OwnerContext *before);
 extern int	EnterSafePath(void);
 extern void LeaveSafePath(int nest_level);
+extern void EnterRestrictedPatiently(Oid owner, RestrictedContext *before);
 extern void EnterRestricted(Oid owner, RestrictedContext *before);
 extern void LeaveRestricted(const RestrictedContext *before);
 extern Oid	RelationOwner(Oid relation);

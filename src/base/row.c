@@ -34,6 +34,7 @@
 
 #include "base/door.h"
 #include "base/execute.h"
+#include "base/table_owner.h"
 #include "base/trigger.h"
 
 #define MAX_KEYS 5
@@ -355,6 +356,7 @@ SendRow(const DoorUse *use, Relation table, const char *query, const RowEdit *ed
 		values[i] = edit->values[i];
 		nulls[i] = edit->nulls[i] ? 'n' : ' ';
 	}
+	RequireSchemaOwner(AMELIA_SCHEMA, table->rd_rel->relowner);
 	EnterRestricted(table->rd_rel->relowner, &before);
 	SPI_connect();
 	plan = SPI_prepare(query, edit->count, types);

@@ -14,7 +14,12 @@
 
 extern void InitTableOwner(void);
 extern void RequireOneOwner(const char *schema, Oid owner);
-extern Oid	OneTableOwner(const char *name);
+extern Oid	SchemaOwner(Oid schema);
+extern char *SchemaOwnerProblem(const char *schema, Oid owner);
+extern char *OwnersProblem(const char *schema, Oid owner);
+extern void RequireSchemaOwner(const char *schema, Oid owner);
+extern Oid	OneTableOwner(const char *schema, Oid table);
+extern Oid	OurTable(const char *name);
 extern Oid	TableOwner(const char *name);
 extern void BecomeTablesOwner(Oid owner, OwnerContext *before);
 

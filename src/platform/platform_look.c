@@ -24,6 +24,7 @@
 #include "utils/lsyscache.h"
 
 #include "base/execute.h"
+#include "base/table_owner.h"
 #include "platform/platform_owner.h"
 #include "retention/second_look.h"
 
@@ -78,20 +79,26 @@ PlatformNeedsSecondLook(void)
 }
 
 /*
- * Why the last round was held back; NULL when it was not. For whoever may ask
+ * Why the last round was held back, or there can be none; NULL when neither. For whoever may ask
  * for the status.
  */
 char *
 PlatformHeldBack(void)
 {
 	Oid			schema = get_namespace_oid(PLATFORM_EXTENSION, true);
+	Oid			table = OidIsValid(schema) ? get_relname_relid("maintenance_runs", schema) : InvalidOid;
 	RestrictedContext before;
-	char	   *reason = NULL;
+	Oid			owner;
+	char	   *reason;
 	bool		is_null;
 
-	if (!OidIsValid(schema) || !OidIsValid(get_relname_relid("maintenance_runs", schema)))
+	if (!OidIsValid(table))
 		return NULL;
-	EnterRestricted(PlatformOwner(), &before);
+	owner = RelationOwner(table);
+	reason = OwnersProblem(PLATFORM_EXTENSION, owner);
+	if (reason != NULL)
+		return psprintf("there is no maintenance of amelia_platform: %s", reason);
+	EnterRestricted(owner, &before);
 	if (RunSql("SELECT r.reason FROM (SELECT * FROM amelia_platform.maintenance_runs AS n"
 			   "  WHERE n.outcome IS NOT NULL AND n.started_at <= now()"
 			   "  ORDER BY n.started_at DESC LIMIT 1) AS r WHERE r.outcome = '" HELD_BACK "'",

@@ -172,7 +172,7 @@ RunAsOwner(const char *query, int nargs, const Datum *values)
 	RestrictedContext before;
 
 	SPI_connect();
-	EnterRestricted(OneTableOwner("claim_faults"), &before);
+	EnterRestricted(OneTableOwner(AMELIA_SCHEMA, OurTable("claim_faults")), &before);
 	(void) RunSqlOnLatest(query, nargs, types, values);
 	LeaveRestricted(&before);
 	SPI_finish();

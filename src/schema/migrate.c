@@ -39,8 +39,8 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
-#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -54,6 +54,7 @@
 
 #include "base/execute.h"
 #include "base/launcher_state.h"
+#include "base/table_owner.h"
 #include "usage/budget.h"
 #include "schema/scripts.h"
 
@@ -201,7 +202,7 @@ DatabaseVersion(const char *extension, Oid schema)
 		SPI_execute_snapshot(plan, NULL, NULL, GetLatestSnapshot(), InvalidSnapshot,
 							 true, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read schema_versions");
-	version = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+	version = RowValue(0, 1, INT4OID, &is_null);
 	if (is_null)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -375,25 +376,8 @@ static Oid
 TablesOwner(Oid schema)
 {
 	Oid			table = get_relname_relid("schema_versions", schema);
-	HeapTuple	tuple;
-	Oid			owner;
 
-	if (OidIsValid(table))
-	{
-		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "cache lookup failed for relation %u", table);
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	}
-	else
-	{
-		tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "cache lookup failed for schema %u", schema);
-		owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-	}
-	ReleaseSysCache(tuple);
-	return owner;
+	return OidIsValid(table) ? RelationOwner(table) : SchemaOwner(schema);
 }
 
 /*
@@ -454,13 +438,16 @@ GrantMembers(const char *extension, Oid owner)
 
 /*
  * Bring the schema to the version of the code, with the owner's rights and
- * outside of the extension whose script may be running.
+ * outside of the extension whose script may be running. In a restricted
+ * operation: what the owner put there, deferred to the commit too, must not
+ * come to run with the caller's rights.
  */
 static void
 Migrate(const char *extension, Oid schema, Oid owner, Oid code_owner, StringInfo done)
 {
 	bool		in_extension_script = creating_extension;
 	OwnerContext before;
+	RestrictedContext restricted;
 	List	   *scripts;
 
 	/* What is granted then is no initial privilege, and pg_dump keeps it. */
@@ -471,11 +458,11 @@ Migrate(const char *extension, Oid schema, Oid owner, Oid code_owner, StringInfo
 		scripts = ReadScripts(extension);
 		GrantMembers(extension, owner);
 		BecomeSelf(&before);
-		BecomeOwner(owner, &before);
+		EnterRestrictedPatiently(owner, &restricted);
 		FillEmptySchema(extension, scripts, schema, done);
 		CheckNotNewer(extension, scripts, schema);
 		RunScripts(extension, scripts, schema, in_extension_script, done);
-		BecomeSelf(&before);
+		LeaveRestricted(&restricted);
 	}
 	PG_FINALLY();
 	{
@@ -534,6 +521,7 @@ amelia_migrate(PG_FUNCTION_ARGS)
 	}
 	LockDatabaseObject(ExtensionRelationId, get_extension_oid(extension, false), 0,
 					   ShareUpdateExclusiveLock);
+	RequireOneOwner(extension, owner);
 	Migrate(extension, schema, owner, CodeOwner(fcinfo->flinfo->fn_oid), &done);
 	SPI_finish();
 	WakeLauncherAtCommit();

@@ -245,7 +245,7 @@ HaveBudgets(void)
 	OwnerContext before;
 	bool		result;
 
-	if (!OidIsValid(table))
+	if (!OidIsValid(table) || SchemaOwnerProblem(AMELIA_SCHEMA, RelationOwner(table)) != NULL)
 		return false;
 	BecomeOwner(RelationOwner(table), &before);
 	result = RunSql("SELECT FROM amelia.budgets LIMIT 1", 0, NULL, NULL, true) > 0;

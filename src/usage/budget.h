@@ -15,7 +15,7 @@ extern const char *const budget_trigger;
 
 extern bool MayHaveBudgets(Oid *owner);
 
-/* Whether there are budgets; false also where there is no table for them. SPI is connected. */
+/* Whether there are budgets; false also where there is no table for them, or none that may be read as its owner. SPI is connected. */
 extern bool HaveBudgets(void);
 
 /*

@@ -185,6 +185,7 @@ SELECT count(*) > 50 FROM amelia.metrics();
 SELECT count(*) FROM amelia.vacuum_holders();
 SELECT count(*) FROM amelia.verify();
 SELECT count(*) FROM amelia_internal.api_objects('amelia');
+SELECT amelia_internal.owners_problem('amelia') IS NULL;
 SELECT rows FROM amelia.table_checksum('amelia.event_types', 'event_type');
 SELECT count(*) FROM amelia.row_checksums('amelia.event_types', '{event_type}');
 SELECT amelia_internal.retry_delay(1) > '0';

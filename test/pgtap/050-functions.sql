@@ -339,6 +339,7 @@ INSERT INTO calls VALUES
 	('verify_checkpoints', ''),
 	('amelia_scripts', ''),
 	('api_objects', '''amelia'''),
+	('owners_problem', '''amelia'''),
 	('retention_preview', ''),
 	('preview_retention', ''),
 	('link_thread', format('%L, %L', :'workflow', 't')),

@@ -189,7 +189,7 @@ SELECT t.call('migrate');
 DROP EXTENSION amelia CASCADE;
 CREATE EXTENSION amelia;
 DROP OWNED BY regress_planter, regress_granted;
-SELECT * FROM amelia.verify();
+SELECT v.problem, v.object FROM amelia.verify() AS v;
 
 -- What was planted in the place of a function or view of ours before there was
 -- one stays its owner's, who could change it afterwards: migrate() does not
@@ -200,14 +200,14 @@ DROP FUNCTION amelia.sparkline(double precision[]) CASCADE;
 SET ROLE regress_planter;
 CREATE FUNCTION amelia.sparkline(numbers double precision[]) RETURNS text LANGUAGE sql AS 'SELECT 1::text';
 RESET ROLE;
-SELECT * FROM t.errors($$SELECT amelia.migrate()$$);
+SELECT statement, left(error, 62) AS error FROM t.errors($$SELECT amelia.migrate()$$);
 DROP FUNCTION amelia.sparkline(double precision[]);
 SELECT pg_get_viewdef('amelia.active_workflows') AS definition \gset
 DROP VIEW amelia.active_workflows;
 SET ROLE regress_planter;
 CREATE VIEW amelia.active_workflows AS :definition
 RESET ROLE;
-SELECT * FROM t.errors($$SELECT amelia.migrate()$$);
+SELECT statement, left(error, 62) AS error FROM t.errors($$SELECT amelia.migrate()$$);
 
 DROP VIEW amelia.active_workflows;
 SELECT amelia.migrate();
@@ -220,8 +220,8 @@ SET ROLE regress_planter;
 :definition;
 CREATE TABLE amelia.active_workflows AS SELECT 1;
 RESET ROLE;
-SELECT * FROM amelia.verify();
-SELECT * FROM t.errors($$SELECT amelia.migrate()$$);
+SELECT v.problem, v.object FROM amelia.verify() AS v;
+SELECT statement, left(error, 62) AS error FROM t.errors($$SELECT amelia.migrate()$$);
 
 DROP OWNED BY regress_planter;
 SELECT amelia.migrate();

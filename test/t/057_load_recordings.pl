@@ -213,6 +213,13 @@ is(query(q{SELECT status, failure_reason FROM amelia.workflows WHERE issue_id IN
 	'... a trace whose first span failed is a workflow that failed');
 is(query(q{SELECT message, agent FROM amelia.workflow_log WHERE correlation_id = 'a'}), 'older words|collector', '... names of older conventions are known');
 
+# A call of a tool that neither the span nor its attributes name.
+($status, $out, $err) = load(file_of('no-name.json', document_of(span_of('t4', 'i', '',
+	{ 'gen_ai.operation.name' => 'execute_tool', 'gen_ai.tool.call.result' => 'said' }, name => undef))));
+is("$status $err", '0 ', 'a span without a name is loaded');
+is(query(q{SELECT event_type, tool_name, message FROM amelia.workflow_log WHERE correlation_id = 'i' ORDER BY sequence}),
+	"claude_tool_call|execute_tool|execute_tool\nclaude_tool_result|execute_tool|said", '... the tool is called as the operation');
+
 #
 # Formats are told apart by what is in a file, and can be named.
 #

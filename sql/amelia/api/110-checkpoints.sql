@@ -27,9 +27,11 @@ BEGIN
 	SELECT t.workflow_id INTO holder
 	FROM amelia.workflow_threads AS t
 	WHERE t.thread_id = link_thread.thread_id;
-	IF holder <> link_thread.workflow_id THEN
+	-- A policy may hide the other one, or that it has the thread.
+	IF holder IS DISTINCT FROM link_thread.workflow_id THEN
 		RAISE EXCEPTION USING ERRCODE = '23505',
-			MESSAGE = format('thread "%s" belongs to workflow %s', link_thread.thread_id, holder),
+			MESSAGE = format('thread "%s" belongs to %s', link_thread.thread_id,
+				COALESCE((SELECT 'workflow ' || w.id FROM amelia.workflows AS w WHERE w.id = holder), 'another workflow')),
 			HINT = 'unlink_thread() takes it away from there.',
 			SCHEMA = 'amelia', TABLE = 'workflow_threads', CONSTRAINT = 'workflow_threads_pkey';
 	END IF;

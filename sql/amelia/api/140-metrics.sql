@@ -41,17 +41,23 @@ BEGIN
 	FROM amelia_internal.moves_within('1 minute') AS m
 	UNION ALL
 	SELECT 'amelia_worker_leases', jsonb_build_object('state', 'held'),
-		(SELECT count(*) FROM amelia.workflow_leases AS l WHERE l.expires_at > clock_timestamp()),
+		(SELECT count(*) FROM amelia.workflow_leases AS l WHERE l.expires_at > clock_timestamp()
+			AND ((SELECT NOT row_security_active('amelia.workflows'))
+				OR EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = l.workflow_id))),
 		'Leases in force (held), and those that ran out and were not taken over (lost).'
 	UNION ALL
 	SELECT 'amelia_worker_leases', jsonb_build_object('state', 'lost'),
-		(SELECT count(*) FROM amelia.workflow_leases AS l WHERE l.expires_at <= clock_timestamp() AND NOT l.given_back),
+		(SELECT count(*) FROM amelia.workflow_leases AS l WHERE l.expires_at <= clock_timestamp() AND NOT l.given_back
+			AND ((SELECT NOT row_security_active('amelia.workflows'))
+				OR EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = l.workflow_id))),
 		'Leases in force (held), and those that ran out and were not taken over (lost).'
 	UNION ALL
 	SELECT 'amelia_dead_workflows_last_day', '{}', amelia_internal.newly_dead(),
 		'Workflows that failed as often as they may, of the newest thousand that ended within a day.'
 	UNION ALL
-	SELECT 'amelia_claims_passed_over', '{}', (SELECT count(*) FROM amelia.claim_faults AS f WHERE f.retry_at > now()),
+	SELECT 'amelia_claims_passed_over', '{}', (SELECT count(*) FROM amelia.claim_faults AS f WHERE f.retry_at > now()
+			AND ((SELECT NOT row_security_active('amelia.workflows'))
+				OR EXISTS (SELECT FROM amelia.workflows AS w WHERE w.id = f.workflow_id))),
 		'Workflows that claims pass over because moving them failed.'
 	UNION ALL
 	SELECT 'amelia_events_appended_total', '{}', pg_stat_get_tuples_inserted('amelia.workflow_log'::regclass),

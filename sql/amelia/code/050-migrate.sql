@@ -8,6 +8,13 @@ AS 'MODULE_PATHNAME', 'amelia_api_objects';
 COMMENT ON FUNCTION amelia_internal.api_objects(name) IS
 'What the api layer of an extension of ours consists of (function, view, trigger, default), and whether each one is there as migrate() makes it.';
 
+CREATE FUNCTION amelia_internal.owners_problem(extension name) RETURNS text
+LANGUAGE c STABLE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'amelia_owners_problem';
+COMMENT ON FUNCTION amelia_internal.owners_problem(name) IS
+'Which of an extension''s tables and views, or its schema, belongs to a role that has not got the rights of the others'' owner, so that the library does nothing by itself there; NULL: none does. 22023 NULL, 3F000 no such schema.';
+
 CREATE FUNCTION amelia.migrate() RETURNS text
 LANGUAGE c VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -37,5 +44,6 @@ REVOKE ALL ON FUNCTION
 	amelia.append_events(uuid, jsonb, bigint),
 	amelia.next_sequence(uuid, integer),
 	amelia_internal.api_objects(name),
+	amelia_internal.owners_problem(name),
 	amelia.migrate()
 FROM PUBLIC;

@@ -24,7 +24,7 @@ VALUES
 			'settings', 'current_settings', 'setting_list', 'brainstorm_messages_after', 'list_brainstorm_sessions',
 			'brainstorm_usage', 'queue_status', 'metrics', 'status_counts', 'oldest_claimable', 'moves_within', 'due_workflows', 'newly_dead', 'cost_today', 'waiting_sessions', 'dead_workflows', 'feed_after', 'feed_now',
 			'wait_events', 'table_checksum', 'row_checksums', 'verify', 'verify_schema', 'verify_sequences',
-			'verify_references', 'verify_workflows', 'verify_checkpoints', 'api_objects', 'amelia_scripts',
+			'verify_references', 'verify_workflows', 'verify_checkpoints', 'api_objects', 'owners_problem', 'amelia_scripts',
 			'retention_preview', 'preview_retention', 'checkpoint_stats', 'checkpoint_sources', 'checkpoint_places', 'checkpoint_columns_problem', 'checkpoint_columns', 'unknown_checkpoints',
 			'maintenance_status', 'maintenance_state', 'held_elsewhere', 'vacuum_holders', 'held_vacuum',
 			'usage_summary', 'usage_trend', 'usage_by_model', 'usage_by_agent', 'usage_by_profile',
@@ -62,9 +62,9 @@ VALUES
 			'feed_now', 'current_settings', 'setting_list', 'budgets_now', 'budget_period', 'maintenance_state']),
 	('monitor', ARRAY['workflows'],
 		'SELECT (id, status, workflow_type, priority, available_at, retry_at, parked, completed_at, failures, max_failures)', '{}'),
-	('monitor', ARRAY['workflow_leases'], 'SELECT (expires_at, given_back)', '{}'),
-	('monitor', ARRAY['claim_faults'], 'SELECT (retry_at)', '{}'),
-	('monitor', ARRAY['workflow_feed'], 'SELECT (origin, lsn, xid, number, written_at, moved_to)', '{}'),
+	('monitor', ARRAY['workflow_leases'], 'SELECT (workflow_id, expires_at, given_back)', '{}'),
+	('monitor', ARRAY['claim_faults'], 'SELECT (workflow_id, retry_at)', '{}'),
+	('monitor', ARRAY['workflow_feed'], 'SELECT (origin, lsn, xid, number, workflow_id, written_at, moved_to)', '{}'),
 	('monitor', ARRAY['token_usage'], 'SELECT (model, cost_usd, "timestamp")', '{}'),
 	('monitor', ARRAY['usage_history'], 'SELECT (model, cost_usd, day)', '{}')
 $$;

@@ -23,6 +23,9 @@ BEGIN
 			|| migrate
 	FROM amelia_internal.api_objects(extension) AS o
 	WHERE NOT o.intact;
+	RETURN QUERY SELECT 'belongs to several owners', extension::text, p.problem
+	FROM amelia_internal.owners_problem(extension) AS p (problem)
+	WHERE p.problem IS NOT NULL;
 	IF extension <> 'amelia' THEN
 		RETURN;
 	END IF;

@@ -10,7 +10,7 @@ VALUES
 			'agent_capabilities', 'agent_performance', 'workflows', 'workflow_executions', 'execution_steps', 'tasks',
 			'agent_messages', 'overdue_tasks'],
 		'SELECT',
-		ARRAY['check_given', 'check_limit', 'api_objects', 'amelia_platform_scripts', 'verify_schema', 'verify_references',
+		ARRAY['check_given', 'check_limit', 'api_objects', 'owners_problem', 'amelia_platform_scripts', 'verify_schema', 'verify_references',
 			'platform_verify_rows', 'verify', 'platform_values', 'platform_check_value', 'platform_check_agent',
 			'platform_check_needs', 'platform_stale_after', 'platform_match', 'platform_settings', 'settings',
 			'list_agents', 'match_agents', 'list_tasks', 'search_tasks', 'search_workflows', 'pending_messages', 'dead_letters',

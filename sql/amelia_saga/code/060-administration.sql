@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 VALUES
 	('reader', ARRAY['schema_versions', 'messages', 'files'], 'SELECT',
-		ARRAY['check_given', 'check_limit', 'check_choice', 'api_objects', 'amelia_saga_scripts',
+		ARRAY['check_given', 'check_limit', 'check_choice', 'api_objects', 'owners_problem', 'amelia_saga_scripts',
 			'fts5_query', 'saga_prepare', 'saga_rank', 'saga_snippet', 'saga_words',
 			'saga_check_text', 'saga_check_search', 'verify_schema', 'saga_verify_words', 'saga_vector',
 			'get_message', 'get_session', 'list_sessions', 'recent_messages', 'search_messages',
