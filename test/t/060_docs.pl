@@ -240,6 +240,8 @@ for my $file (map { s{^\Q$top\E/}{}r } glob("$top/*.md $top/docs/*.md $top/clien
 		push @dead, $link if !-e "$top/$target" || $anchor ne '' && !$anchors{$target}{$anchor};
 	}
 	is_deeply(\@dead, [], "$file: links lead to files and headings that are there");
+	is_deeply([ grep { !grep { -e } glob("$top/$_") } $text =~ m{`((?:bench|docs|monitoring|samples|scripts|test)/[\w./*-]+)`}g ],
+		[], "$file: it names files that are there");
 }
 
 # The platform's page has a part of each kind too.
