@@ -148,7 +148,6 @@ help:
 #: make installcheck run the tests against that PostgreSQL, which must be running
 #: make report-picture  make docs/report.png anew (needs chromium)
 #: make dashboard-picture  make docs/dashboard.png and docs/dashboard-workflow.png anew
-#: make dashboard-picture  make docs/dashboard.png and docs/dashboard-workflow.png anew
 #: make clean        remove what was built
 #:
 #: PG_CONFIG=/path/to/pg_config   chooses the PostgreSQL, 15 to 18

@@ -13,6 +13,7 @@ import types
 import uuid
 
 import psycopg
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 import amelia
@@ -332,6 +333,95 @@ def saver():
                 raise
 
     run(work)
+
+
+def real_saver():
+    """LangGraph's own saver under a lease: used, robbed of its lease, and pruned."""
+    from langgraph.checkpoint.base import empty_checkpoint
+    from langgraph.checkpoint.postgres import PostgresSaver
+
+    def kept(thread):
+        return other.execute(
+            """SELECT (SELECT count(*) FROM real.checkpoints WHERE thread_id = %(t)s),
+                (SELECT count(*) FROM real.checkpoint_blobs WHERE thread_id = %(t)s),
+                (SELECT count(*) FROM real.checkpoint_writes WHERE thread_id = %(t)s)""",
+            {"t": thread},
+        ).fetchone()
+
+    def put(mine, config, number, values):
+        # Of yesterday, for what is younger than an hour is not folded.
+        ticks = time.time_ns() // 100 + 122192928000000000 - 864000000000
+        parts = (ticks >> 28, ticks >> 12 & 0xFFFF, 0x6000 | ticks & 0xFFF, 0x80, 0, number)
+        versions = {name: f"{number:032}.0" for name in ("d", *values)}
+        stored = {
+            **empty_checkpoint(),
+            "v": 4,
+            "id": str(uuid.UUID(fields=parts)),
+            "channel_values": values,
+            "channel_versions": versions,
+        }
+        metadata = {"step": number, "parents": {}, "counters_since_delta_snapshot": {"d": (number, number)}}
+        return mine.put(config, stored, metadata, versions)
+
+    def fill(mine, thread):
+        config = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
+        for number in range(1, 5):
+            config = put(mine, config, number, {"list": [number], "inline": number})
+            # Tasks at the same time, which end in another order than they are read in.
+            mine.put_writes(config, [("d", f"{number} c")], f"c{uuid.uuid4()}")
+            mine.put_writes(config, [("d", f"{number} a"), ("d", f"{number} b")], f"a{uuid.uuid4()}")
+        return config
+
+    def seen(mine, config):
+        newest = mine.get_tuple(config)
+        history = mine.get_delta_channel_history(config=newest.config, channels=["d"])["d"]["writes"]
+        return newest.checkpoint["channel_values"], newest.pending_writes, [value for _, _, value in history]
+
+    def work(workflow):
+        thread = str(workflow.id)
+        with langgraph.saver(workflow, schema="real") as mine:
+            mine.setup()
+            other.execute("SELECT amelia.register_checkpoints('real'), amelia.fence_checkpoints('real')")
+            first = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
+            fill(mine, thread)
+            mine.delete_thread(thread)
+            print("deleted", kept(thread))
+            config = fill(mine, thread)
+            values, pending, history = seen(mine, first)
+            print(values, [value for _, _, value in pending])
+            print(history)
+            print(len(list(mine.list(first))), len(list(mine.list(first, before=config))), kept(thread))
+            take_away(workflow)
+            before = kept(thread)
+            for name, late in {
+                "put": lambda: put(mine, config, 5, {"list": [5]}),
+                "put_writes": lambda: mine.put_writes(config, [("d", "late")], "d" * 8),
+                "upsert": lambda: mine.put_writes(config, [("__error__", "late")], "d" * 8),
+                "delete_thread": lambda: mine.delete_thread(thread),
+            }.items():
+                try:
+                    late()
+                except psycopg.errors.ObjectNotInPrerequisiteState as error:
+                    print(name, error.sqlstate, "lost" in str(error), kept(thread) == before)
+            print("reads", seen(mine, first) == (values, pending, history))
+            put(mine, config, 6, {"list": [6]})
+
+    run(work)
+    thread = other.execute(
+        """SELECT l.workflow_id::text FROM amelia.workflow_leases AS l,
+            amelia.release_workflow(l.workflow_id, l.lease_token) WHERE l.worker = 'thief' AND l.expires_at > now()"""
+    ).fetchone()[0]
+    options = "-c search_path=real"
+    with psycopg.connect(url, autocommit=True, row_factory=dict_row, options=options) as connection:
+        plain = PostgresSaver(connection)
+        config = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
+        before = seen(plain, config)
+        for squash in (False, True):
+            row = other.execute(
+                "SELECT checkpoints, anchors, problem FROM amelia.prune(%s, squash => %s)", ([thread], squash)
+            ).fetchone()
+            print("pruned", *row, kept(thread), seen(plain, config) == before)
+
 
 
 globals()[command]()

@@ -16,6 +16,8 @@ our @EXPORT = qw(lacks_client lacks_langgraph need_client node_folder client_url
 my $top = "$FindBin::RealBin/../..";
 # Debian's Python, for which its package of psycopg is.
 my $python = '/usr/bin/python3';
+# And what the caller has besides, LangGraph for one.
+my $pythonpath = join(':', "$top/client/python", grep { $_ } $ENV{PYTHONPATH});
 my $node_folder;
 
 # Where programs for Node.js find the package and its driver, and LangGraph's where they
@@ -86,7 +88,7 @@ sub client_command
 	# A newer Node.js than the system's is among the packages where it is needed.
 	my ($nodejs) = $language eq 'node' ? (glob(node_folder() . '/node_modules/node-linux-*/bin/node'), 'node') : ();
 
-	$ENV{PYTHONPATH} = "$top/client/python";
+	$ENV{PYTHONPATH} = $pythonpath;
 	$ENV{PYTHONDONTWRITEBYTECODE} = 1;
 	$ENV{PYTHONIOENCODING} = 'utf-8';
 	$ENV{NO_COLOR} = 1;

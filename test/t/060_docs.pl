@@ -219,17 +219,29 @@ is_deeply({ map { $_ => $default_of{$_} } grep { /_/ } keys %default_of },
 		FROM jsonb_each(to_jsonb(amelia.settings())) AS s WHERE s.key NOT IN ('id', 'created_at', 'updated_at')}) },
 	'docs/functions.md has each setting with its default');
 
-# Links from one document to another.
-for my $file ('README.md', map { s{^\Q$top\E/}{}r } glob("$top/docs/*.md"))
+# Links from one document to another, and to the headings of one.
+sub anchors
+{
+	my ($text) = @_;
+	return map { $_ => 1 } map { lc($_) =~ s/[^\w\s-]//gr =~ s/\s/-/gr } $text =~ s/^```.*?^```//gmsr =~ /^#+ (.*)$/mg;
+}
+for my $file (map { s{^\Q$top\E/}{}r } glob("$top/*.md $top/docs/*.md $top/client/*/*.md"))
 {
 	my $text = document($file);
 	my ($folder) = $file =~ m{^(.*/)?};
-	my @dead = grep { !-e "$top/" . ($folder // '') . $_ }
-	  map { s/#.*//r } grep { !/^(?:[a-z]+:|#)/ } $text =~ /\]\(([^)\s]+)\)/g;
-	my %anchors = map { $_ => 1 } map { lc($_) =~ s/[^\w\s-]//gr =~ s/\s/-/gr } $text =~ /^#+ (.*)$/mg;
+	my (%anchors, @dead);
 
-	is_deeply(\@dead, [], "$file: links lead to files that are there");
-	is_deeply([ grep { !$anchors{$_} } $text =~ /\]\(#([^)]+)\)/g ], [], "$file: links lead to headings that are there");
+	for my $link (grep { !/^[a-z]+:/ } $text =~ /\]\(([^)\s]+)\)/g)
+	{
+		my ($path, $anchor) = $link =~ /^([^#]*)#?(.*)/;
+		my $target = $path eq '' ? $file : ($folder // '') . $path;
+
+		$anchors{$target} //= { -f "$top/$target" ? anchors(document($target)) : () };
+		push @dead, $link if !-e "$top/$target" || $anchor ne '' && !$anchors{$target}{$anchor};
+	}
+	is_deeply(\@dead, [], "$file: links lead to files and headings that are there");
+	is_deeply([ grep { !grep { -e } glob("$top/$_") } $text =~ m{`((?:bench|docs|monitoring|samples|scripts|test)/[\w./*-]+)`}g ],
+		[], "$file: it names files that are there");
 }
 
 # The platform's page has a part of each kind too.

@@ -26,7 +26,7 @@ def connect(workflow: Workflow, schema: str | None = None) -> psycopg.Connection
     SQLSTATE 55000. schema: where LangGraph's tables are; None: as the search path of
     the role says. A direct one: a pooler in transaction mode would hand the lease on."""
     options = [
-        conninfo_to_dict(workflow.url).get("options", ""),
+        str(conninfo_to_dict(workflow.url).get("options") or ""),
         f"-c amelia.lease={workflow.id}\\ {workflow.lease_token}",
         # A process that stops in the middle of a put() holds the workflow's row.
         f"-c idle_in_transaction_session_timeout={max(1, round(workflow.lease.seconds * 1000))}",

@@ -137,6 +137,6 @@ def _number(of: Any, *path: str) -> int:
         value = _get(value, name)
     if value is None:
         return 0
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{'.'.join(path)} is no whole number: {value!r:.100}")
-    return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise TypeError(f"{'.'.join(path)} is no whole number: {value!r:.100}")
