@@ -45,7 +45,8 @@ typedef struct Reading
 	Portal		portal;
 	FmgrInfo   *output;			/* of each column of the query */
 	pg_cryptohash_ctx *md5;
-	MemoryContext context;		/* of one piece of rows */
+	MemoryContext context;		/* of one row: what is used again stays in the
+								 * cache */
 } Reading;
 
 /*
@@ -263,9 +264,9 @@ amelia_row_checksums(PG_FUNCTION_ARGS)
 			HashRow(&reading, SPI_tuptable->vals[i], hash.data);
 			values[0] = KeyText(&reading, SPI_tuptable->vals[i]);
 			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+			MemoryContextReset(reading.context);
 		}
 		MemoryContextSwitchTo(caller);
-		MemoryContextReset(reading.context);
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed > 0);
 	SPI_cursor_close(reading.portal);
@@ -330,9 +331,9 @@ amelia_table_checksum(PG_FUNCTION_ARGS)
 				xor[b] ^= hash[b];
 			}
 			rows++;
+			MemoryContextReset(reading.context);
 		}
 		MemoryContextSwitchTo(caller);
-		MemoryContextReset(reading.context);
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed > 0);
 	SPI_cursor_close(reading.portal);
