@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-my $crashes = $ENV{AMELIA_CRASH_ROUNDS} || 16;
+my $crashes = $ENV{AMELIA_CRASH_ROUNDS} || 8;
 my $seed = $ENV{AMELIA_CRASH_SEED} || time;
 my $writers = 8;
 
