@@ -16,7 +16,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
-#include "utils/snapmgr.h"
 
 #include "base/check.h"
 #include "base/execute.h"
