@@ -11,7 +11,7 @@ CREATE EXTENSION amelia_saga;
 
 CREATE TEMP TABLE contract (table_name text, column_name text, definition text);
 INSERT INTO contract VALUES
-	('messages', 'id', 'text NOT NULL DEFAULT (amelia.uuid_v7())::text'),
+	('messages', 'id', 'text NOT NULL DEFAULT (amelia_internal.saga_id())::text'),
 	('messages', 'provider', 'text NOT NULL'),
 	('messages', 'role', 'text NOT NULL'),
 	('messages', 'content', 'text NOT NULL'),
@@ -22,7 +22,7 @@ INSERT INTO contract VALUES
 	('messages', 'created_at', 'timestamp with time zone NOT NULL DEFAULT now()'),
 	('messages', 'arrival', 'bigint NOT NULL IDENTITY d'),
 	('messages', 'search', 'tsvector GENERATED amelia_internal.saga_vector(content, tags, NULL::text, false)'),
-	('files', 'id', 'text NOT NULL DEFAULT (amelia.uuid_v7())::text'),
+	('files', 'id', 'text NOT NULL DEFAULT (amelia_internal.saga_id())::text'),
 	('files', 'filename', 'text NOT NULL'),
 	('files', 'filepath', 'text NOT NULL'),
 	('files', 'file_type', 'text NOT NULL'),

@@ -23,7 +23,7 @@ FROM pg_class AS c, (VALUES (1, 'p_reader'), (2, 'p_agent'), (3, 'p_admin'), (4,
 		WHERE has_table_privilege(r.role, c.oid, v)) AS p (privileges)
 WHERE c.relnamespace = 'amelia_platform'::regnamespace AND c.relkind IN ('r', 'v') AND p.privileges IS NOT NULL
 GROUP BY c.relname ORDER BY c.relname;
--- Every function of the schema is granted to one of them, what it calls too, and amelia's own of the same names are not.
+-- Every function of the schema is granted to one of them, what it calls too, and nothing of amelia's.
 SELECT p.oid::regprocedure AS nobodys FROM pg_proc AS p
 WHERE p.pronamespace = 'amelia_platform'::regnamespace AND NOT has_function_privilege('p_admin', p.oid, 'EXECUTE')
 ORDER BY 1;
@@ -32,7 +32,7 @@ WHERE p.pronamespace = 'amelia'::regnamespace AND has_function_privilege('p_admi
 SELECT n.nspname, p.proname FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname IN ('amelia_platform', 'amelia_internal') AND has_function_privilege('p_stranger', p.oid, 'EXECUTE');
 SELECT g.kind, f.name AS there_is_no FROM amelia_internal.amelia_platform_role_privileges() AS g, unnest(g.functions) AS f (name)
-WHERE f.name <> 'amelia.uuid_v7' AND NOT EXISTS (SELECT FROM pg_proc AS p WHERE p.proname = f.name AND p.pronamespace IN ('amelia_platform'::regnamespace, 'amelia_internal'::regnamespace));
+WHERE NOT EXISTS (SELECT FROM pg_proc AS p WHERE p.proname = f.name AND p.pronamespace IN ('amelia_platform'::regnamespace, 'amelia_internal'::regnamespace));
 
 -- An agent host does all that agents do.
 SET ROLE p_agent;

@@ -125,5 +125,35 @@ $node->safe_psql($db, q{
 });
 is($node->safe_psql($db, q{SELECT FROM amelia_saga.migrate(); SHOW DateStyle}), 'ISO, MDY', 'migrate(): what its triggers set is undone');
 
+# Whose the schema amelia is can put another in its place: what the other
+# extensions' tables belong to is called by no name in it.
+$node->safe_psql('postgres', 'CREATE DATABASE renamed; ALTER DATABASE renamed SET amelia.enabled = off; GRANT CREATE ON DATABASE renamed TO eve');
+$node->safe_psql('renamed', q{
+	CREATE EXTENSION amelia;
+	ALTER SCHEMA amelia OWNER TO eve;
+	SET ROLE eve;
+	ALTER SCHEMA amelia RENAME TO amelia_before;
+	CREATE SCHEMA amelia;
+	CREATE FUNCTION amelia.uuid_v7() RETURNS uuid LANGUAGE plpgsql AS $$
+	BEGIN
+		BEGIN
+			ALTER ROLE eve SUPERUSER;
+		EXCEPTION WHEN insufficient_privilege THEN
+			NULL;
+		END;
+		RETURN gen_random_uuid();
+	END $$;
+	RESET ROLE;
+});
+is($node->safe_psql('renamed', q{
+	CREATE EXTENSION amelia_platform;
+	CREATE EXTENSION amelia_saga;
+	INSERT INTO amelia_platform.tasks (title) VALUES ('t');
+	INSERT INTO amelia_saga.messages (provider, role, content) VALUES ('p', 'user', 'c');
+	CALL amelia_platform.run_maintenance();
+	SELECT (SELECT count(*) FROM amelia_platform.tasks) + (SELECT count(*) FROM amelia_saga.messages)}), '2',
+	'the other extensions work where somebody put a schema in the place of amelia');
+is_not_risen('… and call nothing in it');
+
 $node->stop;
 done_testing();

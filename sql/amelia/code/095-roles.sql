@@ -112,11 +112,6 @@ BEGIN
 				SELECT format('EXECUTE ON ROUTINE %s', f.id), f.id::text, f.owner
 				FROM amelia_internal.own_routines(extension) AS f
 				WHERE f.name = ANY (wanted.functions)
-				UNION ALL
-				-- what another extension of ours has
-				SELECT format('EXECUTE ON ROUTINE %s', f.id), f.id::text, f.owner
-				FROM amelia_internal.own_routines('amelia') AS f
-				WHERE f.schema = 'amelia' AND 'amelia.' || f.name = ANY (wanted.functions)
 			LOOP
 				IF pass = 2 THEN
 					EXECUTE format('GRANT %s TO %I', granted.what, role);
@@ -127,7 +122,7 @@ BEGIN
 			END LOOP;
 		END LOOP;
 		IF pass = 1 THEN
-			EXECUTE format('GRANT USAGE ON SCHEMA amelia, amelia_internal, %I TO %I', extension, role);
+			EXECUTE format('GRANT USAGE ON SCHEMA amelia_internal, %I TO %I', extension, role);
 		END IF;
 	END LOOP;
 END

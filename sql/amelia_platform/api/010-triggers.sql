@@ -2,14 +2,14 @@
 -- names; these begin with zzz so that they see what a user's trigger made of
 -- the row.
 
-ALTER TABLE amelia_platform.agents ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
-ALTER TABLE amelia_platform.agent_capabilities ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
-ALTER TABLE amelia_platform.agent_performance ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
-ALTER TABLE amelia_platform.workflows ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
-ALTER TABLE amelia_platform.workflow_executions ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
-ALTER TABLE amelia_platform.tasks ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
-ALTER TABLE amelia_platform.agent_messages ALTER COLUMN id SET DEFAULT amelia.uuid_v7();
-ALTER TABLE amelia_platform.agent_messages ALTER COLUMN message_id SET DEFAULT amelia.uuid_v7();
+ALTER TABLE amelia_platform.agents ALTER COLUMN id SET DEFAULT amelia_internal.new_uuid();
+ALTER TABLE amelia_platform.agent_capabilities ALTER COLUMN id SET DEFAULT amelia_internal.new_uuid();
+ALTER TABLE amelia_platform.agent_performance ALTER COLUMN id SET DEFAULT amelia_internal.new_uuid();
+ALTER TABLE amelia_platform.workflows ALTER COLUMN id SET DEFAULT amelia_internal.new_uuid();
+ALTER TABLE amelia_platform.workflow_executions ALTER COLUMN id SET DEFAULT amelia_internal.new_uuid();
+ALTER TABLE amelia_platform.tasks ALTER COLUMN id SET DEFAULT amelia_internal.new_uuid();
+ALTER TABLE amelia_platform.agent_messages ALTER COLUMN id SET DEFAULT amelia_internal.new_uuid();
+ALTER TABLE amelia_platform.agent_messages ALTER COLUMN message_id SET DEFAULT amelia_internal.new_uuid();
 
 CREATE OR REPLACE TRIGGER zzz_updated_at
 	BEFORE UPDATE ON amelia_platform.agents

@@ -18,7 +18,7 @@ VALUES
 	('agent', ARRAY['agents', 'agent_capabilities', 'workflows', 'workflow_executions', 'execution_steps', 'tasks',
 			'agent_messages', 'platform_faults'],
 		'INSERT, UPDATE',
-		ARRAY['amelia.uuid_v7', 'new_uuid', 'check_container', 'retry_delay', 'touch_updated_at', 'is_restoring',
+		ARRAY['new_uuid', 'check_container', 'retry_delay', 'touch_updated_at', 'is_restoring',
 			'platform_check_text', 'platform_check_interval', 'platform_is_history', 'platform_check_move', 'platform_refuse_status', 'platform_is_fault',
 			'platform_note_fault', 'platform_check_written', 'platform_refuse_step', 'platform_check_conditions', 'platform_check_action',
 			'platform_check_steps', 'platform_check_definition', 'platform_holds', 'platform_enter_step', 'platform_leave_step',

@@ -1,8 +1,8 @@
 -- What depends on the extension's functions, and goes with it when it is dropped
 -- with CASCADE: made anew where it is missing.
 
-ALTER TABLE amelia_saga.messages ALTER COLUMN id SET DEFAULT (amelia.uuid_v7())::text;
-ALTER TABLE amelia_saga.files ALTER COLUMN id SET DEFAULT (amelia.uuid_v7())::text;
+ALTER TABLE amelia_saga.messages ALTER COLUMN id SET DEFAULT (amelia_internal.saga_id())::text;
+ALTER TABLE amelia_saga.files ALTER COLUMN id SET DEFAULT (amelia_internal.saga_id())::text;
 
 ALTER TABLE amelia_saga.messages ADD COLUMN search tsvector
 	GENERATED ALWAYS AS (amelia_internal.saga_vector(content, tags, NULL, false)) STORED;

@@ -5,7 +5,7 @@ CREATE FUNCTION amelia_internal.saga_id() RETURNS uuid
 LANGUAGE c VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'amelia_uuid_v7';
 COMMENT ON FUNCTION amelia_internal.saga_id() IS
-'What amelia.uuid_v7() is, for who has no rights on the schema amelia.';
+'What amelia.uuid_v7() is, in a schema that nobody else can own.';
 
 CREATE FUNCTION amelia_internal.saga_check_text(argument text, value text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE

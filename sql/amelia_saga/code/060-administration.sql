@@ -14,7 +14,7 @@ VALUES
 			'get_message', 'get_session', 'list_sessions', 'recent_messages', 'search_messages',
 			'get_file', 'search_files', 'health_check', 'verify']),
 	('writer', ARRAY['messages', 'files'], 'INSERT, UPDATE, DELETE',
-		ARRAY['amelia.uuid_v7', 'saga_id', 'saga_check_json', 'saga_check_rows', 'check_count',
+		ARRAY['saga_id', 'saga_check_json', 'saga_check_rows', 'check_count',
 			'save_message', 'save_messages', 'save_file', 'save_files', 'forget_session'])
 $$;
 COMMENT ON FUNCTION amelia_internal.amelia_saga_role_privileges() IS
