@@ -141,6 +141,8 @@ typedef struct Import
 	const char *rejects_path;
 	const char *report_path;
 	const char *retry_path;
+	const char *orphans;		/* NULL: as in the load before, else reject */
+	const char *invalid_json;	/* the same */
 	long		batch;
 	long		jobs;
 	long		max_rejects;
@@ -151,14 +153,13 @@ typedef struct Import
 	bool		quiet;
 	bool		delta;
 	bool		delete_gone;
-	bool		orphans_null;
-	bool		invalid_json_text;
 	bool		accept_unmapped;
 	bool		force;
 } Import;
 
 extern Import import;
 extern void import_options(int argc, char **argv);
+extern bool option_is(const char *option, const char *word);
 
 /* ---- digest.c ---- */
 
@@ -244,7 +245,7 @@ extern bool source_has(Source *source, const char *table, const char *column);
 extern sqlite3_stmt * source_query(Source *source, const char *fmt,...);
 extern int64_t source_number(Source *source, const char *fmt,...);
 extern int	source_unmapped(Source *source, bool say);
-extern void source_left(Source *source);
+extern int	source_left(Source *source, bool say);
 
 /* ---- target.c ---- */
 

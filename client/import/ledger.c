@@ -24,9 +24,11 @@ static const char schema_sql[] =
 "CREATE SCHEMA amelia_import;"
 "COMMENT ON SCHEMA amelia_import IS 'What amelia-import brought: needed by its --delta, --verify and --rollback.';"
 "CREATE TABLE amelia_import.sources (id integer PRIMARY KEY, system text NOT NULL, file text NOT NULL,"
-" default_time timestamptz NOT NULL DEFAULT now());"
+" default_time timestamptz NOT NULL DEFAULT now(), orphans text NOT NULL DEFAULT 'reject',"
+" invalid_json text NOT NULL DEFAULT 'reject');"
 "COMMENT ON TABLE amelia_import.sources IS 'The SQLite databases that were loaded here.';"
 "COMMENT ON COLUMN amelia_import.sources.default_time IS 'What stands for NULL where the target''s default is now().';"
+"COMMENT ON COLUMN amelia_import.sources.orphans IS '--orphans of the last load, which --delta and --verify go by; so with invalid_json.';"
 "CREATE TABLE amelia_import.runs (id integer PRIMARY KEY, source_id integer NOT NULL REFERENCES amelia_import.sources,"
 " mode text NOT NULL CHECK (mode IN ('load', 'delta')),"
 " state text NOT NULL CHECK (state IN ('running', 'stopped', 'done', 'rolled back')),"
@@ -135,6 +137,39 @@ is_same_source(Source *source, const char *id)
 	return asked > 0 && known * 2 >= asked;
 }
 
+/*
+ * What is done with orphans and broken JSON where the command line does not
+ * say: as in the load before, whose rows would be other ones else.
+ */
+static bool
+settle_rules(bool keep)
+{
+	char		number[16];
+	const char *params[] = {number, import.orphans, import.invalid_json};
+	PGresult   *result;
+	bool		settled;
+
+	snprintf(number, sizeof(number), "%d", source_id);
+	result = sql_ask(db, "SELECT COALESCE($2, CASE WHEN l.is_loaded THEN s.orphans ELSE 'reject' END),"
+					 " COALESCE($3, CASE WHEN l.is_loaded THEN s.invalid_json ELSE 'reject' END)"
+					 " FROM amelia_import.sources AS s, LATERAL (SELECT EXISTS (SELECT FROM amelia_import.runs AS r"
+					 " WHERE r.source_id = s.id AND r.state <> 'rolled back')) AS l (is_loaded)"
+					 " WHERE s.id = $1", 3, params);
+	if (result == NULL)
+		return false;
+	import.orphans = copy_string(PQgetvalue(result, 0, 0));
+	import.invalid_json = copy_string(PQgetvalue(result, 0, 1));
+	PQclear(result);
+	if (!keep)
+		return true;
+	params[1] = import.orphans;
+	params[2] = import.invalid_json;
+	result = sql_ask(db, "UPDATE amelia_import.sources SET orphans = $2, invalid_json = $3 WHERE id = $1", 3, params);
+	settled = result != NULL;
+	PQclear(result);
+	return settled;
+}
+
 /* Sets source_id, to 0 when the source is not known here and is not to be made. */
 bool
 ledger_find_source(Source *source, bool create)
@@ -156,7 +191,9 @@ ledger_find_source(Source *source, bool create)
 	if (source_id == 0 && PQntuples(result) > 0 && PQgetvalue(result, 0, 1)[0] == 't')
 		source_id = atoi(PQgetvalue(result, 0, 0));
 	PQclear(result);
-	if (source_id != 0 || !create)
+	if (source_id != 0)
+		return settle_rules(create);
+	if (!create)
 		return true;
 	id = sql_value(db, "INSERT INTO amelia_import.sources (id, system, file)"
 				   " SELECT COALESCE(pg_catalog.max(s.id), 0) + 1, $1, $2 FROM amelia_import.sources AS s RETURNING id", 2, params);
@@ -164,7 +201,7 @@ ledger_find_source(Source *source, bool create)
 		return false;
 	source_id = atoi(id);
 	free(id);
-	return true;
+	return settle_rules(true);
 }
 
 /* What stands for now() in this source's rows; that of this moment where it is not known. */

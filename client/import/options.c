@@ -35,8 +35,9 @@ static const char help_text[] =
 "      --jobs=N             connections that load (default 1)\n"
 "      --rejects=FILE       where rejected rows go (default SOURCE.rejects.ndjson)\n"
 "      --max-rejects=N      go on with so many rejected rows (default 0; -1: any)\n"
-"      --orphans=WHAT       reject (default), or null where the target allows that\n"
-"      --invalid-json=WHAT  reject (default), or text: keep it as a JSON string\n"
+"      --orphans=WHAT       reject, or null where the target allows that\n"
+"      --invalid-json=WHAT  reject, or text: keep it as a JSON string\n"
+"                           (default of both: as in the load before, else reject)\n"
 "      --accept-unmapped    go on without tables and columns that are not mapped\n"
 "      --run=N              the run that --rollback takes back\n"
 "      --force              take back rows that have changed since, too\n"
@@ -80,6 +81,13 @@ word_of(const char *name, const char *text, const char *const *words)
 	complain("--%s does not know \"%s\"", name, text);
 	usage_error(&program);
 	return 0;
+}
+
+/* Whether that word was said for an option, which may not have been given. */
+bool
+option_is(const char *option, const char *word)
+{
+	return option != NULL && strcmp(option, word) == 0;
 }
 
 static void
@@ -190,7 +198,7 @@ import_options(int argc, char **argv)
 				import.force = true;
 				break;
 			case OPT_INVALID_JSON:
-				import.invalid_json_text = word_of("invalid-json", optarg, invalid) == 1;
+				import.invalid_json = invalid[word_of("invalid-json", optarg, invalid)];
 				break;
 			case OPT_JOBS:
 				import.jobs = number_of("jobs", optarg, 1, 64);
@@ -199,7 +207,7 @@ import_options(int argc, char **argv)
 				import.max_rejects = number_of("max-rejects", optarg, -1, 1000000000);
 				break;
 			case OPT_ORPHANS:
-				import.orphans_null = word_of("orphans", optarg, orphans) == 1;
+				import.orphans = orphans[word_of("orphans", optarg, orphans)];
 				break;
 			case OPT_PROGRESS:
 				import.progress = (ProgressKind) word_of("progress", optarg, progress);

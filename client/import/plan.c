@@ -38,8 +38,9 @@ say_changes(const char *head)
 				if (!any)
 					tell("%s", head);
 				any = true;
-				tell("  %s.%s: %s, %llu time%s", tables[t].map->source,
+				tell("  %s.%s%s%s: %s, %llu time%s", tables[t].map->source,
 					 column->map->source != NULL ? column->map->source : column->name,
+					 tables[t].map->from != NULL ? " -> " : "", tables[t].map->from != NULL ? tables[t].map->target : "",
 					 change == CHANGE_WHY ? column->map->why : change_names[change],
 					 (unsigned long long) column->changes[change], PLURAL(column->changes[change]));
 			}
@@ -178,8 +179,9 @@ do_plan(Source *source)
 		rejected += tables[i].rejected;
 	}
 	say_changes("To be changed on the way:");
-	tell("Not to be loaded:");
-	source_left(source);
+	if (source_left(source, false) + source_unmapped(source, false) > 0)
+		tell("Not to be loaded:");
+	source_left(source, true);
 	if (source_unmapped(source, true) > 0 && !import.accept_unmapped)
 		tell("  (what is not mapped stops a load, unless --accept-unmapped is given)");
 	buffer_reset(&line);

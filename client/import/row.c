@@ -149,7 +149,7 @@ convert_json(Row *row, sqlite3_value * value, Buffer *canonical, Change *change)
 	buffer_reset(canonical);
 	if (json_canonical(row->text.data + start, row->text.len - start, canonical, &row->refusal))
 		return true;
-	if (!import.invalid_json_text || strcmp(row->refusal.sqlstate, "22P02") != 0)
+	if (!option_is(import.invalid_json, "text") || strcmp(row->refusal.sqlstate, "22P02") != 0)
 		return false;
 	buffer_reset(canonical);
 	quote_json(canonical, row->text.data + start, row->text.len - start);
@@ -263,7 +263,7 @@ read_column(Reader *reader, Column *column, Field *field, Digest *digest, Buffer
 	if (given == NULL && column->orphan >= 0 && sqlite3_value_type(value) != SQLITE_NULL &&
 		sqlite3_column_int(reader->stmt, column->orphan) != 0)
 	{
-		if (!import.orphans_null || column->not_null)
+		if (!option_is(import.orphans, "null") || column->not_null)
 			return refuse(&row->refusal, "23503", "refers to no row of %s", column->map->refers);
 		change = CHANGE_ORPHAN;
 	}

@@ -446,28 +446,40 @@ source_unmapped(Source *source, bool say)
 	return unmapped;
 }
 
-/* Say what is known and left where it is. */
-void
-source_left(Source *source)
+/* How much is known and left where it is, each named when `say`. */
+int
+source_left(Source *source, bool say)
 {
 	sqlite3_stmt *stmt;
+	int			n = 0;
 
 	for (const TableMap *map = source->system->tables; map->source != NULL; map++)
 	{
 		for (const LeftMap *left = map->left; left != NULL && left->name != NULL; left++)
 		{
-			if (source_has(source, map->source, left->name))
+			if (!source_has(source, map->source, left->name))
+				continue;
+			n++;
+			if (say)
 				tell("  column %s.%s is left: %s", map->source, left->name, left->reason);
 		}
 	}
 	for (const LeftMap *left = source->system->left; left != NULL && left->name != NULL; left++)
 	{
-		if (source_has(source, left->name, NULL))
+		if (!source_has(source, left->name, NULL))
+			continue;
+		n++;
+		if (say)
 			tell("  table %s is left: %s", left->name, left->reason);
 	}
 	stmt = source_query(source, "SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE%%USING fts%%'");
 	while (sqlite3_step(stmt) == SQLITE_ROW)
-		tell("  table %s is left: a full-text index, which the target has of its own",
-			 (const char *) sqlite3_column_text(stmt, 0));
+	{
+		n++;
+		if (say)
+			tell("  table %s is left: a full-text index, which the target has of its own",
+				 (const char *) sqlite3_column_text(stmt, 0));
+	}
 	sqlite3_finalize(stmt);
+	return n;
 }

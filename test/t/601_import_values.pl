@@ -234,6 +234,13 @@ is($node->safe_psql($database, "SELECT plan_cache FROM amelia.workflows WHERE id
 is($node->safe_psql($database, "SELECT parent_id IS NULL FROM amelia.workflow_log WHERE id = '${\ev(5)}'"), 't', 'a reference to nothing as NULL');
 like($said, qr/workflows\.plan_cache: invalid JSON kept as a string, 1 time/, 'counted');
 like($said, qr/events\.parent_id: reference to nothing became NULL, 1 time/, 'counted, too');
+# What was chosen holds for this source until something else is said, or the load is taken back.
+like(import_is($node, $database, 0, 'chosen before: verify', '--verify', $source), qr/events -> workflow_log: (\d+) rows, \1 there, 0 different or missing, 0 rejected/,
+	'chosen before: verify goes by it');
+import_is($node, $database, 0, 'chosen before: delta', '--delta', $source);
+like(import_is($node, $database, 2, 'another choice', '--verify', '--invalid-json=reject', $source), qr/workflows -> workflows: .* 1 rejected/, 'another choice holds');
+import_is($node, $database, 0, "chosen before: taken back ($_)", '--rollback', $source) for 1 .. 2;
+import_is($node, $database, 4, 'chosen in a load that is taken back: forgotten', $source);
 
 # two ids that become one
 ($database, $source) = fresh('events', 2);

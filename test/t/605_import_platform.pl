@@ -54,25 +54,25 @@ is( value(q{SELECT a.name, c.capability_name, c.confidence_score FROM agent_capa
 is( value(q{SELECT t.title, t.status, t.priority, a.name, t.attempts FROM tasks AS t LEFT JOIN agents AS a ON a.id = t.assigned_agent_id ORDER BY 1}),
 	"Check|pending|low||0\nDropped|cancelled|medium|Other|0\nLost|failed|medium||0\nPlan|completed|high|Chief|0\nWrite|in_progress|urgent|Operator|0", 'the tasks');
 is(value(q{SELECT id FROM tasks WHERE title = 'Plan'}), '349d2714-3b7e-592d-9f33-d6f8219510f5', 'an id that is no UUID becomes the one that is promised');
-$said = import_is($node, 'app', 0, 'again', '--orphans=null', $source);
+$said = import_is($node, 'app', 0, 'again', $source);
 is(value('SELECT count(*) FROM tasks'), 5, 'again: nothing is there twice');
 
 # Maintenance leaves alone what came: who never sent a heartbeat is not late with one, and what ended there is kept from now on.
 value('CALL amelia_platform.run_maintenance()');
-import_is($node, 'app', 0, 'verify', '--orphans=null', '--verify', $source);
+import_is($node, 'app', 0, 'verify', '--verify', $source);
 is(value('SELECT * FROM verify()'), '', 'verify() finds nothing');
 
 # What changed there moves here as it did there, whatever the state machine says, and is no news.
 sqlite($source, q{UPDATE tasks SET status = 'pending', updated_at = '2025-10-05T10:00:00' WHERE id = '42';
 	UPDATE tasks SET status = 'completed' WHERE id = '46'; UPDATE tasks SET status = 'completed' WHERE id = '44';
 	INSERT INTO tasks VALUES ('47', 'New', NULL, 'pending', 'low', NULL, '2025-10-06T10:00:00', NULL);});
-import_is($node, 'app', 0, 'delta', '--orphans=null', '--delta', $source);
+import_is($node, 'app', 0, 'delta', '--delta', $source);
 is( value(q{SELECT title, status, attempts, CASE WHEN status = 'completed' THEN completed_at > now() - interval '1 hour' END, lease_token FROM tasks WHERE title IN ('Plan', 'Dropped', 'Check', 'New') ORDER BY 1}),
 	"Check|completed|0|t|0\nDropped|completed|0|t|0\nNew|pending|0||0\nPlan|pending|0||0", 'delta: as the source has it');
-import_is($node, 'app', 0, 'verify after delta', '--orphans=null', '--verify', $source);
+import_is($node, 'app', 0, 'verify after delta', '--verify', $source);
 # And an agent takes it up.
 is(value(q{SELECT c.title, c.lease_token FROM claim_task((SELECT id FROM agents WHERE name = 'Chief'), '1 day') AS c}), 'Plan|1', 'a task that came is claimed');
-$said = import_is($node, 'app', 3, 'verify after that', '--orphans=null', '--verify', $source);
+$said = import_is($node, 'app', 3, 'verify after that', '--verify', $source);
 value(q{UPDATE tasks SET status = 'pending', updated_at = '2025-10-05 10:00:00+00' WHERE title = 'Plan'});
 
 # One run after the other, the last one first.
