@@ -80,7 +80,7 @@ struct DoorShape
 	ExprState **checks;			/* ready to use, one for each CHECK */
 };
 
-/* "on", "off", or the name of a table for which alone it is shut; for tests and benchmarks */
+/* "on", "off", or a table, or TABLE.COLUMN for the use that begins with it, for which alone it is shut */
 static char *door_setting = NULL;
 
 /* all uses that were asked for */
@@ -119,7 +119,7 @@ void
 InitDoor(void)
 {
 	DefineCustomStringVariable("amelia.door",
-							   "Whether rows may be written without a statement: on, off, or a table for which they may not.",
+							   "Whether rows may be written without a statement: on, off, or a table (or the first column that a use of it writes) for which they may not.",
 							   "For tests: both ways do the same.",
 							   &door_setting, "on",
 							   PGC_SUSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
@@ -424,6 +424,17 @@ FindShape(DoorUse *use, Relation table)
 	use->is_valid = before == table_changes;
 }
 
+static bool
+IsShut(const DoorUse *use)
+{
+	const char *column;
+
+	if (strncmp(door_setting, use->table, strlen(use->table)) != 0)
+		return strcmp(door_setting, "off") == 0;
+	column = door_setting + strlen(use->table);
+	return *column == '\0' || (*column == '.' && strcmp(column + 1, use->columns[0].name) == 0);
+}
+
 /*
  * Whether the write may go through the door. The table must be locked as for
  * the write, and by the name that the use has; the answer holds as long as
@@ -434,8 +445,7 @@ DoorIsOpen(DoorUse *use, Relation table)
 {
 	const AclMode needed = (use->command == CMD_INSERT ? ACL_INSERT : ACL_UPDATE) | ACL_SELECT;
 
-	if (strcmp(door_setting, "off") == 0 || strcmp(door_setting, use->table) == 0 ||
-		SessionReplicationRole != SESSION_REPLICATION_ROLE_ORIGIN)
+	if (IsShut(use) || SessionReplicationRole != SESSION_REPLICATION_ROLE_ORIGIN)
 		return false;
 	if (!use->is_valid || use->relation != RelationGetRelid(table))
 		FindShape(use, table);
