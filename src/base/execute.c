@@ -227,7 +227,8 @@ RowValue(uint64 row, int column, Oid type, bool *is_null)
 	if (SPI_tuptable == NULL || row >= SPI_tuptable->numvals)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("a statement that gives a row gave none"),
+				 errmsg("a statement that returns \"%s\" returned no row",
+						SPI_tuptable == NULL ? "" : SPI_fname(SPI_tuptable->tupdesc, column)),
 				 errhint("A trigger or a policy on one of the tables keeps rows away.")));
 	actual = SPI_gettypeid(SPI_tuptable->tupdesc, column);
 	if (actual != type)
