@@ -213,13 +213,24 @@ RunSqlOnSnapshot(const char *query, int nargs, const Oid *types, const Datum *va
 /*
  * A value of the last statement's result, of a type that the caller goes by;
  * columns count from 1. Whoever owns the tables that it comes from could have
- * given their columns another type, also a moment ago: 55000.
+ * given their columns another type, also a moment ago, or let NULLs in, or a
+ * trigger keep a row away that was written: 55000. is_null is NULL where there
+ * must be a value.
  */
 Datum
 RowValue(uint64 row, int column, Oid type, bool *is_null)
 {
-	Oid			actual = SPI_gettypeid(SPI_tuptable->tupdesc, column);
+	bool		no_value;
+	Oid			actual;
+	Datum		value;
 
+	if (SPI_tuptable == NULL || row >= SPI_tuptable->numvals)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a statement that returns \"%s\" returned no row",
+						SPI_tuptable == NULL ? "" : SPI_fname(SPI_tuptable->tupdesc, column)),
+				 errhint("A trigger or a policy on one of the tables keeps rows away.")));
+	actual = SPI_gettypeid(SPI_tuptable->tupdesc, column);
 	if (actual != type)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -227,7 +238,15 @@ RowValue(uint64 row, int column, Oid type, bool *is_null)
 						SPI_fname(SPI_tuptable->tupdesc, column),
 						format_type_be(type), format_type_be(actual)),
 				 errhint("Somebody has changed the type of a column in one of the tables.")));
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, is_null);
+	value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &no_value);
+	if (is_null != NULL)
+		*is_null = no_value;
+	else if (no_value)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"%s\" must not be null", SPI_fname(SPI_tuptable->tupdesc, column)),
+				 errhint("Somebody has let NULLs into a column of one of the tables.")));
+	return value;
 }
 
 /*

@@ -20,16 +20,26 @@
 static bool amelia_history = false;
 
 /*
- * Whether a row that is written happened elsewhere, before: the session says
- * so (amelia.history), and its user has the rights of the table's owner, who
- * could as well switch the trigger off. Such a row is no news, spends nothing
- * now, and its status moves as it did there.
+ * Whether what is written to a table of that owner happened elsewhere, before:
+ * the session says so (amelia.history), and its user has the rights of the
+ * owner, who could as well switch the trigger off. What the session came to
+ * write with somebody else's rights is not meant: a foreign key's action,
+ * maintenance that it called for.
+ */
+bool
+IsHistoryOf(Oid owner)
+{
+	return amelia_history && !InLocalUserIdChange() && has_privs_of_role(GetUserId(), owner);
+}
+
+/*
+ * The same of the row of a trigger. Such a row is no news, spends nothing now,
+ * and its status moves as it did there.
  */
 bool
 IsHistory(const TriggerData *data)
 {
-	return amelia_history &&
-		has_privs_of_role(GetUserId(), data->tg_relation->rd_rel->relowner);
+	return IsHistoryOf(data->tg_relation->rd_rel->relowner);
 }
 
 /*

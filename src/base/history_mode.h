@@ -12,6 +12,7 @@
 
 #include "commands/trigger.h"
 
+extern bool IsHistoryOf(Oid owner);
 extern bool IsHistory(const TriggerData *data);
 extern void InitHistoryMode(void);
 

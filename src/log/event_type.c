@@ -16,6 +16,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -24,8 +25,8 @@
 #include "utils/snapmgr.h"
 
 #include "base/execute.h"
+#include "base/row.h"
 #include "base/sequence.h"
-#include "base/trigger.h"
 #include "log/event_record.h"
 
 typedef struct EventType
@@ -42,7 +43,6 @@ typedef struct EventType
 static void
 ReadType(Relation types, Relation index, TupleTableSlot *slot, Datum name, EventType *type)
 {
-	TupleDesc	tupdesc = RelationGetDescr(types);
 	IndexScanDesc scan = CompatBeginIndexScan(types, index, GetActiveSnapshot(), 1);
 	ScanKeyData key;
 
@@ -52,11 +52,10 @@ ReadType(Relation types, Relation index, TupleTableSlot *slot, Datum name, Event
 	type->name = name;
 	if (index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
-		bool		is_null;
-		Datum		level = slot_getattr(slot, ColumnNumber(tupdesc, "level"), &is_null);
+		Datum		level = RowColumn(types, slot, "level", TEXTOID, NULL);
 
 		type->level = PointerGetDatum(PG_DETOAST_DATUM_COPY(level));
-		type->is_stored = DatumGetBool(slot_getattr(slot, ColumnNumber(tupdesc, "persisted"), &is_null));
+		type->is_stored = DatumGetBool(RowColumn(types, slot, "persisted", BOOLOID, NULL));
 	}
 	else
 	{
@@ -93,6 +92,9 @@ ApplyTypes(Event *events, int count)
 	if (!OidIsValid(key))
 		RefuseOlderSchema("event_types_pkey");
 	index = index_open(key, AccessShareLock);
+	/* Its owner can make another column the key. */
+	if (index->rd_opcintype[0] != TEXTOID)
+		RefuseOlderSchema("event_types_pkey");
 	slot = table_slot_create(types, NULL);
 	for (int i = 0; i < count; i++)
 	{

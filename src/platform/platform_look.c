@@ -90,7 +90,6 @@ PlatformHeldBack(void)
 	RestrictedContext before;
 	Oid			owner;
 	char	   *reason;
-	bool		is_null;
 
 	if (!OidIsValid(table))
 		return NULL;
@@ -99,12 +98,12 @@ PlatformHeldBack(void)
 	if (reason != NULL)
 		return psprintf("there is no maintenance of amelia_platform: %s", reason);
 	EnterRestricted(owner, &before);
-	if (RunSql("SELECT r.reason FROM (SELECT * FROM amelia_platform.maintenance_runs AS n"
+	if (RunSql("SELECT COALESCE(r.reason, 'nobody noted why') FROM (SELECT * FROM amelia_platform.maintenance_runs AS n"
 			   "  WHERE n.outcome IS NOT NULL AND n.started_at <= now()"
 			   "  ORDER BY n.started_at DESC LIMIT 1) AS r WHERE r.outcome = '" HELD_BACK "'",
 			   0, NULL, NULL, true) > 0)
 		reason = psprintf("maintenance of amelia_platform is held back: %s. %s",
-						  TextDatumGetCString(RowValue(0, 1, TEXTOID, &is_null)), PLATFORM_LOOK_HINT);
+						  TextDatumGetCString(RowValue(0, 1, TEXTOID, NULL)), PLATFORM_LOOK_HINT);
 	LeaveRestricted(&before);
 	return reason;
 }

@@ -111,7 +111,7 @@ NextLostLeases(ClaimSearch *search, LostLeases *lost)
 			break;
 		}
 		workflow = DatumGetUUIDP(slot_getattr(lost->slot, lost->workflow_column, &is_null));
-		if (FindWorkflow(search, pkey, workflow, search->other) &&
+		if (!is_null && FindWorkflow(search, pkey, workflow, search->other) &&
 			StatusIs(search, search->other, "in_progress") &&
 			IsWanted(search, QueueText(search, search->other, COLUMN_TYPE),
 					 QueueText(search, search->other, COLUMN_PROFILE), workflow))

@@ -126,8 +126,8 @@ ReadCandidates(const RetentionRound *round, const char *look, TimestampTz horizo
 
 		candidates[i].place.completed_at = DatumGetTimestampTz(RowValue(i, 1, TIMESTAMPTZOID, &is_null));
 		candidates[i].place.undated = is_null;
-		candidates[i].place.id = *DatumGetUUIDP(RowValue(i, 2, UUIDOID, &is_null));
-		candidates[i].events = DatumGetInt64(RowValue(i, 3, INT8OID, &is_null));
+		candidates[i].place.id = *DatumGetUUIDP(RowValue(i, 2, UUIDOID, NULL));
+		candidates[i].events = DatumGetInt64(RowValue(i, 3, INT8OID, NULL));
 		if (!IsBehind(&candidates[i].place, &behind))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

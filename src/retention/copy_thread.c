@@ -58,14 +58,13 @@ CopyRows(const CheckpointSource *source, int table, Datum *threads, Snapshot sna
 	static const Oid column_types[] = {TEXTOID};
 	static const Oid types[] = {TEXTOID, TEXTOID};
 	Datum		name = CStringGetTextDatum(source->tables[table]);
-	bool		is_null;
 	char	   *columns;
 
 	RunSql("SELECT string_agg(', ' || quote_ident(t.attname), '' ORDER BY t.attnum)"
 		   " FROM pg_attribute AS t WHERE t.attrelid = $1::regclass AND t.attnum > 0"
 		   " AND NOT t.attisdropped AND t.attname <> 'thread_id'"
 		   " AND t.attgenerated = '' AND t.attidentity = ''", lengthof(column_types), column_types, &name, true);
-	columns = TextDatumGetCString(RowValue(0, 1, TEXTOID, &is_null));
+	columns = TextDatumGetCString(RowValue(0, 1, TEXTOID, NULL));
 	return RunSqlOnSnapshot(psprintf("INSERT INTO %1$s (thread_id%2$s) SELECT $2%2$s FROM ONLY %1$s AS a"
 									 " WHERE a.thread_id = $1 ORDER BY %3$s",
 									 source->tables[table], columns, copy_order[table]),

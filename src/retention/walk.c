@@ -79,8 +79,12 @@ ResumeWalk(RetentionRound *round, const CheckpointSource *source)
 	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read checkpoint_walks");
 	if (SPI_processed > 0)
-		round->thread = MemoryContextStrdup(round->context,
-											TextDatumGetCString(RowValue(0, 1, TEXTOID, &is_null)));
+	{
+		Datum		thread = RowValue(0, 1, TEXTOID, &is_null);
+
+		if (!is_null)
+			round->thread = MemoryContextStrdup(round->context, TextDatumGetCString(thread));
+	}
 }
 
 /*

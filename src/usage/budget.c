@@ -299,7 +299,6 @@ ListBudgets(MemoryContext context, Datum **budgets)
 {
 	RestrictedContext before;
 	int			count;
-	bool		is_null;
 
 	EnterBudgets(&before);
 	count = RunSql("SELECT b.id FROM amelia.budgets AS b"
@@ -310,7 +309,7 @@ ListBudgets(MemoryContext context, Datum **budgets)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);
 
-		(*budgets)[i] = datumCopy(RowValue(i, 1, UUIDOID, &is_null), false, UUID_LEN);
+		(*budgets)[i] = datumCopy(RowValue(i, 1, UUIDOID, NULL), false, UUID_LEN);
 		MemoryContextSwitchTo(old);
 	}
 	LeaveBudgets(&before);

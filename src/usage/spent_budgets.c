@@ -84,7 +84,7 @@ FindSpentBudgets(const text *profile)
 			char	   *target = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
 			SpentBudget *budget = palloc(sizeof(SpentBudget));
 
-			if (target == NULL)
+			if (scope == NULL || target == NULL)
 				continue;
 			budget->of_profile = strcmp(scope, "profile") == 0;
 			budget->target = pstrdup(target);

@@ -132,7 +132,6 @@ LookUpSuccess(WorkflowCount *count)
 	workflows_iterator iterator;
 	CountedWorkflow *entry;
 	Datum		values[1];
-	bool		is_null;
 
 	workflows_start_iterate(count->all, &iterator);
 	while ((entry = workflows_iterate(count->all, &iterator)) != NULL)
@@ -148,7 +147,7 @@ LookUpSuccess(WorkflowCount *count)
 		elog(ERROR, "could not look up how workflows ended");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		KeyedWorkflow id = {.workflow = *DatumGetUUIDP(RowValue(i, 1, UUIDOID, &is_null)),.key = NO_KEY};
+		KeyedWorkflow id = {.workflow = *DatumGetUUIDP(RowValue(i, 1, UUIDOID, NULL)),.key = NO_KEY};
 
 		workflows_lookup(count->all, id)->is_successful = true;
 	}

@@ -59,6 +59,18 @@ FROM unnest(ARRAY[$$SELECT amelia_saga.save_message('p', 'r', 'c')$$, $$SELECT a
 SELECT t.error('SET LOCAL ROLE regress_saga_nobody; ' || s.statement)
 FROM unnest(ARRAY[$$SELECT amelia_saga.search_messages('words')$$, $$SELECT * FROM amelia_saga.messages$$, $$SELECT amelia_internal.saga_words('')$$]) AS s (statement);
 
+-- What a session makes of backslashes does not change what is blank, nor what the tables are made with.
+SET escape_string_warning = off;
+SET standard_conforming_strings = off;
+SELECT count(*) FROM amelia_saga.search_messages('words');
+SELECT amelia_saga.save_message('p', 'r', 'plain', id => 'backslash') IS NOT NULL;
+SELECT amelia_saga.save_message('p', 'r', ' ');
+RESET standard_conforming_strings;
+RESET escape_string_warning;
+SELECT count(*) FROM pg_constraint AS c WHERE c.connamespace = 'amelia_saga'::regnamespace AND pg_get_constraintdef(c.oid) LIKE '%~ %'
+	AND pg_get_constraintdef(c.oid) NOT LIKE '%[^[:space:]]%';
+DELETE FROM amelia_saga.messages WHERE id = 'backslash';
+
 -- Row security binds a search, its snippets and its page.
 ALTER TABLE amelia_saga.messages ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON amelia_saga.messages TO regress_saga_reader USING (id = 'w2');

@@ -112,6 +112,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	sent bigint;
+	next bigint;
 BEGIN
 	PERFORM amelia_internal.check_given('workflow_id', send_to_workflow.workflow_id),
 		amelia_internal.check_given('kind', send_to_workflow.kind),
@@ -126,18 +127,21 @@ BEGIN
 	RETURNING id INTO sent;
 	-- Where rows came by replication, the numbers that it does not bring are behind them.
 	WHILE sent IS NULL LOOP
+		next := (SELECT COALESCE(max(i.id) + 1, 1) FROM amelia.workflow_inbox AS i);
 		INSERT INTO amelia.workflow_inbox (id, workflow_id, kind, data, sent_at)
-		SELECT COALESCE(max(i.id) + 1, 1), send_to_workflow.workflow_id, send_to_workflow.kind, send_to_workflow.data,
-			clock_timestamp()
-		FROM amelia.workflow_inbox AS i
+		VALUES (next, send_to_workflow.workflow_id, send_to_workflow.kind, send_to_workflow.data, clock_timestamp())
 		ON CONFLICT (id) DO NOTHING
 		RETURNING id INTO sent;
+		IF sent IS NULL AND NOT EXISTS (SELECT FROM amelia.workflow_inbox AS i WHERE i.id = next) THEN
+			RAISE EXCEPTION USING ERRCODE = '27000',
+				MESSAGE = format('a trigger or a policy keeps a message for workflow %s out of workflow_inbox', send_to_workflow.workflow_id);
+		END IF;
 	END LOOP;
 	RETURN sent;
 END
 $$;
 COMMENT ON FUNCTION amelia.send_to_workflow(uuid, text, jsonb) IS
-'Puts a message into a workflow''s inbox, where it stays until a worker takes it, and returns its id. Errors: P0002 no such workflow, 22023 a NULL, no kind, data that is a JSON scalar.';
+'Puts a message into a workflow''s inbox, where it stays until a worker takes it, and returns its id. Errors: P0002 no such workflow, 22023 a NULL, no kind, data that is a JSON scalar, 27000 a trigger or a policy keeps it out.';
 
 CREATE OR REPLACE FUNCTION amelia.take_inbox(workflow_id uuid, lease_token bigint)
 RETURNS TABLE (id bigint, kind text, data jsonb, sent_at timestamptz)

@@ -55,7 +55,7 @@ BEGIN
 		seen := NULL;
 	END;
 	IF seen IS NULL OR cardinality(parts) NOT IN (3, 9) OR num_nulls(VARIADIC parts) > 0
-		OR parts[1] !~ '^[0-9a-f]{1,16}\.[0-9]{1,10}$'
+		OR parts[1] !~ '^[0-9a-f]{1,16}[.][0-9]{1,10}$'
 	THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
 			MESSAGE = format('"%s" is no cursor of the feed', cursor),

@@ -107,15 +107,10 @@ COMMENT ON FUNCTION amelia_internal.platform_check_agent(text, uuid) IS
 'The agent''s type. Errors: P0002 no such agent, 22023 NULL, with the argument''s name.';
 
 CREATE FUNCTION amelia_internal.platform_is_history(relation oid) RETURNS boolean
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT COALESCE(NULLIF(current_setting('amelia.history', true), ''), 'off')::boolean
-	AND pg_has_role(c.relowner, 'USAGE')
-FROM pg_class AS c WHERE c.oid = relation
-$$;
+LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'amelia_platform_is_history';
 COMMENT ON FUNCTION amelia_internal.platform_is_history(oid) IS
-'Whether this session writes what happened elsewhere, before (amelia.history), with the rights of the table''s owner.';
+'Whether this session writes what happened elsewhere, before (amelia.history), with the rights of the table''s owner as its own. NULL: there is no such table.';
 
 CREATE FUNCTION amelia_internal.platform_check_move(what text, id uuid, old_status text, new_status text, allowed text[]) RETURNS void
 LANGUAGE plpgsql IMMUTABLE

@@ -18,8 +18,8 @@ DECLARE
 	saved text := COALESCE(save_message.id, (amelia_internal.saga_id())::text);
 BEGIN
 	-- One expression where all is well; what is wrong is said by those below.
-	IF (save_message.provider ~ '\S' AND save_message.role ~ '\S' AND "left"(save_message.content, 1000) ~ '\S'
-			AND saved ~ '\S') IS NOT TRUE THEN
+	IF (save_message.provider ~ '[^[:space:]]' AND save_message.role ~ '[^[:space:]]' AND "left"(save_message.content, 1000) ~ '[^[:space:]]'
+			AND saved ~ '[^[:space:]]') IS NOT TRUE THEN
 		PERFORM amelia_internal.saga_check_text('provider', save_message.provider),
 			amelia_internal.saga_check_text('role', save_message.role),
 			amelia_internal.saga_check_text('content', save_message.content),
@@ -68,12 +68,12 @@ BEGIN
 	IF jsonb_typeof(save_messages.messages) IS DISTINCT FROM 'array' OR EXISTS (
 			SELECT FROM jsonb_array_elements(save_messages.messages) AS e (element)
 			WHERE (jsonb_typeof(e.element) = 'object'
-				AND jsonb_typeof(e.element -> 'provider') = 'string' AND e.element ->> 'provider' ~ '\S'
-				AND jsonb_typeof(e.element -> 'role') = 'string' AND e.element ->> 'role' ~ '\S'
-				AND jsonb_typeof(e.element -> 'content') = 'string' AND "left"(e.element ->> 'content', 1000) ~ '\S'
+				AND jsonb_typeof(e.element -> 'provider') = 'string' AND e.element ->> 'provider' ~ '[^[:space:]]'
+				AND jsonb_typeof(e.element -> 'role') = 'string' AND e.element ->> 'role' ~ '[^[:space:]]'
+				AND jsonb_typeof(e.element -> 'content') = 'string' AND "left"(e.element ->> 'content', 1000) ~ '[^[:space:]]'
 				AND COALESCE(jsonb_typeof(e.element -> 'session_id'), 'null') IN ('string', 'null')
 				AND COALESCE(jsonb_typeof(e.element -> 'timestamp'), 'null') IN ('string', 'null')
-				AND (NOT e.element ? 'id' OR (jsonb_typeof(e.element -> 'id') = 'string' AND e.element ->> 'id' ~ '\S'))
+				AND (NOT e.element ? 'id' OR (jsonb_typeof(e.element -> 'id') = 'string' AND e.element ->> 'id' ~ '[^[:space:]]'))
 				AND e.element - ARRAY['provider', 'role', 'content', 'id', 'tags', 'timestamp', 'metadata', 'session_id'] = '{}')
 				IS NOT TRUE) THEN
 		PERFORM amelia_internal.saga_check_rows('messages', save_messages.messages, ARRAY['provider', 'role', 'content'],

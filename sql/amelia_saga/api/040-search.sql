@@ -26,7 +26,7 @@ DECLARE
 	rareness double precision[];
 	average double precision;
 BEGIN
-	IF (query ~ '\S' AND length(query) <= 1000 AND row_limit BETWEEN 1 AND 500 AND mode IN ('exact', 'english')
+	IF (query ~ '[^[:space:]]' AND length(query) <= 1000 AND row_limit BETWEEN 1 AND 500 AND mode IN ('exact', 'english')
 			AND marks = ARRAY['**', '**'] AND since IS NULL AND until IS NULL
 			AND tags IS NULL AND providers IS NULL AND roles IS NULL) IS NOT TRUE THEN
 		PERFORM amelia_internal.saga_check_search(query, tags, row_limit, providers, roles, since, until, mode, marks);

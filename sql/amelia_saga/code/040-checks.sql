@@ -14,7 +14,7 @@ AS $$
 BEGIN
 	IF value IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('%s must not be null', argument);
-	ELSIF left(value, 1000) !~ '\S' AND value !~ '\S' THEN
+	ELSIF left(value, 1000) !~ '[^[:space:]]' AND value !~ '[^[:space:]]' THEN
 		RAISE EXCEPTION USING ERRCODE = '22023',
 			MESSAGE = format('%s must not be blank: "%s"', argument, left(value, 20));
 	END IF;
@@ -103,7 +103,7 @@ BEGIN
 				(SELECT format('must have a text that is not blank as "%s", not %s', r.name, COALESCE(left((e.element -> r.name)::text, 100), 'null'))
 					FROM (SELECT unnest(required), true UNION ALL SELECT 'id', e.element ? 'id' AND e.element -> 'id' <> 'null') AS r (name, wanted)
 					WHERE r.wanted AND (jsonb_typeof(e.element -> r.name) IS DISTINCT FROM 'string'
-						OR (e.element ->> r.name) !~ '\S') LIMIT 1),
+						OR (e.element ->> r.name) !~ '[^[:space:]]') LIMIT 1),
 				(SELECT format('must have a string as "%s", not %s', o.name, left((e.element -> o.name)::text, 100))
 					FROM unnest(optional) AS o (name)
 					WHERE o.name NOT IN ('tags', 'metadata', 'file_size')

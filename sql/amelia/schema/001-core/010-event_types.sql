@@ -32,8 +32,8 @@ COMMENT ON COLUMN amelia.event_types.persisted IS
 
 INSERT INTO amelia.event_types (event_type, domain, level, persisted)
 SELECT t.event_type,
-	CASE WHEN t.event_type LIKE 'brainstorm\_%' THEN 'brainstorm'
-		WHEN t.event_type LIKE 'oracle\_%' THEN 'oracle'
+	CASE WHEN starts_with(t.event_type, 'brainstorm_') THEN 'brainstorm'
+		WHEN starts_with(t.event_type, 'oracle_') THEN 'oracle'
 		ELSE 'workflow' END,
 	l.level, l.persisted
 FROM (VALUES

@@ -12,11 +12,11 @@ COMMENT ON TABLE amelia_saga.schema_versions IS
 'The schema versions that this database went through, a row for each that migrate() applied.';
 
 CREATE TABLE amelia_saga.messages (
-	id text PRIMARY KEY CHECK (id ~ '\S'),
-	provider text NOT NULL CHECK (provider ~ '\S'),
-	role text NOT NULL CHECK (role ~ '\S'),
+	id text PRIMARY KEY CHECK (id ~ '[^[:space:]]'),
+	provider text NOT NULL CHECK (provider ~ '[^[:space:]]'),
+	role text NOT NULL CHECK (role ~ '[^[:space:]]'),
 	-- a long one is only read as far as needed
-	content text NOT NULL CHECK ("left"(content, 1000) ~ '\S' OR content ~ '\S'),
+	content text NOT NULL CHECK ("left"(content, 1000) ~ '[^[:space:]]' OR content ~ '[^[:space:]]'),
 	tags jsonb NOT NULL DEFAULT '[]'
 		CHECK (jsonb_typeof(tags) = 'array' AND NOT jsonb_path_exists(tags, 'strict $[*] ? (@.type() != "string")', '{}', true)),
 	"timestamp" timestamptz NOT NULL DEFAULT now(),

@@ -1,10 +1,10 @@
 -- The files that messages spoke about.
 
 CREATE TABLE amelia_saga.files (
-	id text PRIMARY KEY CHECK (id ~ '\S'),
-	filename text NOT NULL CHECK (filename ~ '\S'),
-	filepath text NOT NULL CHECK (filepath ~ '\S'),
-	file_type text NOT NULL CHECK (file_type ~ '\S'),
+	id text PRIMARY KEY CHECK (id ~ '[^[:space:]]'),
+	filename text NOT NULL CHECK (filename ~ '[^[:space:]]'),
+	filepath text NOT NULL CHECK (filepath ~ '[^[:space:]]'),
+	file_type text NOT NULL CHECK (file_type ~ '[^[:space:]]'),
 	extracted_text text NOT NULL DEFAULT '',
 	tags jsonb NOT NULL DEFAULT '[]'
 		CHECK (jsonb_typeof(tags) = 'array' AND NOT jsonb_path_exists(tags, 'strict $[*] ? (@.type() != "string")', '{}', true)),
