@@ -104,7 +104,8 @@ test:
 # The stress test as long and as wide, and the crashes as many, as they should be
 # now and then.
 stress:
-	@AMELIA_STRESS_SECONDS=60 AMELIA_STRESS_WORKERS=32 AMELIA_CRASH_ROUNDS=60 AMELIA_PRUNE_THREADS=1000 scripts/run-tests
+	@AMELIA_STRESS_SECONDS=60 AMELIA_STRESS_WORKERS=32 AMELIA_CRASH_ROUNDS=60 AMELIA_PRUNE_THREADS=1000 \
+		AMELIA_RETENTION_ALL=1 scripts/run-tests
 
 # On servers that are built for it.
 test-assert test-asan:
