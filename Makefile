@@ -101,10 +101,11 @@ stop:
 test:
 	@scripts/run-tests
 
-# The stress test as long and as wide, and the crashes as many, as they should be
-# now and then.
+# The stress tests as long and as wide, the crashes and the combinations as many, as
+# they should be now and then.
 stress:
-	@AMELIA_STRESS_SECONDS=60 AMELIA_STRESS_WORKERS=32 AMELIA_CRASH_ROUNDS=60 AMELIA_PRUNE_THREADS=1000 scripts/run-tests
+	@AMELIA_STRESS_SECONDS=60 AMELIA_STRESS_WORKERS=32 AMELIA_CRASH_ROUNDS=60 AMELIA_PRUNE_THREADS=1000 \
+		AMELIA_RETENTION_ALL=1 AMELIA_TEST_JIT=on scripts/run-tests
 
 # On servers that are built for it.
 test-assert test-asan:
@@ -134,7 +135,7 @@ help:
 #: make quickstart   install what is missing, build, start a private server, load a run
 #: make stop         stop that server
 #: make test         install what is missing, build, run every test
-#: make stress       the same, with the stress test and the crashes at full length
+#: make stress       the same, with the stress tests, the crashes and others at full length
 #: make dist         the archive for PGXN, of the last commit
 #: make deb          Debian's packages, into .amelia/deb
 #: make import-stress   the same, with amelia-import killed at 50 random moments

@@ -18,7 +18,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-my $seconds = $ENV{AMELIA_STRESS_SECONDS} // 12;
+my $seconds = $ENV{AMELIA_STRESS_SECONDS} // 6;
 my $agents = 16;
 my $seed = $ENV{AMELIA_STRESS_SEED} // int(rand(2**31));
 my $dir = PostgreSQL::Test::Utils::tempdir();

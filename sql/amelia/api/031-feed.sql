@@ -14,6 +14,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 -- Pages are read along an index, whatever statistics say.
 SET enable_seqscan = off
+SET jit = off
 SET enable_bitmapscan = off
 SET plan_cache_mode = force_custom_plan
 AS $$

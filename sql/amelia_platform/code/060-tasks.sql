@@ -4,6 +4,7 @@ CREATE FUNCTION amelia_internal.platform_next_task(agent uuid, mine text[], trie
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET jit = off
 SET enable_bitmapscan = off
 AS $$
 DECLARE

@@ -42,6 +42,7 @@ CREATE FUNCTION amelia_internal.platform_receive(recipient uuid, row_limit integ
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET jit = off
 SET enable_bitmapscan = off
 AS $$
 DECLARE

@@ -94,6 +94,7 @@ CREATE FUNCTION amelia_internal.platform_old_executions(ended_before timestamptz
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
 	execution uuid;
@@ -127,6 +128,7 @@ CREATE FUNCTION amelia_internal.platform_sweep(phase integer, row_limit integer,
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
 	ids uuid[];
