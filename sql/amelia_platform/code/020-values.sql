@@ -108,6 +108,7 @@ COMMENT ON FUNCTION amelia_internal.platform_check_agent(text, uuid) IS
 
 CREATE FUNCTION amelia_internal.platform_is_history(relation oid) RETURNS boolean
 LANGUAGE c STABLE STRICT
+SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'amelia_platform_is_history';
 COMMENT ON FUNCTION amelia_internal.platform_is_history(oid) IS
 'Whether this session writes what happened elsewhere, before (amelia.history), with the rights of the table''s owner as its own. NULL: there is no such table.';
