@@ -296,19 +296,18 @@ SQL
 sub table_sums
 {
 	my ($node, $db) = @_;
-	my @tables = split /\n/, $node->safe_psql(
-		$db, q{
-		SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-		WHERE n.nspname IN (} . schemas() . q{) AND c.relkind IN ('r', 'p', 'm')
-		ORDER BY 1});
 
 	return $node->safe_psql(
-		$db,
-		"SET timezone = 'UTC';\n" . join "\n",
-		map {
-			qq{SELECT '$_', count(*), md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE "C"))
-				FROM $_ AS t;}
-		} @tables);
+		$db, q{SET timezone = 'UTC';
+		SELECT format(
+			'SELECT %L, count(*), md5(string_agg(t::text, E''\n'' ORDER BY t::text COLLATE "C")) FROM %s AS t',
+			r.name, r.name)
+		FROM (SELECT format('%I.%I', n.nspname, c.relname)
+			FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+			WHERE n.nspname IN (} . schemas() . q{) AND c.relkind IN ('r', 'p', 'm')) AS r (name)
+		ORDER BY 1
+		\gexec
+		});
 }
 
 # A line for everything in the catalog that a user may have set. An ACL that
