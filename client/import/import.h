@@ -404,7 +404,7 @@ extern int	source_id;
 extern int	last_done;			/* the last run of the source that was
 								 * completed; 0: none */
 
-extern bool ledger_exists(void);
+extern bool ledger_look(bool *exists);
 extern bool ledger_create(void);
 extern bool ledger_find_source(Source *source, bool create);
 extern bool ledger_default_time(char **text);

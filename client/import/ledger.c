@@ -63,22 +63,51 @@ static const char schema_sql[] =
 "COMMENT ON TABLE amelia_import.mended IS 'Values that --retry-rejects gave for those of the source.';"
 "COMMIT";
 
-bool
-ledger_exists(void)
+/*
+ * The ledger's triggers and views, and the SQL that it keeps, run with the
+ * rights of who runs this program, so it must be of somebody who has them:
+ * anybody who may create schemas could have made one of its name before.
+ */
+static bool
+is_of_ours(void)
 {
-	char	   *there = sql_value(db, "SELECT pg_catalog.to_regclass('amelia_import.ledger')::text", 0, NULL);
-	bool		exists = there != NULL;
+	char	   *foreign = sql_value(db, "SELECT COALESCE(pg_catalog.min(pg_catalog.format('%s belongs to \"%s\"',"
+									" o.what, pg_catalog.pg_get_userbyid(o.owner))), '')"
+									" FROM (SELECT 'schema amelia_import' AS what, n.nspowner AS owner"
+									"  FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'amelia_import'"
+									" UNION ALL SELECT 'amelia_import.' || c.relname, c.relowner FROM pg_catalog.pg_class AS c"
+									"  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
+									"  WHERE n.nspname = 'amelia_import') AS o"
+									" WHERE NOT pg_catalog.pg_has_role(o.owner, (SELECT r.oid FROM pg_catalog.pg_roles AS r"
+									"  WHERE r.rolname = CURRENT_USER), 'USAGE')", 0, NULL);
+	bool		ours = foreign != NULL && *foreign == '\0';
 
-	free(there);
-	return exists;
+	if (foreign != NULL && !ours)
+		complain("%s, who has not the rights of \"%s\": connect as the role that loaded, or drop what is not yours", foreign, PQuser(db));
+	free(foreign);
+	return ours;
 }
 
+/* Whether there is a ledger; false when it must not be touched. */
+bool
+ledger_look(bool *exists)
+{
+	char	   *there = sql_value(db, "SELECT pg_catalog.to_regclass('amelia_import.ledger')::text", 0, NULL);
+
+	*exists = there != NULL;
+	free(there);
+	return is_of_ours();
+}
+
+/* Where somebody makes the schema in between, CREATE SCHEMA fails. */
 bool
 ledger_create(void)
 {
-	if (ledger_exists())
-		return true;
-	if (sql_do(db, schema_sql))
+	bool		exists;
+
+	if (!ledger_look(&exists))
+		return false;
+	if (exists || sql_do(db, schema_sql))
 		return true;
 	sql_do(db, "ROLLBACK");
 	return false;
@@ -325,8 +354,11 @@ int
 ledger_status(void)
 {
 	PGresult   *result;
+	bool		exists;
 
-	if (!ledger_exists())
+	if (!ledger_look(&exists))
+		return STATUS_USAGE;
+	if (!exists)
 	{
 		tell("nothing was loaded into database \"%s\"", PQdb(db));
 		return STATUS_DONE;

@@ -154,14 +154,15 @@ do_plan(Source *source)
 {
 	Buffer		line = {0};
 	char	   *default_time;
+	bool		has_ledger;
 	double		began = now_seconds();
 	double		seconds = 0;
 	double		room = 0;
 	uint64_t	rejected = 0;
 
-	if (!target_open(source->system, false))
+	if (!target_open(source->system, false) || !ledger_look(&has_ledger))
 		return STATUS_USAGE;
-	if (ledger_exists() && !ledger_find_source(source, false))
+	if (has_ledger && !ledger_find_source(source, false))
 		return STATUS_USAGE;
 	if (!ledger_default_time(&default_time) || !tables_open(source, default_time))
 		return STATUS_USAGE;

@@ -324,14 +324,15 @@ int
 do_rollback(Source *source)
 {
 	bool		refused = false;
+	bool		has_ledger;
 	int			run;
 	char	   *left;
 	char		number[16];
 	const char *params[] = {number};
 
-	if (!target_open(source->system, true))
+	if (!target_open(source->system, true) || !ledger_look(&has_ledger))
 		return STATUS_USAGE;
-	if (!ledger_exists() || !ledger_find_source(source, false))
+	if (!has_ledger || !ledger_find_source(source, false))
 	{
 		complain("nothing was loaded into database \"%s\"", PQdb(db));
 		return STATUS_USAGE;

@@ -146,31 +146,6 @@ is_true(const char *sql, const char *param)
 	return result;
 }
 
-/*
- * The ledger's triggers, and its SQL, run with the rights of who runs this
- * program, so it must be of somebody who has them: anybody who may create
- * schemas could have made one of its name before.
- */
-static bool
-check_ledger(void)
-{
-	char	   *foreign = sql_value(db, "SELECT COALESCE(pg_catalog.min(pg_catalog.format('%s belongs to \"%s\"',"
-									" o.what, pg_catalog.pg_get_userbyid(o.owner))), '')"
-									" FROM (SELECT 'schema amelia_import' AS what, n.nspowner AS owner"
-									"  FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'amelia_import'"
-									" UNION ALL SELECT 'amelia_import.' || c.relname, c.relowner FROM pg_catalog.pg_class AS c"
-									"  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
-									"  WHERE n.nspname = 'amelia_import') AS o"
-									" WHERE NOT pg_catalog.pg_has_role(o.owner, (SELECT r.oid FROM pg_catalog.pg_roles AS r"
-									"  WHERE r.rolname = CURRENT_USER), 'USAGE')", 0, NULL);
-	bool		ours = foreign != NULL && *foreign == '\0';
-
-	if (foreign != NULL && !ours)
-		complain("%s, who has not the rights of \"%s\": connect as the role that loaded, or drop what is not yours", foreign, PQuser(db));
-	free(foreign);
-	return ours;
-}
-
 /* The extension, its functions and its tables' owner: each in one clear line. */
 static bool
 check_target(const SystemMap *system, bool writes)
@@ -192,8 +167,6 @@ check_target(const SystemMap *system, bool writes)
 		complain("the server is a standby; load into its primary");
 		return false;
 	}
-	if (!check_ledger())
-		return false;
 	for (const TableMap *map = system->tables; map->source != NULL; map++)
 	{
 		Buffer		name = {0};

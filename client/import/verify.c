@@ -341,12 +341,13 @@ do_verify(Source *source)
 {
 	double		began = now_seconds();
 	char	   *default_time;
+	bool		has_ledger;
 	bool		different = false;
 	uint64_t	rejected = 0;
 
-	if (!target_open(source->system, false))
+	if (!target_open(source->system, false) || !ledger_look(&has_ledger))
 		return STATUS_USAGE;
-	if (ledger_exists() && (!ledger_find_source(source, false) || (source_id != 0 && !mended_load(source_id))))
+	if (has_ledger && (!ledger_find_source(source, false) || (source_id != 0 && !mended_load(source_id))))
 		return STATUS_USAGE;
 	if (!ledger_default_time(&default_time) || !tables_open(source, default_time))
 		return STATUS_USAGE;

@@ -30,7 +30,7 @@ like(import_is($node, 'planted', 1, 'a ledger that somebody else has made is not
 is($node->safe_psql('planted', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'planter'}), 'f', 'nobody got more rights by it');
 
 # Nor is it read: a view there would run with them too.
-foreach my $mode ('--verify', '--dry-run', '--rollback')
+foreach my $mode ('--verify', '--dry-run', '--rollback', '--status')
 {
 	like(import_is($node, 'planted', 1, $mode, $mode, $source), qr/belongs to "planter"/, "$mode says so");
 }
