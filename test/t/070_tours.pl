@@ -84,5 +84,9 @@ for my $command (@commands)
 }
 s/\d+\.\d s/0.0 s/g for $session, $printed;
 is($printed, $session, 'docs/import.md: what the commands print');
+my ($short) = section('README.md', 'From SQLite, while the application runs') =~ /^```console\n(.*?)^```/ms or die 'the README moves nothing';
+$short =~ s/\d+\.\d s/0.0 s/g;
+my %printed = map { $_ => 1 } split /\n/, $printed;
+is_deeply([ grep { !$printed{$_} } split /\n/, $short ], [], 'README: lines of what the command prints');
 
 done_testing();
