@@ -8,6 +8,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use AmeliaTest;
+use OddChanges;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -16,8 +17,8 @@ my $node = new_node('shapes', preload => 1);
 new_database($node, 'shapes', extension => 1);
 my $started = $node->safe_psql('shapes', 'SELECT pg_postmaster_start_time()');
 
+prepare_changes($node, 'shapes');
 $node->safe_psql('shapes', q{
-	CREATE SCHEMA s;
 	CREATE DOMAIN s.always AS text CHECK (VALUE <> 'never');
 	CREATE FUNCTION s.any(anyelement) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN 1; END';
 	INSERT INTO amelia.profiles (id, working_dir, agents) VALUES ('p', '/', '{}');
@@ -30,8 +31,6 @@ $node->safe_psql('shapes', q{
 	SELECT amelia.add_brainstorm_message('b', 'user', 'm');
 	SELECT amelia.prune_feed('0');
 
-	CREATE TABLE s.outcome (change text, call text, sqlstate text, message text);
-	CREATE TABLE s.calls (call text);
 	INSERT INTO s.calls VALUES
 	($c$SELECT amelia.append_event('00000000-0000-7000-8000-000000000002', 'x', 'm')$c$),
 	($c$SELECT amelia.append_events('00000000-0000-7000-8000-000000000002', '[{"event_type": "x", "message": "m"}]')$c$),
@@ -53,37 +52,7 @@ $node->safe_psql('shapes', q{
 	($c$SELECT * FROM amelia.usage_summary('2020-01-01', '2099-01-01')$c$),
 	($c$SELECT count(*) FROM amelia.feed_after((SELECT c.next_cursor FROM amelia.feed_after() AS c))$c$),
 	($c$SELECT count(*) FROM amelia.verify()$c$),
-	($c$SELECT count(*) FROM amelia.retention_preview()$c$);
-
-	CREATE FUNCTION s.attempt(change text, call text) RETURNS void LANGUAGE plpgsql AS $$
-	BEGIN
-		BEGIN
-			EXECUTE call;
-			RAISE EXCEPTION 'done' USING ERRCODE = 'TT000';
-		EXCEPTION
-			WHEN SQLSTATE 'TT000' THEN NULL;
-			WHEN OTHERS THEN INSERT INTO s.outcome VALUES (change, call, SQLSTATE, SQLERRM);
-		END;
-	END$$;
-	-- What was found is kept, what was changed is not.
-	CREATE PROCEDURE s.change(statement text) LANGUAGE plpgsql AS $$
-	DECLARE
-		found s.outcome[];
-	BEGIN
-		BEGIN
-			SET LOCAL client_min_messages = error;
-			EXECUTE statement;
-			PERFORM s.attempt(statement, c.call) FROM s.calls AS c;
-			SELECT array_agg(o) INTO found FROM s.outcome AS o WHERE o.change = statement;
-			RAISE EXCEPTION 'undo' USING ERRCODE = 'TT001';
-		EXCEPTION
-			WHEN SQLSTATE 'TT001' THEN NULL;
-			-- Nobody can do that to this column.
-			WHEN OTHERS THEN INSERT INTO s.outcome VALUES (statement, NULL, SQLSTATE, SQLERRM);
-		END;
-		INSERT INTO s.outcome SELECT (f).* FROM unnest(found) AS f;
-		COMMIT;
-	END$$});
+	($c$SELECT count(*) FROM amelia.retention_preview()$c$)});
 
 my @changes = split /\n/, $node->safe_psql('shapes', q{
 	WITH tables AS (
@@ -115,8 +84,7 @@ my @changes = split /\n/, $node->safe_psql('shapes', q{
 		('ALTER TABLE amelia.%1$I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY')) AS m (change)});
 cmp_ok(scalar @changes, '>', 400, 'there are changes to try');
 
-my $script = join("\n", map { my $c = $_; $c =~ s/'/''/g; "CALL s.change('$c');" } @changes);
-my ($ret, $out, $err) = $node->psql('shapes', $script, on_error_stop => 0, timeout => 1200);
+my $err = make_changes($node, 'shapes', @changes);
 is($node->safe_psql('shapes', 'SELECT pg_postmaster_start_time()'), $started, 'the server runs on');
 unlike($err, qr/server closed the connection/, 'and so did the session');
 is($node->safe_psql('shapes', q{SELECT DISTINCT o.change, left(o.call, 60), o.message FROM s.outcome AS o WHERE o.sqlstate LIKE 'XX%'}),
@@ -150,7 +118,7 @@ $node->safe_psql('shapes', q{
 		WHEN internal_error THEN RAISE WARNING 'internal: % / % / %', trigger_sql, call, SQLERRM;
 		WHEN OTHERS THEN NULL;
 	END$$});
-$script = join("\n", map {
+my $script = join("\n", map {
 		my $t = /ON s\.mine/ ? 'mine' : 'bare';
 		my $column = $t eq 'mine' ? 'id' : 'n';
 		my $trigger = $_;
@@ -158,7 +126,7 @@ $script = join("\n", map {
 		map { "SELECT s.odd('$trigger', '$_');" }
 		  ("INSERT INTO s.$t SELECT", "UPDATE s.$t SET $column = 1", "DELETE FROM s.$t", "TRUNCATE s.$t")
 	} @triggers);
-($ret, $out, $err) = $node->psql('shapes', $script, on_error_stop => 0, timeout => 600);
+(undef, undef, $err) = $node->psql('shapes', $script, on_error_stop => 0, timeout => 600);
 is($node->safe_psql('shapes', 'SELECT pg_postmaster_start_time()'), $started, 'no trigger function on a table of somebody else ends the server');
 is(join("\n", grep { /WARNING/ } split /\n/, $err), '', 'and none meets an internal error');
 

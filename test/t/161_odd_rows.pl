@@ -8,6 +8,7 @@ use warnings FATAL => 'all';
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use AmeliaTest;
+use OddChanges;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -16,13 +17,13 @@ use Test::More;
 my $node = new_node('odd_rows', preload => 1);
 new_database($node, 'odd', extension => 1);
 fill($node, 'odd');
+prepare_changes($node, 'odd');
 $node->safe_psql('odd', q{
 	UPDATE amelia.workflow_leases SET expires_at = '2020-01-01' WHERE lease_token = 42;
 	INSERT INTO amelia.budgets (scope, target, period, limit_usd, action)
 	VALUES ('profile', 'home', 'total', 0, 'block'), ('everything', NULL, 'day', 0, 'warn');
 	INSERT INTO amelia.workflows (issue_id, worktree_path, status, started_at, completed_at, created_at, updated_at)
 	SELECT 'OLD', '/old/' || n, 'completed', '2019-01-01', '2019-01-02', '2019-01-01', '2019-01-03' FROM generate_series(1, 5) AS n;
-	CREATE SCHEMA s;
 	CREATE FUNCTION s.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 	-- Take away what keeps a NULL out of a column, and let it in everywhere. Indexes keep their names.
 	CREATE FUNCTION s.nullify(relation regclass, name name) RETURNS void LANGUAGE plpgsql AS $$
@@ -45,8 +46,6 @@ $node->safe_psql('odd', q{
 		EXECUTE format('ALTER TABLE %s ENABLE TRIGGER ALL', relation);
 	END$$;
 
-	CREATE TABLE s.outcome (change text, call text, sqlstate text, message text);
-	CREATE TABLE s.calls (call text);
 	INSERT INTO s.calls SELECT unnest(ARRAY[
 	$c$SELECT amelia.append_event('00000000-0000-4000-8000-000000000012', 'claude_tool_call', 'm')$c$,
 	$c$SELECT amelia.append_events('00000000-0000-4000-8000-000000000012', '[{"event_type": "deploy_done", "message": "m"}]')$c$,
@@ -76,34 +75,7 @@ $node->safe_psql('odd', q{
 	$c$SELECT amelia_platform.claim_task(a.id) FROM amelia_platform.agents AS a$c$,
 	$c$SELECT amelia_platform.complete_task(t.id, t.lease_token) FROM amelia_platform.tasks AS t$c$,
 	$c$SELECT amelia_platform.start_execution(w.id) FROM amelia_platform.workflows AS w WHERE w.status = 'active'$c$,
-	$c$SELECT count(*) FROM amelia_saga.search_messages('cart'), amelia_saga.search_files('python')$c$]);
-	CREATE FUNCTION s.attempt(change text, call text) RETURNS void LANGUAGE plpgsql AS $$
-	BEGIN
-		EXECUTE call;
-		RAISE EXCEPTION 'done' USING ERRCODE = 'TT000';
-	EXCEPTION
-		WHEN SQLSTATE 'TT000' THEN NULL;
-		WHEN OTHERS THEN INSERT INTO s.outcome VALUES (change, call, SQLSTATE, SQLERRM);
-	END$$;
-	-- What was found is kept, what was changed is not. An extension's tables are for its own calls, and for the status.
-	CREATE PROCEDURE s.change(statement text) LANGUAGE plpgsql AS $$
-	DECLARE
-		found s.outcome[];
-	BEGIN
-		BEGIN
-			SET LOCAL client_min_messages = error;
-			EXECUTE statement;
-			PERFORM s.attempt(statement, c.call) FROM s.calls AS c
-			WHERE strpos(statement, substring(c.call FROM 'amelia[a-z_]*\\.')) > 0 OR c.call LIKE '%status%';
-			SELECT array_agg(o) INTO found FROM s.outcome AS o WHERE o.change = statement;
-			RAISE EXCEPTION 'undo' USING ERRCODE = 'TT001';
-		EXCEPTION
-			WHEN SQLSTATE 'TT001' THEN NULL;
-			WHEN OTHERS THEN INSERT INTO s.outcome VALUES (statement, NULL, SQLSTATE, SQLERRM);
-		END;
-		INSERT INTO s.outcome SELECT (f).* FROM unnest(found) AS f;
-		COMMIT;
-	END$$});
+	$c$SELECT count(*) FROM amelia_saga.search_messages('cart'), amelia_saga.search_files('python')$c$])});
 
 my @changes = split /\n/, $node->safe_psql('odd', q{
 	WITH tables AS (
@@ -121,10 +93,8 @@ my @changes = split /\n/, $node->safe_psql('odd', q{
 		('ALTER TABLE amelia.event_types DROP CONSTRAINT event_types_pkey; ALTER TABLE amelia.event_types ADD n integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY')});
 cmp_ok(scalar @changes, '>', 300, 'there are changes to try');
 
-# One session: what it keeps in mind of a table has to follow.
 my $started = $node->safe_psql('odd', 'SELECT pg_postmaster_start_time()');
-my ($ret, $out, $err) = $node->psql('odd', join("\n", map { my $c = $_; $c =~ s/'/''/g; "CALL s.change('$c');" } @changes),
-	on_error_stop => 0, timeout => 1200);
+my $err = make_changes($node, 'odd', @changes);
 unlike($err, qr/server closed the connection/, 'no change ends the session');
 is($node->safe_psql('odd', 'SELECT pg_postmaster_start_time()'), $started, 'nor the server');
 is($node->safe_psql('odd', q{SELECT DISTINCT o.change, left(o.call, 60), o.message FROM s.outcome AS o WHERE o.sqlstate LIKE 'XX%'}),
@@ -149,7 +119,7 @@ for my $case (
 
 	$node->safe_psql('postgres', 'CREATE DATABASE spoilt TEMPLATE odd');
 	$node->safe_psql('spoilt', "SELECT amelia.update_settings('{\"log_retention_days\": 1}'); $change");
-	($ret, $out, $err) = $node->psql('spoilt', "\\set VERBOSITY sqlstate\n$calls", on_error_stop => 0);
+	(undef, undef, $err) = $node->psql('spoilt', "\\set VERBOSITY sqlstate\n$calls", on_error_stop => 0);
 	unlike($err, qr/server closed the connection|ERROR:  XX/, (split /\n/, $change)[0]);
 	$node->safe_psql('postgres', 'DROP DATABASE spoilt');
 }
