@@ -5,14 +5,15 @@
 DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET amelia.enabled = off', current_database()); END$$;
 \i :helpers
 \i :platform
--- A clock that jumps ahead takes nothing that cannot be had again. Instead of the clock, everything else is set back.
+-- A clock that jumps ahead takes nothing that cannot be had again. Instead of the clock, everything else is set back,
+-- without the triggers, which this is not about.
 SET search_path = amelia_platform, public;
 SELECT count(register_agent('a' || n, 'master_operator', id => t.a(n))) FROM generate_series(1, 2) AS n;
 SET amelia.history = on;
-CREATE FUNCTION t.ended_tasks(number integer, age interval) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION t.ended_tasks(number integer, age interval) RETURNS void LANGUAGE sql SET session_replication_role = replica AS $$
 INSERT INTO amelia_platform.tasks (title, status, created_at, completed_at) SELECT 'old', 'completed', now() - age, now() - age FROM generate_series(1, number)
 $$;
-CREATE FUNCTION t.jump(days interval) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION t.jump(days interval) RETURNS void LANGUAGE sql SET session_replication_role = replica AS $$
 UPDATE amelia_platform.tasks SET created_at = created_at - days, completed_at = completed_at - days, leased_until = leased_until - days;
 UPDATE amelia_platform.workflow_executions SET started_at = started_at - days, completed_at = completed_at - days;
 UPDATE amelia_platform.agent_messages SET created_at = created_at - days, expires_at = expires_at - days, available_at = available_at - days, visible_at = visible_at - days;
