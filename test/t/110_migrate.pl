@@ -120,6 +120,7 @@ $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/version1", 'runs' ], 'dump ver
 }
 
 # What is missing or not as it should be: verify() names it, migrate() mends it.
+$node->safe_psql('postgres', 'CREATE DATABASE damaged TEMPLATE runs');
 my $trigger = 'trigger is missing, disabled or not as migrate() makes it';
 my $default = 'default is missing, disabled or not as migrate() makes it';
 my $index = 'index is missing, disabled or not as migrate() makes it';
@@ -161,15 +162,12 @@ foreach my $damage (
 {
 	my ($name, $sql, $problem) = @$damage;
 
-	$node->safe_psql('postgres', 'CREATE DATABASE damaged TEMPLATE runs');
-	$node->safe_psql('damaged', $sql);
-	verify_is($node, 'damaged', $problem, "$name: verify() names it");
-	migrate_is('damaged', $anew, "$name: migrate() acts");
+	is( $node->safe_psql('damaged', "$sql; SELECT problem, object FROM amelia.verify(); SELECT amelia.migrate()"),
+		"$problem\n$anew", "$name: verify() names it, migrate() acts");
 	# A dropped function takes its grants along.
 	$node->safe_psql('damaged', 'GRANT EXECUTE ON FUNCTION amelia.event_exists(uuid) TO dashboard, runner, boss')
 	  if $name eq 'dropped function';
 	same_database($node, 'damaged', $sums, $catalog, "$name: mended");
-	$node->safe_psql('postgres', 'DROP DATABASE damaged');
 }
 
 # What migrate() cannot mend by itself is said as well, and what to do.
@@ -187,14 +185,12 @@ foreach my $damage (
 {
 	my ($name, $sql, $problem, $mend) = @$damage;
 
-	$node->safe_psql('postgres', 'CREATE DATABASE damaged TEMPLATE runs');
 	$node->safe_psql('damaged', $sql);
 	is($node->safe_psql('damaged', 'SELECT * FROM amelia.verify()'), $problem, "$name: verify() names it");
 	fails_with($node, 'damaged', q{SELECT amelia.claim_workflow('host-1')}, '55000', 'HINT: .*migrate\(\)', "$name: a claim")
 	  unless $name =~ /another index/;
 	$node->safe_psql('damaged', "$mend; SELECT amelia.migrate()");
 	same_database($node, 'damaged', $sums, $catalog, "$name: mended");
-	$node->safe_psql('postgres', 'DROP DATABASE damaged');
 }
 
 # Several at once, as --disable-triggers leaves them when it is interrupted.
