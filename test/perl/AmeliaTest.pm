@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(new_node new_database fill operator_changes table_sums catalog
-  same_lines same_database fails_with verify_is gaps_and_duplicates wait_for_lock);
+  same_lines same_database say_each fails_with all_fail_with verify_is gaps_and_duplicates wait_for_lock);
 
 # The extensions that a test is about; amelia is one of them.
 our @extensions = ('amelia');
@@ -420,6 +420,30 @@ sub same_database
 	same_lines(table_sums($node, $db), $sums, "$name: every row of every table");
 	same_lines(catalog($node, $db), $catalog, "$name: the catalog");
 	verify_is($node, $db, '', "$name: verify() finds nothing");
+	return;
+}
+
+# What each of some statements says, in one session: pairs of its output and its
+# errors.
+sub say_each
+{
+	my ($node, $db, @statements) = @_;
+	my $end = 'the end of what it says';
+	my ($ret, $out, $err) = $node->psql($db,
+		join("\n", '\set VERBOSITY verbose', map { ("$_\n;", "\\echo $end", "\\warn $end") } @statements), on_error_stop => 0);
+	my @answers = split(/^\Q$end\E\n/m, "$out\n");
+	my @errors = split(/^\Q$end\E\n/m, "$err\n");
+
+	return map { [ ($answers[$_] // '') =~ s/\n\z//r, $errors[$_] // '' ] } 0 .. $#statements;
+}
+
+# The same of statements that each begin outside a transaction: pairs of one and a name.
+sub all_fail_with
+{
+	my ($node, $db, $sqlstate, $like, @cases) = @_;
+	my @said = say_each($node, $db, map { $_->[0] } @cases);
+
+	like($said[$_][1], qr/(?:ERROR|FATAL):  $sqlstate: .*$like/s, "$cases[$_][1]: $sqlstate") for 0 .. $#cases;
 	return;
 }
 

@@ -5,6 +5,7 @@ use warnings FATAL => 'all';
 
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use AmeliaTest qw(say_each);
 use LangGraph;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -19,22 +20,24 @@ $node->safe_psql('postgres', 'CREATE ROLE app LOGIN; CREATE ROLE other LOGIN');
 my $id = '00000000-0000-4000-8000-000000000001';
 my $databases = 0;
 
+# What each of them begins with.
+$node->safe_psql('postgres', 'CREATE DATABASE prepared');
+$node->safe_psql('prepared', 'CREATE EXTENSION amelia; CREATE SCHEMA app AUTHORIZATION app; SET ROLE app; SET search_path = app;'
+	  . checkpoint_tables() . 'RESET ROLE;' . checkpoint_helpers() . qq{
+	INSERT INTO amelia.workflows (id, issue_id, worktree_path, status, completed_at)
+	VALUES ('$id', '1', '/1', 'completed', now() - interval '100 days');
+	SELECT amelia.append_event('$id', 'x', 'm');
+	GRANT USAGE ON SCHEMA amelia TO app, other;
+	GRANT EXECUTE ON FUNCTION amelia.register_checkpoints(regnamespace), amelia.unregister_checkpoints(name) TO app, other;
+	SELECT public.put_thread('app', '$id', now() - interval '101 days')});
+
 # A database with a workflow that is due to go, with an event, and schema app,
 # which is the application's, with the tables in it.
 sub new_database
 {
 	my $db = 'd' . ++$databases;
 
-	$node->safe_psql('postgres', "CREATE DATABASE $db");
-	$node->safe_psql($db, 'CREATE EXTENSION amelia; CREATE SCHEMA app AUTHORIZATION app; SET ROLE app; SET search_path = app;'
-		  . checkpoint_tables() . 'RESET ROLE;' . checkpoint_helpers() . qq{
-		INSERT INTO amelia.workflows (id, issue_id, worktree_path, status, completed_at)
-		VALUES ('$id', '1', '/1', 'completed', now() - interval '100 days');
-		SELECT amelia.append_event('$id', 'x', 'm');
-		GRANT USAGE ON SCHEMA amelia TO app, other;
-		GRANT EXECUTE ON FUNCTION amelia.register_checkpoints(regnamespace), amelia.unregister_checkpoints(name) TO app, other;
-		SELECT public.put_thread('app', '$id', now() - interval '101 days');
-	});
+	$node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE prepared");
 	return $db;
 }
 
@@ -144,19 +147,28 @@ for my $case (
 	my ($name, $change, $problem) = @$case;
 
 	$db = new_database();
-	$node->safe_psql($db, "SELECT amelia.register_checkpoints('app'); $change");
-	$node->safe_psql($db, "SELECT amelia.append_event('$id', 'claude_thinking', 'm')");
-	like($node->safe_psql($db, 'SELECT problem FROM amelia.checkpoint_sources()'), $problem, "$name: checkpoint_sources() says so");
-	like($node->safe_psql($db, 'SELECT problem FROM amelia.checkpoint_stats()'), $problem, "$name: checkpoint_stats() says so");
-	is($node->safe_psql($db, q{SELECT rule, workflows FROM amelia.retention_preview() WHERE waits_for ~ 'schema "app"' ORDER BY 1}),
-		"checkpoints|0\nolder checkpoints|\norphan threads|\nworkflows|0", "$name: the preview says so");
-	is(run_retention($node, $db), '', "$name: a run");
-	is($node->safe_psql($db, 'SELECT (SELECT count(*) FROM amelia.workflows), (SELECT count(*) FROM amelia.workflow_log)'),
-		'1|0', "$name: rule 4 waits, the others do not");
-	is($node->safe_psql($db, q{SELECT amelia.unregister_checkpoints('app')}), 't', "$name: the operator takes it out");
-	is(run_retention($node, $db), '', "$name: another run");
-	is($node->safe_psql($db, 'SELECT count(*) FROM amelia.workflows'), 0, "$name: and rule 4 goes on");
-	like(errors($db, q{SELECT amelia.register_checkpoints('app')}), qr/55000: .*not as LangGraph makes them/, "$name: cannot be registered");
+	my ($changed, $sources, $stats, $preview, $run, $left, $out, $another, $gone, $again) = say_each($node, $db,
+		"SELECT amelia.register_checkpoints('app'); $change; SELECT amelia.append_event('$id', 'claude_thinking', 'm')",
+		'SELECT problem FROM amelia.checkpoint_sources()',
+		'SELECT problem FROM amelia.checkpoint_stats()',
+		q{SELECT rule, workflows FROM amelia.retention_preview() WHERE waits_for ~ 'schema "app"' ORDER BY 1},
+		'CALL amelia.run_retention()',
+		'SELECT (SELECT count(*) FROM amelia.workflows), (SELECT count(*) FROM amelia.workflow_log)',
+		q{SELECT amelia.unregister_checkpoints('app')},
+		'CALL amelia.run_retention()',
+		'SELECT count(*) FROM amelia.workflows',
+		q{SELECT amelia.register_checkpoints('app')});
+
+	is($changed->[1], '', "$name: that is possible");
+	like($sources->[0], $problem, "$name: checkpoint_sources() says so");
+	like($stats->[0], $problem, "$name: checkpoint_stats() says so");
+	is($preview->[0], "checkpoints|0\nolder checkpoints|\norphan threads|\nworkflows|0", "$name: the preview says so");
+	is($run->[1], '', "$name: a run");
+	is($left->[0], '1|0', "$name: rule 4 waits, the others do not");
+	is($out->[0], 't', "$name: the operator takes it out");
+	is($another->[1], '', "$name: another run");
+	is($gone->[0], 0, "$name: and rule 4 goes on");
+	like($again->[1], qr/55000: .*not as LangGraph makes them/, "$name: cannot be registered");
 }
 
 # In schema amelia itself, where the application's search path may put them,

@@ -580,20 +580,20 @@ my %faults = (
 	'a partner more' => q{INSERT INTO checkpoints SELECT thread_id, checkpoint_ns, 'c4b', NULL, type, checkpoint, metadata
 		FROM checkpoints WHERE thread_id = '%s' AND checkpoint_id = 'c4a'});
 
-# Five checkpoints, a snapshot at the second one; a subgraph that lasts.
-sub store_chain
+# Stores five checkpoints, a snapshot at the second one; a subgraph that lasts.
+sub storing_chain
 {
 	my ($name) = @_;
 
-	$node->safe_psql('postgres', qq{SET session_replication_role = replica;
+	return qq{SET session_replication_role = replica;
 		INSERT INTO checkpoints SELECT '$name', '', 'c' || n, CASE WHEN n > 1 THEN 'c' || n - 1 END, NULL,
 			jsonb_build_object('v', 4, 'channel_versions', jsonb_build_object('m', n, 'd', n)),
 			'{"source": "loop", "parents": {}, "counters_since_delta_snapshot": {"d": [1, 1]}}' FROM generate_series(1, 5) AS n;
 		INSERT INTO checkpoints SELECT '$name', 'memory', 'c' || n || 'a', NULL, NULL, '{"v": 4}', '{"source": "loop", "parents": {}}' FROM generate_series(1, 6) AS n;
 		INSERT INTO checkpoint_blobs SELECT '$name', '', c, n::text, CASE WHEN c = 'd' AND n <> 2 THEN 'empty' ELSE 'json' END, '[]'
 		FROM generate_series(1, 5) AS n, unnest('{m,d}'::text[]) AS c;
-		INSERT INTO checkpoint_writes SELECT '$name', '', 'c' || n, 't', 0, 'd', 'json', convert_to('[' || n || ']', 'UTF8') FROM generate_series(1, 5) AS n});
-	return;
+		INSERT INTO checkpoint_writes SELECT '$name', '', 'c' || n, 't', 0, 'd', 'json', convert_to('[' || n || ']', 'UTF8') FROM generate_series(1, 5) AS n;
+		RESET session_replication_role};
 }
 
 # The same while anchors are folded.
@@ -612,23 +612,23 @@ for my $case (map({ [ $_, $faults{$_}, 'false', '5|2|1|\d+|3' ] } sort keys %fau
 	my ($fault, $does, $squash, $result) = @$case;
 	my $name = "with $fault";
 
-	store_chain($name);
-	my $before = fetch($name);
-	my $kept = to_keep($before, \%delta, 1);
 	my $sabotage = sprintf($does, $name);
-	$node->safe_psql('postgres', qq{CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS \$f\$
+	my ($before, $problem, $between, $pruned, $after) = split(/\n/, $node->safe_psql('postgres', join(";\n", storing_chain($name), fetching($name),
+		qq{CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS \$f\$
 		BEGIN
 			IF pg_trigger_depth() = 1 AND OLD.checkpoint_id = 'c1' AND OLD.thread_id = '$name' THEN $sabotage; END IF;
 			RETURN NULL;
 		END \$f\$;
-		CREATE TRIGGER sabotage AFTER DELETE ON checkpoints FOR EACH ROW EXECUTE FUNCTION sabotage()});
-	like($node->safe_psql('postgres', "SET amelia.lease = ''; SELECT problem FROM amelia.prune('{$name}', squash => $squash)"),
-		qr/would not be what it was|rows were to be changed/, "$fault while it works: the proof finds it");
-	is(contents(fetch($name)), contents($before), "$fault while it works: nothing is deleted");
-	$node->safe_psql('postgres', 'DROP FUNCTION sabotage() CASCADE');
-	like($node->safe_psql('postgres', "SELECT * FROM amelia.prune('{$name}', squash => $squash)"), qr/\|@{[ $result =~ s{\|}{\\|}gr ]}\|$/, "without $fault it is pruned");
-	$node->safe_psql('postgres', "SET session_replication_role = replica; $sabotage");
-	cmp_ok(scalar(differences($before, fetch($name), \%delta, $kept)), '>', 0, "$fault: the model finds it");
+		CREATE TRIGGER sabotage AFTER DELETE ON checkpoints FOR EACH ROW EXECUTE FUNCTION sabotage()},
+		"SET amelia.lease = ''", "SELECT problem FROM amelia.prune('{$name}', squash => $squash)", fetching($name),
+		'DROP FUNCTION sabotage() CASCADE', "SELECT * FROM amelia.prune('{$name}', squash => $squash)",
+		"SET session_replication_role = replica; $sabotage", fetching($name))));
+
+	$_ = image_of($_) for $before, $between, $after;
+	like($problem, qr/would not be what it was|rows were to be changed/, "$fault while it works: the proof finds it");
+	is(contents($between), contents($before), "$fault while it works: nothing is deleted");
+	like($pruned, qr/\|@{[ $result =~ s{\|}{\\|}gr ]}\|$/, "without $fault it is pruned");
+	cmp_ok(scalar(differences($before, $after, \%delta, to_keep($before, \%delta, 1))), '>', 0, "$fault: the model finds it");
 }
 $node->stop;
 done_testing();
