@@ -71,7 +71,7 @@ fails_with($node, 'rented', $create, '55000', '', 'our schema, with a schema_ver
 is(count_of('rented', 'pg_proc WHERE pronamespace = $$amelia$$::regnamespace'), '0', 'nothing was made there');
 
 # What is in it. Each kind of thing that a schema can hold.
-foreach my $thing (
+my @things = (
 	[ 'table', 'CREATE TABLE amelia.ours (id integer)' ],
 	[ 'partitioned table', 'CREATE TABLE amelia.ours (id integer) PARTITION BY RANGE (id)' ],
 	[ 'view', 'CREATE VIEW amelia.ours AS SELECT 1 AS one' ],
@@ -93,14 +93,17 @@ foreach my $thing (
 	[ 'schema_versions of another client', q{CREATE TABLE amelia.schema_versions (version text PRIMARY KEY);
 		INSERT INTO amelia.schema_versions VALUES ('20240229000000')} ],
 	[ 'schema_versions of another shape', 'CREATE TABLE amelia.schema_versions (id integer)' ],
-	[ 'view that is called schema_versions', 'CREATE VIEW amelia.schema_versions AS SELECT 1 AS version' ])
+	[ 'view that is called schema_versions', 'CREATE VIEW amelia.schema_versions AS SELECT 1 AS version' ]);
+my @said = say_each($node, 'empty', 'SET client_min_messages = warning',
+	map { ("CREATE SCHEMA amelia; $_->[1]", $create, q{SELECT count(*) FROM pg_proc WHERE proname = 'append_event'}, 'DROP SCHEMA amelia CASCADE') } @things);
+shift @said;
+foreach my $thing (@things)
 {
-	my ($kind, $sql) = @$thing;
+	my ($made, $refused, $functions, $gone) = splice(@said, 0, 4);
 
-	$node->safe_psql('empty', "CREATE SCHEMA amelia; $sql");
-	fails_with($node, 'empty', $create, '55000', q{holds objects that are not Amelia's}, "a schema that holds: $kind");
-	is(count_of('empty', q{pg_proc WHERE proname = 'append_event'}), '0', "a schema that holds: $kind: nothing was made");
-	$node->safe_psql('empty', 'DROP SCHEMA amelia CASCADE');
+	is($made->[1] . $gone->[1], '', "a schema that holds: $thing->[0]");
+	like($refused->[1], qr/ERROR:  55000: .*holds objects that are not Amelia's/, '… is refused');
+	is($functions->[0], '0', '… and nothing was made');
 }
 $node->safe_psql('empty', 'CREATE SCHEMA amelia; CREATE TABLE amelia.theirs (id integer)');
 fails_with($node, 'empty', $create, '55000', 'theirs', 'what is there is named');

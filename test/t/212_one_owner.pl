@@ -1,8 +1,11 @@
 # Whoever owns one table of ours, or their schema, gets no rights of the others' owner by what
 # the library does by itself: there it stops, and says why.
 use strict;
-use warnings;
+use warnings FATAL => 'all';
 
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use AmeliaTest qw(say_each);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -38,12 +41,11 @@ foreach my $case (@acts)
 		ORDER BY 1});
 	my @trusted;
 
+	my @said = say_each($node, 'postgres',
+		map { "ALTER TABLE $schema.$_ OWNER TO eve; $act; ALTER TABLE $schema.$_ OWNER TO CURRENT_USER" } @relations);
 	foreach my $relation (@relations)
 	{
-		my (undef, undef, $error) = $node->psql('postgres',
-			"ALTER TABLE $schema.$relation OWNER TO eve; $act; ALTER TABLE $schema.$relation OWNER TO CURRENT_USER",
-			on_error_stop => 0);
-		push @trusted, $relation unless $error =~ /"\Q$schema.\E\w+" belongs to "\w+", and others there to/;
+		push @trusted, $relation unless (shift @said)->[1] =~ /"\Q$schema.\E\w+" belongs to "\w+", and others there to/;
 	}
 	is("@trusted", $own, "$act: nothing is done where one table is somebody else's than that whose owner it is done as");
 	my (undef, undef, $error) = $node->psql('postgres',
