@@ -15,15 +15,16 @@ my $node = PostgreSQL::Test::Cluster->new('docs');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION amelia');
+my $session = $node->background_psql('postgres');
+$session->query_safe('SET search_path = pg_catalog');
 
 sub document { return slurp_file("$top/$_[0]") }
 
 sub rows
 {
 	my ($query) = @_;
-	my $json = $node->safe_psql('postgres',
-		"SET search_path = pg_catalog; SELECT COALESCE(json_agg(r), '[]') FROM ($query) AS r");
-	return @{ decode_json($json) };
+
+	return @{ decode_json($session->query_safe("SELECT COALESCE(json_agg(r), '[]') FROM ($query) AS r")) };
 }
 
 # A section: from its heading to the next one that is not below it.
@@ -270,4 +271,5 @@ for my $relation (rows(q{SELECT c.oid, c.relname AS name FROM pg_class AS c
 	is_deeply([ map { s/timestamptz/timestamp with time zone/r =~ s/varchar/character varying/r } @shown ], \@columns, "platform: the columns of $relation->{name}");
 }
 
+$session->quit;
 done_testing();

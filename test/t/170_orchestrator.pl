@@ -86,19 +86,15 @@ sub refuses
 
 	fails_with($node, $db, "SELECT amelia.add_brainstorm_message('$workflow', 'user', 'x')", 'P0002',
 		"no brainstorm session \"$workflow\"", "$name: a session that is not there");
-	fails_with($node, $db, "SELECT amelia.set_prompt_version('p', '$workflow')", 'P0002',
-		"prompt \"p\" has no version \"$workflow\"", "$name: a version that is not there");
-	fails_with($node, $db, "SELECT amelia.record_workflow_prompt('$workflow', 'p', '$workflow')", 'P0002',
-		"prompt \"p\" has no version \"$workflow\"", "$name: a version that is not there, of a workflow");
+	all_fail_with($node, $db, 'P0002', "prompt \"p\" has no version \"$workflow\"",
+		[ "SELECT amelia.set_prompt_version('p', '$workflow')", "$name: a version that is not there" ],
+		[ "SELECT amelia.record_workflow_prompt('$workflow', 'p', '$workflow')", "$name: a version that is not there, of a workflow" ]);
 	fails_with($node, $db, "SELECT amelia.add_brainstorm_message('$session', 'assistant', 'x', id => '00000000-0000-4000-8000-0000000000aa')",
 		'23505', 'exists already, with other content', "$name: other content under an id");
 	fails_with($node, $db, "INSERT INTO amelia.brainstorm_messages (id, session_id, role, content) VALUES ('$message', '$workflow', 'user', 'x')",
 		'23503', 'brainstorm_messages_session_id_fkey', "$name: an orphan");
-	foreach my $change ("id = '$message'", "session_id = '$workflow'", 'sequence = 7')
-	{
-		fails_with($node, $db, "UPDATE amelia.brainstorm_messages SET $change", '55000', 'cannot change the id, the parent or the sequence',
-			"$name: SET $change");
-	}
+	all_fail_with($node, $db, '55000', 'cannot change the id, the parent or the sequence',
+		map { [ "UPDATE amelia.brainstorm_messages SET $_", "$name: SET $_" ] } "id = '$message'", "session_id = '$workflow'", 'sequence = 7');
 	return;
 }
 
