@@ -293,12 +293,11 @@ SQL
 }
 
 # A line for each table: its name, how many rows, and an md5 of them all.
-sub table_sums
-{
-	my ($node, $db) = @_;
+sub table_sums { my ($node, $db) = @_; return $node->safe_psql($db, sums_query()) }
 
-	return $node->safe_psql(
-		$db, q{SET timezone = 'UTC';
+sub sums_query
+{
+	return q{SET timezone = 'UTC';
 		SELECT format(
 			'SELECT %L, count(*), md5(string_agg(t::text, E''\n'' ORDER BY t::text COLLATE "C")) FROM %s AS t',
 			r.name, r.name)
@@ -307,15 +306,15 @@ sub table_sums
 			WHERE n.nspname IN (} . schemas() . q{) AND c.relkind IN ('r', 'p', 'm')) AS r (name)
 		ORDER BY 1
 		\gexec
-		});
+		};
 }
 
 # A line for everything in the catalog that a user may have set. An ACL that
 # was never touched reads like the default that it stands for.
-sub catalog
-{
-	my ($node, $db) = @_;
+sub catalog { my ($node, $db) = @_; return $node->safe_psql($db, catalog_query()) }
 
+sub catalog_query
+{
 	(my $sql = <<'SQL') =~ s/EXTENSIONS/schemas()/ge;
 SET search_path = '';
 WITH ns AS (SELECT n.* FROM pg_catalog.pg_namespace AS n WHERE n.nspname IN (EXTENSIONS)),
@@ -393,7 +392,7 @@ lines (line) AS (
 -- one line each, and so short that a failed test can be read
 SELECT left(replace(line, E'\n', ' '), 200) || ' ' || md5(line) FROM lines ORDER BY line COLLATE pg_catalog."C";
 SQL
-	return $node->safe_psql($db, $sql);
+	return $sql;
 }
 
 # Like is(), but shows only the lines that differ.
@@ -417,9 +416,12 @@ sub same_database
 {
 	my ($node, $db, $sums, $catalog, $name) = @_;
 
-	same_lines(table_sums($node, $db), $sums, "$name: every row of every table");
-	same_lines(catalog($node, $db), $catalog, "$name: the catalog");
-	verify_is($node, $db, '', "$name: verify() finds nothing");
+	my ($rows, $found, $objects) = say_each($node, $db, sums_query(), verify_query(), catalog_query());
+
+	is(join('', map { $_->[1] } $rows, $found, $objects), '', "$name: can be read");
+	same_lines($rows->[0], $sums, "$name: every row of every table");
+	same_lines($objects->[0], $catalog, "$name: the catalog");
+	is($found->[0], '', "$name: verify() finds nothing");
 	return;
 }
 
@@ -465,11 +467,14 @@ sub verify_is
 {
 	my ($node, $db, $expected, $name) = @_;
 
-	is( $node->safe_psql(
-			$db, 'SELECT problem, object FROM (' . join(' UNION ALL ', map { "SELECT * FROM $_.verify()" } @extensions)
-			  . ') AS v ORDER BY problem COLLATE "C", object COLLATE "C"'),
-		$expected, $name);
+	is($node->safe_psql($db, verify_query()), $expected, $name);
 	return;
+}
+
+sub verify_query
+{
+	return 'SELECT problem, object FROM (' . join(' UNION ALL ', map { "SELECT * FROM $_.verify()" } @extensions)
+	  . ') AS v ORDER BY problem COLLATE "C", object COLLATE "C"';
 }
 
 # The workflows whose log is not 1, 2, 3, … without a gap or a duplicate, but
