@@ -14,6 +14,7 @@ use IPC::Run;
 use AmeliaTest;
 use Clients;
 use LangGraph;
+use Polls;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -23,7 +24,7 @@ our @EXPORT = qw(client_features);
 my $top = "$FindBin::RealBin/../..";
 my ($node, $language, $features);
 
-sub value { return $node->safe_psql('postgres', $_[0]); }
+sub value { return Polls::ask($node, 'postgres', $_[0]); }
 
 sub feature
 {

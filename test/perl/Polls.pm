@@ -1,7 +1,7 @@
-# Waiting until a query says so, in one session. PostgreSQL's own
-# poll_query_until() starts a psql for each look, ten times a second: on two cores
-# half of one does nothing else while a test waits. Whoever uses this module has
-# the method replaced.
+# Many queries in one session. PostgreSQL's own poll_query_until() starts a psql for
+# each look, ten times a second: on two cores half of one does nothing else while a
+# test waits. Whoever uses this module has the method replaced; and ask() does
+# what safe_psql() does, for a test that asks a hundred times.
 package Polls;
 
 use strict;
@@ -41,6 +41,28 @@ sub look
 	eval { $session->{psql}->finish };
 	delete $session->{psql};
 	return;
+}
+
+# What a query answers, in a session that is kept for the next one and forgets
+# what was set in it. Dies of an error.
+my %kept;
+
+sub ask
+{
+	my ($node, $database, $query) = @_;
+	my $session = $kept{ $node->name . " $database" } //= {};
+	my @answer;
+
+	local $SIG{PIPE} = 'IGNORE';
+	# It has ended since where the server was started again.
+	for (1 .. 2)
+	{
+		@answer = look($node, $database, $session, "$query\n;\nDISCARD ALL") and last;
+	}
+	my ($out, $err) = @answer or die "no session for: $query";
+	die "$err\nin: $query" if $err =~ /(?:ERROR|FATAL|PANIC): /;
+	chomp($out);
+	return $out;
 }
 
 # Ends the session, and waits until psql is gone.

@@ -12,6 +12,7 @@ use Exporter 'import';
 
 use AmeliaTest;
 use Clients;
+use Polls;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -24,7 +25,7 @@ my @ten = map { "step $_" } 0 .. 9;
 # Longer than any test takes: what waits for it, waits in vain.
 my $forever = 1000000;
 
-sub value { return $node->safe_psql('postgres', $_[0]); }
+sub value { return Polls::ask($node, 'postgres', $_[0]); }
 
 sub worker { return start_worker($language, $url, @_); }
 
