@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/output.h"
 #include "import/import.h"
 
 uint64_t	rejects_of_run = 0;
@@ -78,7 +79,7 @@ rejects_write(int source)
 	char		number[16];
 	const char *params[] = {number};
 	PGresult   *result;
-	FILE	   *file;
+	Output		output;
 	bool		written;
 
 	snprintf(number, sizeof(number), "%d", source);
@@ -93,12 +94,15 @@ rejects_write(int source)
 		PQclear(result);
 		return true;
 	}
-	file = fopen(rejects_path(), "w");
-	written = file != NULL;
+
+	/*
+	 * Where nobody has named the file, a link of that name is somebody
+	 * else's.
+	 */
+	written = output_open(&output, rejects_path(), import.rejects_path != NULL);
 	for (int i = 0; i < PQntuples(result) && written; i++)
-		written = fprintf(file, "%s\n", PQgetvalue(result, i, 0)) > 0;
-	if (file != NULL)
-		written = fclose(file) == 0 && written;
+		written = fprintf(output.file, "%s\n", PQgetvalue(result, i, 0)) > 0;
+	written = output_close(&output, written);
 	if (written)
 		tell("%d row%s rejected: see %s", PQntuples(result), PQntuples(result) == 1 ? " is" : "s are", rejects_path());
 	else

@@ -13,9 +13,8 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "common/output.h"
 #include "common/program.h"
 #include "common/progress.h"
 #include "common/util.h"
@@ -216,59 +215,24 @@ make_page(Buffer *page, PGconn *conn, Report *report)
 }
 
 /*
- * A file beside the one that is meant, with the rights that it has or would
- * get; NULL, with errno, when there can be none. The new name is returned too.
- */
-static FILE *
-open_beside(const char *path, const struct stat *old, char **name)
-{
-	Buffer text = {0};
-	mode_t		mask = umask(0);
-	int			fd;
-	FILE	   *file = NULL;
-
-	umask(mask);
-	buffer_printf(&text, "%s.XXXXXX", path);
-	*name = text.data;
-
-	fd = mkstemp(*name);
-	if (fd >= 0 && fchmod(fd, old != NULL ? old->st_mode & 0777 : 0666 & ~mask) == 0)
-		file = fdopen(fd, "w");
-	return file;
-}
-
-/*
  * Whether the whole page has arrived. Yesterday's stays until today's is
- * complete; what is no file, as a pipe, is written to as it is.
+ * complete.
  */
 static bool
-write_page(const Buffer *page, const char *output)
+write_page(const Buffer *page, const char *path)
 {
-	struct stat old;
-	bool		exists = output != NULL && stat(output, &old) == 0;
-	bool		beside = output != NULL && (!exists || S_ISREG(old.st_mode));
+	Output		output;
+	bool		done;
 
-	/* A symbolic link stays one. */
-	char	   *path = exists ? realpath(output, NULL) : NULL;
-	const char *target = path != NULL ? path : output;
-	char	   *name = NULL;
-	FILE	   *file = output == NULL ? stdout :
-	beside ? open_beside(target, exists ? &old : NULL, &name) : fopen(output, "w");
-	bool		done = file != NULL && fwrite(page->data, 1, page->len, file) == page->len &&
-	fflush(file) == 0 && (!beside || fsync(fileno(file)) == 0);
-
-	if (file != NULL && file != stdout)
-		done = fclose(file) == 0 && done;
-	if (done && beside)
-		done = rename(name, target) == 0;
-	if (!done)
+	if (path == NULL)
+		done = fwrite(page->data, 1, page->len, stdout) == page->len && fflush(stdout) == 0;
+	else
 	{
-		complain("could not write %s: %s", output != NULL ? output : "the page", strerror(errno));
-		if (name != NULL)
-			unlink(name);
+		done = output_open(&output, path, true);
+		done = output_close(&output, done && fwrite(page->data, 1, page->len, output.file) == page->len);
 	}
-	free(name);
-	free(path);
+	if (!done)
+		complain("could not write %s: %s", path != NULL ? path : "the page", strerror(errno));
 	return done;
 }
 

@@ -114,6 +114,7 @@ UseOwnSettings(void)
 		{"transaction_timeout", "0"},
 		{"idle_in_transaction_session_timeout", "0"},
 		{"zero_damaged_pages", "off"},
+		{"exit_on_error", "off"},
 		/* A standby that is away must not keep the worker in a database. */
 		{"synchronous_commit", "local"}
 	};
@@ -144,6 +145,17 @@ LeaveDatabase(int code, Datum database)
 }
 
 /*
+ * What stands there until the round is reported. Should it become unknown again
+ * meanwhile, see ReportRound().
+ */
+static void
+SetUnreported(DatabaseEntry *entry)
+{
+	entry->state = DATABASE_DONE;
+	entry->reason[0] = '\0';
+}
+
+/*
  * Be the database's only maintenance worker; false when there is one. That
  * happens when the launcher was started anew meanwhile.
  */
@@ -160,15 +172,29 @@ EnterDatabase(Oid database, bool *thorough)
 	{
 		entry->pid = MyProcPid;
 		entry->started = GetCurrentTimestamp();
-		/* Should that become unknown again meanwhile, see ReportRound(). */
-		entry->state = DATABASE_DONE;
-		entry->reason[0] = '\0';
+		if (entry->state != DATABASE_DISABLED)
+			SetUnreported(entry);
 		*thorough = TimestampDifferenceExceeds(entry->thorough, entry->started, THOROUGH_MS);
 	}
 	LWLockRelease(launcher_state->lock);
 	if (entered)
 		before_shmem_exit(LeaveDatabase, ObjectIdGetDatum(database));
 	return entered;
+}
+
+/*
+ * Maintenance is enabled here, if it was not before.
+ */
+static void
+NoteEnabled(void)
+{
+	DatabaseEntry *entry;
+
+	LWLockAcquire(launcher_state->lock, LW_EXCLUSIVE);
+	entry = FindDatabase(MyDatabaseId);
+	if (entry != NULL && entry->state == DATABASE_DISABLED)
+		SetUnreported(entry);
+	LWLockRelease(launcher_state->lock);
 }
 
 /*
@@ -509,7 +535,10 @@ static void
 DoRound(Round *round)
 {
 	round->extension = EXTENSION_READY;
-	if (!amelia_enabled || !DoStep(round, BeginRound) || !round->may_begin)
+	if (!amelia_enabled)
+		return;
+	NoteEnabled();
+	if (!DoStep(round, BeginRound) || !round->may_begin)
 		return;
 	pgstat_report_activity(STATE_RUNNING, "usage");
 	DoUpkeep(round);

@@ -155,6 +155,9 @@ amelia_maintenance_state(PG_FUNCTION_ARGS)
 		found = FindDatabase(MyDatabaseId);
 		if (found != NULL)
 			entry = *found;
+		/* A worker that is there only looks whether it still is. */
+		if (found != NULL && entry.state == DATABASE_DISABLED)
+			entry.pid = 0;
 		LWLockRelease(launcher_state->lock);
 
 		PutNumber(values, nulls, LAUNCHER_PID, launcher_pid);

@@ -94,16 +94,30 @@ ClaimsBefore(const ClaimKey *a, const ClaimKey *b)
 }
 
 /*
+ * An order of texts by their bytes, to look for one of many.
+ */
+int
+CompareTexts(const void *a, const void *b)
+{
+	text	   *first = DatumGetTextPP(*(const Datum *) a);
+	text	   *second = DatumGetTextPP(*(const Datum *) b);
+	int			order = memcmp(VARDATA_ANY(first), VARDATA_ANY(second),
+							   Min(VARSIZE_ANY_EXHDR(first), VARSIZE_ANY_EXHDR(second)));
+
+	return order != 0 ? order : (int) VARSIZE_ANY_EXHDR(first) - (int) VARSIZE_ANY_EXHDR(second);
+}
+
+/*
  * Whether the caller may take workflows of a type and a profile, or one of
  * them, unless workflow is NULL.
  */
 bool
 IsWanted(ClaimSearch *search, const text *type, const text *profile, const pg_uuid_t *workflow)
 {
-	bool		wanted = search->types == NULL;
+	Datum		key = PointerGetDatum(type);
+	bool		wanted = search->types == NULL ||
+	bsearch(&key, search->types, search->type_count, sizeof(Datum), CompareTexts) != NULL;
 
-	for (int i = 0; i < search->type_count && !wanted; i++)
-		wanted = TextEquals(DatumGetTextPP(search->types[i]), type);
 	return wanted && (search->profile == NULL || TextEquals(search->profile, profile)) &&
 		!IsOverBudget(search->spent, profile, workflow);
 }

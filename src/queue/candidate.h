@@ -69,7 +69,8 @@ typedef struct ClaimSearch
 	/* what the caller asks for */
 	TimestampTz now;
 	text	   *profile;		/* NULL: any */
-	Datum	   *types;			/* NULL: any */
+	Datum	   *types;			/* in CompareTexts()' order, each once; NULL:
+								 * any */
 	int			type_count;
 	List	   *spent;			/* budgets */
 
@@ -110,6 +111,7 @@ typedef struct ClaimSearch
 
 extern Datum QueueColumn(ClaimSearch *search, TupleTableSlot *slot, ClaimColumn column);
 extern text *QueueText(ClaimSearch *search, TupleTableSlot *slot, ClaimColumn column);
+extern int	CompareTexts(const void *a, const void *b);
 extern bool TextEquals(const text *a, const text *b);
 extern bool StatusIs(ClaimSearch *search, TupleTableSlot *slot, const char *status);
 extern bool IsWanted(ClaimSearch *search, const text *type, const text *profile,

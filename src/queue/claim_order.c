@@ -464,13 +464,8 @@ OpenWantedTypes(ClaimSearch *search)
 
 	for (int i = 0; i < search->type_count; i++)
 	{
-		text	   *type = DatumGetTextPP(search->types[i]);
-		bool		is_known = false;
-
-		for (int j = 0; j < i && !is_known; j++)
-			is_known = TextEquals(DatumGetTextPP(search->types[j]), type);
-		if (!is_known)
-			ranges = AddRange(ranges, OpenRange(search, type, search->profile));
+		CHECK_FOR_INTERRUPTS();
+		ranges = AddRange(ranges, OpenRange(search, DatumGetTextPP(search->types[i]), search->profile));
 	}
 	return ranges;
 }

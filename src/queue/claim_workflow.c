@@ -13,6 +13,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "lib/qunique.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -354,6 +355,8 @@ ReadArguments(FunctionCallInfo fcinfo, Claim *claim, ClaimSearch *search)
 			if (nulls[i])
 				RefuseMissing("workflow_types");
 		}
+		qsort(search->types, search->type_count, sizeof(Datum), CompareTexts);
+		search->type_count = qunique(search->types, search->type_count, sizeof(Datum), CompareTexts);
 		/* None at all is no wish for any. */
 		if (search->types == NULL)
 			search->types = palloc0(sizeof(Datum));

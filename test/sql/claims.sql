@@ -146,6 +146,10 @@ SELECT t.pending(1, profile => 'q'), t.pending(2), t.pending(3);
 UPDATE amelia.workflows SET workflow_type = 'review' WHERE id = t.w(3);
 SELECT * FROM t.claim('a', profile => 'none');
 SELECT * FROM t.claim('a', types => '{}');
+-- However many are asked for, it is looked for each once.
+SET statement_timeout = '10min';
+SELECT * FROM t.claim('a', types => ARRAY(SELECT 'type ' || n FROM generate_series(1, 500000) AS n) || '{none,none}');
+RESET statement_timeout;
 SELECT * FROM t.claim('a', types => '{review}');
 SELECT * FROM t.claim('a', profile => 'q', types => '{review,full}');
 

@@ -244,3 +244,9 @@ FROM workflow_executions AS e WHERE e.id = t.x(70);
 SELECT bool_and(a.completed_at <= b.started_at) AS in_order, count(*) FROM execution_steps AS a JOIN execution_steps AS b ON b.execution_id = a.execution_id AND b.step_id = ANY (a.taken)
 WHERE a.execution_id = t.x(70) AND b.step_id <> 'j';
 SELECT * FROM verify();
+
+-- By hand, with a list that is counted from 5.
+BEGIN;
+SET LOCAL statement_timeout = '5min';
+SELECT amelia_internal.platform_run(t.x(70), '{}', '[5:6]={p,b1_1}');
+ROLLBACK;

@@ -44,9 +44,20 @@ is( $node->safe_psql('empty', q(SELECT count(*) FROM pg_namespace WHERE nspname 
 	0, 'and nothing is made there');
 
 $node->safe_psql('postgres', 'ALTER DATABASE one SET amelia.enabled = off');
-# In one look: while a worker asks for the setting again, it is active for a moment.
 wait_for_status($node, 'one', "s.state = 'disabled' AND NOT s.active AND s.reason ~ 'amelia[.]enabled'",
 	'amelia.enabled is respected per database: maintenance is not active there, and the status says why');
+# A worker that comes to ask for the setting again, and is kept waiting for it.
+is( $node->safe_psql('one', q(
+		BEGIN;
+		LOCK TABLE pg_db_role_setting;
+		DO $$BEGIN
+			FOR i IN 1 .. 18000 LOOP
+				EXIT WHEN EXISTS (SELECT FROM pg_locks AS l WHERE l.relation = 'pg_db_role_setting'::regclass AND NOT l.granted);
+				PERFORM pg_sleep(0.01);
+			END LOOP;
+		END$$;
+		SELECT s.state, s.active FROM amelia.maintenance_status() AS s)),
+	'disabled|f', 'also while a worker asks again');
 add_old_workflows($node, 'one', 2, 2);
 wait_for_round($node, 'two', 'rounds go on in the other database');
 wait_for_round($node, 'two', 'and on');

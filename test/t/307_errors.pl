@@ -22,6 +22,7 @@ sub times_logged
 add_database($node, 'one');
 add_database($node, 'two');
 $node->safe_psql('one', q(
+	ALTER DATABASE one SET exit_on_error = on;
 	CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 	BEGIN RAISE EXCEPTION 'not this one' USING ERRCODE = 'P0042'; END $$;
 	CREATE TRIGGER refuse BEFORE DELETE ON amelia.workflow_log

@@ -179,9 +179,14 @@ like($said, qr/more than 30 rows are rejected; what this run loaded is taken bac
 is( $node->safe_psql($database, q{SELECT (SELECT count(*) FROM amelia.workflows) + (SELECT count(*) FROM amelia.prompts)
 	+ (SELECT count(*) FROM amelia.server_settings) + (SELECT count(*) FROM amelia_import.ledger) + (SELECT count(*) FROM amelia.workflow_history)}),
 	'0', 'bad rows stop it before anything is final');
+# a link of the name of the file of rejects is somebody else's: what it leads to stays as it is
+append_to_file("$files/others", "others\n");
+unlink "$source.rejects.ndjson";
+symlink("$files/others", "$source.rejects.ndjson") or die "symlink: $!";
 $said = import_is($node, $database, 2, 'as many as are allowed', '--batch=50', '--max-rejects=' . scalar(@refused), $source);
 my @rejects = @{ rejects_of($source) };
 is(scalar @rejects, scalar @refused, 'each is named once');
+is(slurp_file("$files/others") . (-l "$source.rejects.ndjson" ? 'link' : ''), "others\n", 'nothing is written through a link');
 foreach my $case (@refused)
 {
 	my ($table, $set, $column, $sqlstate, $reason) = @$case;

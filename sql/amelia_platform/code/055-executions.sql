@@ -7,7 +7,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	context CONSTANT jsonb := (SELECT e.context_data FROM amelia_platform.workflow_executions AS e WHERE e.id = of_execution);
-	queue text[] := finished;
+	-- Counted from 1, whatever the caller's array is.
+	queue text[] := ARRAY(SELECT unnest(finished));
 	to_enter text[] := entered;
 	leaving record;
 	step text;

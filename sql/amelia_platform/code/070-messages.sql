@@ -50,6 +50,8 @@ DECLARE
 	candidates uuid[];
 	candidate uuid;
 	received uuid[] := '{}';
+	-- None is tried a second time, also where nobody keeps its fault in mind.
+	tried uuid[] := '{}';
 	message text;
 BEGIN
 	WHILE cardinality(received) < row_limit LOOP
@@ -60,7 +62,7 @@ BEGIN
 			LATERAL (SELECT m.id FROM amelia_platform.agent_messages AS m
 				WHERE m.recipient_id = recipient AND m.priority::text = p.level
 					AND m.status IN ('pending', 'sent', 'delivered') AND m.available_at <= this_moment
-					AND (m.expires_at IS NULL OR m.expires_at > this_moment)
+					AND (m.expires_at IS NULL OR m.expires_at > this_moment) AND m.id <> ALL (tried)
 					AND NOT EXISTS (SELECT FROM amelia_platform.platform_faults AS f
 						WHERE f.relation = 'agent_messages' AND f.row_id = m.id AND f.retry_at > this_moment)
 				ORDER BY m.available_at, m.id
@@ -76,6 +78,7 @@ BEGIN
 			END IF;
 		END;
 		-- One of them cannot be written: each by itself.
+		tried := tried || candidates;
 		FOREACH candidate IN ARRAY candidates LOOP
 			BEGIN
 				received := received || amelia_internal.platform_deliver(ARRAY[candidate], visibility);

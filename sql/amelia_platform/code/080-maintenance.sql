@@ -39,7 +39,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_each(text, uuid[], text) IS
-'Runs a statement of Amelia''s, whose only parameter is the ids, on rows that are locked: all at once, and one by one if that fails, so that one that refuses does not keep the others.';
+'Runs a statement of Amelia''s, whose only parameter is the ids, and which counts those that it has moved, on rows that are locked: all at once, and one by one if that fails, so that one that refuses does not keep the others.';
 
 CREATE FUNCTION amelia_internal.platform_faulty(of_relation text, id uuid) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
@@ -81,10 +81,12 @@ BEGIN
 					OR a.last_heartbeat < heard_since)))
 		FOR NO KEY UPDATE SKIP LOCKED);
 	SELECT * INTO done, faults FROM amelia_internal.platform_each('tasks', ids, $s$
-		UPDATE amelia_platform.tasks AS t
-		SET status = 'pending', assigned_agent_id = NULL, available_at = clock_timestamp(),
-			error_message = CASE WHEN t.leased_until <= clock_timestamp() THEN 'its lease ran out' ELSE 'its agent was offline' END
-		WHERE t.id = ANY ($1)$s$);
+		WITH moved AS (
+			UPDATE amelia_platform.tasks AS t
+			SET status = 'pending', assigned_agent_id = NULL, available_at = clock_timestamp(),
+				error_message = CASE WHEN t.leased_until <= clock_timestamp() THEN 'its lease ran out' ELSE 'its agent was offline' END
+			WHERE t.id = ANY ($1) RETURNING t.status)
+		SELECT FROM moved AS m WHERE m.status <> 'in_progress'$s$);
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.platform_return_tasks(integer) IS
@@ -147,7 +149,9 @@ BEGIN
 			WHERE a.status <> 'offline' AND NOT amelia_internal.platform_faulty('agents', a.id)
 				AND a.last_heartbeat < heard_since
 			LIMIT row_limit FOR NO KEY UPDATE SKIP LOCKED);
-		statement := $s$UPDATE amelia_platform.agents AS a SET status = 'offline' WHERE a.id = ANY ($1)$s$;
+		statement := $s$WITH moved AS (
+			UPDATE amelia_platform.agents AS a SET status = 'offline' WHERE a.id = ANY ($1) RETURNING a.status)
+			SELECT FROM moved AS n WHERE n.status = 'offline'$s$;
 	ELSIF phase = 1 THEN
 		counter := 'tasks_returned';
 		SELECT * INTO done, faults FROM amelia_internal.platform_return_tasks(row_limit);
@@ -161,7 +165,9 @@ BEGIN
 				AND (m.expires_at IS NULL OR m.expires_at > this_moment)
 				AND NOT amelia_internal.platform_faulty('agent_messages', m.id)
 			ORDER BY m.available_at LIMIT row_limit FOR NO KEY UPDATE SKIP LOCKED);
-		statement := $s$UPDATE amelia_platform.agent_messages AS m SET status = 'pending' WHERE m.id = ANY ($1)$s$;
+		statement := $s$WITH moved AS (
+			UPDATE amelia_platform.agent_messages AS m SET status = 'pending' WHERE m.id = ANY ($1) RETURNING m.status)
+			SELECT FROM moved AS n WHERE n.status <> 'delivered'$s$;
 	-- 3 is the second look, which is not taken here. From here on nothing can be taken back.
 	ELSIF phase = 4 THEN
 		counter := 'messages_expired';
@@ -172,7 +178,9 @@ BEGIN
 				AND (m.status <> 'delivered' OR m.visible_at IS NULL OR m.visible_at <= this_moment)
 				AND NOT amelia_internal.platform_faulty('agent_messages', m.id)
 			LIMIT row_limit FOR NO KEY UPDATE SKIP LOCKED);
-		statement := $s$UPDATE amelia_platform.agent_messages AS m SET status = 'expired' WHERE m.id = ANY ($1)$s$;
+		statement := $s$WITH moved AS (
+			UPDATE amelia_platform.agent_messages AS m SET status = 'expired' WHERE m.id = ANY ($1) RETURNING m.status)
+			SELECT FROM moved AS n WHERE n.status = 'expired'$s$;
 	ELSIF phase = 5 THEN
 		counter := 'messages_deleted';
 		swept_relation := 'agent_messages';
