@@ -41,7 +41,7 @@ sub pg_config
 my $libdir = pg_config('libdir');
 my ($out, $err);
 ok( IPC::Run::run(
-		[ $ENV{CC} // 'cc', '-std=gnu99', '-O1', '-Wall', '-Wextra', '-Werror', '-I' . pg_config('includedir'),
+		[ $ENV{CC} // 'cc', split(' ', $ENV{AMELIA_TEST_CFLAGS} // ''), '-std=gnu99', '-O1', '-Wall', '-Wextra', '-Werror', '-I' . pg_config('includedir'),
 			'-o', $program, glob("$FindBin::RealBin/../stress/*.c"), "-L$libdir", "-Wl,-rpath,$libdir", '-lpq' ],
 		'>', \$out, '2>', \$err), 'the programs compile') or BAIL_OUT($err);
 
