@@ -139,7 +139,8 @@ private_file(void)
 		close(fd);
 		if (sqlite3_open_v2(path.data, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK ||
 			sqlite3_exec(db, "PRAGMA locking_mode = exclusive; PRAGMA journal_mode = off;"
-						 " PRAGMA synchronous = off; PRAGMA temp_store = file", NULL, NULL, NULL) != SQLITE_OK)
+						 " PRAGMA synchronous = off; PRAGMA temp_store = file;"
+						 " PRAGMA trusted_schema = off", NULL, NULL, NULL) != SQLITE_OK)
 		{
 			complain("%s: %s", path.data, sqlite3_errmsg(db));
 			sqlite3_close(db);
@@ -168,6 +169,17 @@ leave_wal_mode(sqlite3 * db)
 	return code;
 }
 
+/*
+ * What a file's own schema says, in views, generated columns, CHECKs and
+ * indexes of expressions, calls no function that could do harm. A SQLite that
+ * is too old for that passes the pragma by.
+ */
+static bool
+distrust_schema(sqlite3 * db)
+{
+	return sqlite3_exec(db, "PRAGMA trusted_schema = off", NULL, NULL, NULL) == SQLITE_OK;
+}
+
 static bool
 copy_source(Source *source, const char *path)
 {
@@ -175,6 +187,8 @@ copy_source(Source *source, const char *path)
 	sqlite3_backup *backup = NULL;
 	int			code = sqlite3_open_v2(path, &from, SQLITE_OPEN_READONLY, NULL);
 
+	if (code == SQLITE_OK && !distrust_schema(from))
+		code = sqlite3_errcode(from);
 	if (code == SQLITE_OK)
 	{
 		sqlite3_busy_timeout(from, LOCK_WAIT_MS);

@@ -250,6 +250,22 @@ make_keys(Table *table)
 	table->key_match = match.data;
 }
 
+/* A view that cannot be read, such as one that calls what it may not, is not one that is missing. */
+static bool
+check_missing(Source *source, const char *table)
+{
+	sqlite3_stmt *stmt;
+	bool		missing = source_number(source, "SELECT count(*) FROM sqlite_master"
+										" WHERE type IN ('table', 'view') AND lower(name) = lower(%Q)", table) == 0;
+
+	if (missing)
+		return true;
+	stmt = source_query(source, "SELECT * FROM \"%w\"", table);
+	complain("%s: table %s: %s", source->path, table, stmt != NULL ? "cannot be read" : sqlite3_errmsg(source->db));
+	sqlite3_finalize(stmt);
+	return false;
+}
+
 /* Join the mapping with both sides. default_time is what stands for now(). */
 bool
 tables_open(Source *source, const char *default_time)
@@ -264,6 +280,8 @@ tables_open(Source *source, const char *default_time)
 	{
 		if (source_has(source, map->source, NULL))
 			tables[ntables++].map = map;
+		else if (!check_missing(source, map->source))
+			return false;
 	}
 	for (int i = 0; i < ntables; i++)
 	{

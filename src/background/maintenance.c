@@ -49,6 +49,9 @@
 /* The longest that a transaction may take; batches have a limit of their own, below. */
 #define TRANSACTION_LIMIT_S 60
 
+/* So much of the feed is pruned in a round at most. */
+#define MAX_FEED_BATCHES 1000
+
 /* A round, from transaction to transaction. */
 typedef struct Round
 {
@@ -405,13 +408,16 @@ PruneBatch(Round *round)
 }
 
 /*
- * Prune the feed, for as long as nobody wants us gone.
+ * Prune the feed, for as long as nobody wants us gone; what is left is the next
+ * round's, so that a trigger which makes rows anew does not keep us here.
  */
 static void
 PruneInBatches(Round *round)
 {
+	int			batches = 0;
+
 	while (!ShutdownRequestPending && amelia_enabled && PostmasterIsAlive() &&
-		   DoStep(round, PruneBatch) && round->more)
+		   DoStep(round, PruneBatch) && round->more && ++batches < MAX_FEED_BATCHES)
 		CHECK_FOR_INTERRUPTS();
 }
 

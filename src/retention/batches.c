@@ -404,9 +404,16 @@ EventBatch(RetentionRound *round, const Horizons *horizons)
 		round->is_changed |= round->events > 0;
 		if (!is_done)
 			return true;
-		/* What keeps the workflow shall not keep its events. */
-		if (round->singles > 0 && round->events > 0 && readable)
+
+		/*
+		 * What keeps the workflow shall not keep its events, which are taken
+		 * once.
+		 */
+		if (round->singles > 0 && round->events > 0 && readable && round->sequence < PG_INT32_MAX)
+		{
+			round->sequence = PG_INT32_MAX;
 			return true;
+		}
 		round->in_rule_4 = readable;
 		if (readable)
 			round->workflows = DeleteWorkflows(sources, ids);

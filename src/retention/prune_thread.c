@@ -145,7 +145,7 @@ HoldThread(const CheckpointSource *source, const char *thread, const PruneOption
  * Read the thread again, and raise XX000 unless what is kept reads as before.
  */
 static void
-Prove(const ThreadImage *before, HTAB *deltas)
+Prove(const ThreadImage *before, HTAB *deltas, const PrunePlan *done)
 {
 	Snapshot	snapshot;
 	ThreadImage *after;
@@ -154,6 +154,14 @@ Prove(const ThreadImage *before, HTAB *deltas)
 	CommandCounterIncrement();
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	after = ReadThreadImage(before->source, before->thread, before->names, false, snapshot);
+	/* Who prunes step by step would never be through. */
+	if (after->nrows + done->checkpoints > before->nrows)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("of %lld checkpoints that were deleted, %lld came back",
+						(long long) done->checkpoints,
+						(long long) (after->nrows + done->checkpoints - before->nrows)),
+				 errdetail("A trigger may have put them back.")));
 	KeepTheSame(after, before);
 	ReadStates(after, deltas, snapshot);
 	UnregisterSnapshot(snapshot);
@@ -283,7 +291,7 @@ PruneThread(const CheckpointSource *source, const char *thread, const PruneOptio
 		INSTR_TIME_SET_CURRENT(times[1]);
 		ExecutePlan(image, deltas);
 		INSTR_TIME_SET_CURRENT(times[2]);
-		Prove(image, deltas);
+		Prove(image, deltas, done);
 		INSTR_TIME_SET_CURRENT(times[3]);
 		for (int i = 3; i > 0; i--)
 			INSTR_TIME_SUBTRACT(times[i], times[i - 1]);

@@ -502,6 +502,8 @@ amelia_migrate(PG_FUNCTION_ARGS)
 	Oid			owner = TablesOwner(schema);
 	StringInfoData done;
 
+	PreventCommandDuringRecovery("migrate()");
+
 	/*
 	 * Before SPI_connect(): what is allocated after it goes with
 	 * SPI_finish().

@@ -47,6 +47,7 @@ struct Upkeep
 	int			budget_count;
 	int			next_budget;
 	UsageClose *close;			/* NULL: no days were announced */
+	DateADT		announced_to;
 	bool		writers_gone;
 };
 
@@ -58,6 +59,7 @@ UpkeepBegin(void)
 	Upkeep	   *upkeep = MemoryContextAllocZero(context, sizeof(Upkeep));
 
 	upkeep->context = context;
+	upkeep->announced_to = DATEVAL_NOBEGIN;
 	return upkeep;
 }
 
@@ -118,7 +120,8 @@ UpkeepStep(Upkeep *upkeep)
 		case ANNOUNCE:
 			upkeep->phase = DONE;
 			upkeep->writers_gone = false;
-			upkeep->close = UsageCloseBegin(USAGE_CLOSE_DAYS);
+			upkeep->close = UsageCloseBegin(USAGE_CLOSE_DAYS, upkeep->announced_to);
+			upkeep->announced_to = UsageCloseLastDue(upkeep->close);
 			upkeep->phase = UsageCloseWaits(upkeep->close) ? WAIT : COMPUTE;
 			break;
 		case WAIT:

@@ -57,8 +57,8 @@ PG_FUNCTION_INFO_V1(amelia_close_days);
 struct UsageClose
 {
 	MemoryContext context;
-	int			limit;
-	int			announced;		/* by this call */
+	bool		is_full;		/* more days wait to be announced */
+	DateADT		last_due;		/* the last day that was to be announced */
 	int			closing_count;	/* waited for by this call */
 	DateADT    *closing;
 	bool		writers_gone;
@@ -67,26 +67,27 @@ struct UsageClose
 
 /*
  * The days that are over, for an hour so that most writers have committed,
- * have usage or marks, and are not announced. From one day with usage the
- * next is found by the indexes.
+ * have usage or marks, and are not announced, behind a day. From one day with
+ * usage the next is found by the indexes.
  */
 static const char *const announce_query =
 "WITH RECURSIVE used (day) AS ("
 " SELECT LEAST((SELECT (min(u.\"timestamp\") AT TIME ZONE 'UTC')::date FROM amelia.token_usage AS u"
-" WHERE u.\"timestamp\" > '-infinity'),"
-" (SELECT min(h.day) FROM amelia.usage_history AS h WHERE h.day > '-infinity'))"
+" WHERE u.\"timestamp\" > '-infinity' AND u.\"timestamp\" >= ($3 + 1)::timestamp AT TIME ZONE 'UTC'),"
+" (SELECT min(h.day) FROM amelia.usage_history AS h WHERE h.day > $3))"
 " UNION ALL"
 " SELECT LEAST((SELECT (min(u.\"timestamp\") AT TIME ZONE 'UTC')::date FROM amelia.token_usage AS u"
 " WHERE u.\"timestamp\" >= (p.day + 1)::timestamp AT TIME ZONE 'UTC'),"
 " (SELECT min(h.day) FROM amelia.usage_history AS h WHERE h.day > p.day))"
 " FROM used AS p WHERE p.day < $1),"
 " due AS (SELECT p.day FROM used AS p WHERE p.day < $1"
-" AND NOT EXISTS (SELECT FROM amelia.usage_days AS d WHERE d.day = p.day) LIMIT $2)"
-" INSERT INTO amelia.usage_days (day)"
+" AND NOT EXISTS (SELECT FROM amelia.usage_days AS d WHERE d.day = p.day) LIMIT $2),"
+" announced AS (INSERT INTO amelia.usage_days (day)"
 " SELECT p.day FROM due AS p"
-" UNION SELECT m.day FROM amelia.usage_dirty_days AS m WHERE m.day < $1"
+" UNION SELECT m.day FROM amelia.usage_dirty_days AS m WHERE m.day < $1 AND (m.day > $3 OR $3 = '-infinity')"
 " AND NOT EXISTS (SELECT FROM amelia.usage_days AS d WHERE d.day = m.day)"
-" ON CONFLICT (day) DO NOTHING";
+" ON CONFLICT (day) DO NOTHING RETURNING 1)"
+" SELECT (SELECT count(*) FROM announced), (SELECT count(*) >= $2 FROM due), (SELECT max(p.day) FROM due AS p)";
 
 static const char *const horizon_query =
 "SELECT ((now() - interval '1 hour') AT TIME ZONE 'UTC')::date";
@@ -170,26 +171,29 @@ LeaveUsage(const RestrictedContext *before)
  * UsageCloseBegin(): see usage_close.h.
  */
 UsageClose *
-UsageCloseBegin(int limit)
+UsageCloseBegin(int limit, DateADT after)
 {
-	static const Oid types[] = {DATEOID, INT4OID};
+	static const Oid types[] = {DATEOID, INT4OID, DATEOID};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "Amelia closes days",
 												  ALLOCSET_SMALL_SIZES);
 	UsageClose *close = MemoryContextAllocZero(context, sizeof(UsageClose));
 	RestrictedContext before;
-	Datum		values[2];
+	Datum		values[3];
 	bool		is_null;
 
 	close->context = context;
-	close->limit = limit;
 	close->after = DATEVAL_NOBEGIN;
 	EnterUsage(&before);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	RunSql(horizon_query, 0, NULL, NULL, true);
 	values[0] = RowValue(0, 1, DATEOID, &is_null);
 	values[1] = Int32GetDatum(limit);
-	close->announced = RunSql(announce_query, lengthof(types), types, values, false);
-	if (close->announced > 0)
+	values[2] = DateADTGetDatum(after);
+	RunSql(announce_query, lengthof(types), types, values, false);
+	close->is_full = DatumGetBool(RowValue(0, 2, BOOLOID, NULL));
+	values[2] = RowValue(0, 3, DATEOID, &is_null);
+	close->last_due = is_null ? after : DatumGetDateADT(values[2]);
+	if (DatumGetInt64(RowValue(0, 1, INT8OID, NULL)) > 0)
 		CacheInvalidateRelcacheByRelid(get_relname_relid("usage_days",
 														 get_namespace_oid(AMELIA_SCHEMA, false)));
 	close->closing_count = RunSql("SELECT d.day FROM amelia.usage_days AS d"
@@ -341,7 +345,16 @@ UsageCloseDay(UsageClose *close)
 bool
 UsageCloseIsFull(const UsageClose *close)
 {
-	return close->announced >= close->limit;
+	return close->is_full;
+}
+
+/*
+ * UsageCloseLastDue(): see usage_close.h.
+ */
+DateADT
+UsageCloseLastDue(const UsageClose *close)
+{
+	return close->last_due;
 }
 
 /*
@@ -393,14 +406,15 @@ CloseAnnounced(UsageClose *close)
 }
 
 /*
- * Announce days and close them. Returns whether more of them wait.
+ * Announce days behind one, and close them. Returns whether more of them wait.
  */
 static bool
-CloseSome(void)
+CloseSome(DateADT *after)
 {
-	UsageClose *close = UsageCloseBegin(USAGE_CLOSE_DAYS);
+	UsageClose *close = UsageCloseBegin(USAGE_CLOSE_DAYS, *after);
 	bool		more = UsageCloseIsFull(close);
 
+	*after = UsageCloseLastDue(close);
 	PG_TRY();
 	{
 		CloseAnnounced(close);
@@ -420,6 +434,7 @@ Datum
 amelia_close_days(PG_FUNCTION_ARGS)
 {
 	CallContext *call = (CallContext *) fcinfo->context;
+	DateADT		after = DATEVAL_NOBEGIN;
 
 	if (PG_ARGISNULL(0))
 		RefuseMissing("anew");
@@ -441,7 +456,7 @@ amelia_close_days(PG_FUNCTION_ARGS)
 		MarkClosedDays();
 		SPI_commit();
 	}
-	while (CloseSome())
+	while (CloseSome(&after))
 		;
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -10,16 +10,18 @@
 
 #include "base/amelia.h"
 
+#include "utils/date.h"
+
 /* how many days one announcement takes at most */
 #define USAGE_CLOSE_DAYS 100
 
 typedef struct UsageClose UsageClose;
 
 /*
- * Announce days that are over and not announced yet, oldest first, limit of
- * them at most. The announcement counts once it is committed.
+ * Announce days behind one that are over and not announced yet, oldest first,
+ * limit of them at most. The announcement counts once it is committed.
  */
-extern UsageClose *UsageCloseBegin(int limit);
+extern UsageClose *UsageCloseBegin(int limit, DateADT after);
 
 /*
  * Wait for the transactions that may have written before they could know of
@@ -36,6 +38,12 @@ extern bool UsageCloseDay(UsageClose *close);
 
 /* Whether as many days were announced as may be at once, so that more wait. */
 extern bool UsageCloseIsFull(const UsageClose *close);
+
+/*
+ * The last day that was to be announced, whatever a trigger made of it: the
+ * next call goes on behind it, so that calls come to an end.
+ */
+extern DateADT UsageCloseLastDue(const UsageClose *close);
 
 /* Whether there are days for which writers are to be waited for. */
 extern bool UsageCloseWaits(const UsageClose *close);

@@ -128,6 +128,13 @@ SELECT amelia.prune_feed();
 SELECT feed_retention_hours FROM amelia.update_settings('{"feed_retention_hours": 0}');
 SELECT amelia.prune_feed();
 DELETE FROM amelia.server_settings;
+-- What a trigger puts back is not pruned.
+BEGIN;
+CREATE FUNCTION t.back() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO amelia.workflow_feed VALUES (OLD.*); RETURN NULL; END';
+CREATE TRIGGER back AFTER DELETE ON amelia.workflow_feed FOR EACH ROW WHEN (OLD.number < 1000) EXECUTE FUNCTION t.back();
+INSERT INTO amelia.workflow_feed (origin, lsn, xid, number, workflow_id) SELECT 1, 'FF/0', '1', n, t.w(1) FROM generate_series(998, 1002) AS n;
+SELECT amelia.prune_feed('1 year') AS pruned;
+ROLLBACK;
 SELECT * FROM t.errors('SELECT amelia.prune_feed(row_limit => -1)', 'SELECT amelia.prune_feed(row_limit => NULL)');
 SELECT next_cursor AS later FROM amelia.feed_after() \gset
 -- Switched off.

@@ -49,6 +49,19 @@ CREATE TRIGGER refuse BEFORE DELETE ON checkpoints FOR EACH ROW EXECUTE FUNCTION
 SELECT thread_id, checkpoints, problem FROM amelia.prune('{large,small}');
 DROP TRIGGER refuse ON checkpoints;
 
+-- What a trigger puts back, or makes instead, is not pruned, and does not count.
+CREATE FUNCTION put_back() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF OLD.thread_id LIKE 'another%' THEN OLD.checkpoint_id := OLD.checkpoint_id || '0'; END IF;
+	INSERT INTO lgh.checkpoints VALUES (OLD.*);
+	RETURN NULL;
+END $$;
+SELECT FROM unnest('{again,another}'::text[]) AS t, LATERAL chain(t, 3);
+CREATE TRIGGER put_back AFTER DELETE ON checkpoints FOR EACH ROW EXECUTE FUNCTION put_back();
+SELECT thread_id, checkpoints, problem FROM amelia.prune('{again,another}');
+DROP TRIGGER put_back ON checkpoints;
+SELECT thread_id, checkpoints, problem FROM amelia.prune('{again,another}');
+
 -- A foreign key that the transaction has deferred is checked all the same, and at once.
 CREATE TABLE notes (thread_id text, checkpoint_ns text, checkpoint_id text,
 	FOREIGN KEY (thread_id, checkpoint_ns, checkpoint_id) REFERENCES checkpoints DEFERRABLE);

@@ -93,3 +93,21 @@ SELECT requested_by, outcome FROM amelia.retention_runs ORDER BY id DESC LIMIT 1
 SELECT * FROM amelia.verify();
 DROP OWNED BY regress_reader, regress_worker, regress_admin;
 DROP ROLE regress_reader, regress_worker, regress_admin;
+
+-- Events that a trigger puts back keep their workflow, and the run comes to its end, also where it takes one by one.
+INSERT INTO amelia.workflows (id, issue_id, worktree_path, status, created_at, completed_at)
+SELECT t.w(n), 'BACK', '/back' || n, 'completed', now() - interval '500 days', now() - interval '400 days' FROM generate_series(20, 22) AS n;
+INSERT INTO amelia.workflow_log (workflow_id, event_type, message) SELECT t.w(n), 'x', 'm' FROM generate_series(20, 22) AS n;
+CREATE FUNCTION t.put_back() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF OLD.workflow_id = t.w(22) THEN RAISE 'this one not'; END IF;
+	INSERT INTO amelia.workflow_log VALUES (OLD.*);
+	RETURN NULL;
+END $$;
+CREATE TRIGGER put_back AFTER DELETE ON amelia.workflow_log FOR EACH ROW EXECUTE FUNCTION t.put_back();
+SET statement_timeout = '5min';
+CALL amelia.run_retention(held_back => 'delete');
+RESET statement_timeout;
+SELECT outcome, workflows, error FROM amelia.retention_runs ORDER BY id DESC LIMIT 1;
+SELECT w.id, count(*) FROM amelia.workflows AS w JOIN amelia.workflow_log AS e ON e.workflow_id = w.id WHERE w.issue_id = 'BACK' GROUP BY w.id ORDER BY w.id;
+DROP TRIGGER put_back ON amelia.workflow_log;

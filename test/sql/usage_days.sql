@@ -119,6 +119,26 @@ SELECT * FROM t.days();
 SELECT cost_usd FROM amelia.usage_trend('2005-01-01', '2019-01-01') GROUP BY 1;
 SELECT * FROM t.differences();
 
+-- Days that a trigger takes back, or makes others of, are not announced for ever.
+BEGIN;
+DELETE FROM amelia.usage_days;
+CREATE FUNCTION t.gone() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM amelia.usage_days AS d WHERE d.day = NEW.day; RETURN NULL; END';
+CREATE FUNCTION t.another_day() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.day := NEW.day - 100000 - floor(random() * 1000000)::integer; RETURN NEW; END';
+CREATE TRIGGER gone AFTER INSERT ON amelia.usage_days FOR EACH ROW EXECUTE FUNCTION t.gone();
+COMMIT;
+SET statement_timeout = '5min';
+CALL amelia.close_days();
+SELECT count(*) FROM amelia.usage_days;
+DROP TRIGGER gone ON amelia.usage_days;
+CREATE TRIGGER another_day BEFORE INSERT ON amelia.usage_days FOR EACH ROW EXECUTE FUNCTION t.another_day();
+CALL amelia.close_days();
+SELECT count(*) > 0 AS others FROM amelia.usage_days;
+DROP TRIGGER another_day ON amelia.usage_days;
+RESET statement_timeout;
+DELETE FROM amelia.usage_days;
+CALL amelia.close_days();
+SELECT * FROM t.differences();
+
 -- TRUNCATE.
 TRUNCATE amelia.token_usage;
 SELECT * FROM amelia.usage_by_model('2005-01-01', '2025-01-31');

@@ -10,7 +10,6 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	entry record;
-	price amelia.model_prices;
 BEGIN
 	PERFORM amelia_internal.check_given('prices', prices);
 	IF valid_from = 'infinity' THEN
@@ -27,14 +26,15 @@ BEGIN
 				COALESCE(passed_over -> entry.problem, '[]') || to_jsonb(entry.model));
 			CONTINUE;
 		END IF;
-		price.model := entry.model;
-		price.input := entry.rates ->> 'input';
-		price.output := COALESCE(entry.rates ->> 'output', '0');
-		price.cache_read := COALESCE(entry.rates ->> 'cache_read', entry.rates ->> 'input');
-		price.cache_creation := COALESCE(entry.rates ->> 'cache_creation', entry.rates ->> 'input');
-		price.input_includes_cached := entry.input_includes_cached;
-		price.rates := entry.rates - '{input,output,cache_read,cache_creation}'::text[];
-		IF amelia_internal.store_price(to_jsonb(price), valid_from) THEN
+		-- Not to_jsonb() of a row's variable: it reads names of columns from what an invalidation may have freed.
+		IF amelia_internal.store_price(jsonb_build_object(
+			'model', entry.model,
+			'input', entry.rates ->> 'input',
+			'output', COALESCE(entry.rates ->> 'output', '0'),
+			'cache_read', COALESCE(entry.rates ->> 'cache_read', entry.rates ->> 'input'),
+			'cache_creation', COALESCE(entry.rates ->> 'cache_creation', entry.rates ->> 'input'),
+			'input_includes_cached', entry.input_includes_cached,
+			'rates', entry.rates - '{input,output,cache_read,cache_creation}'::text[]), valid_from) THEN
 			stored := stored + 1;
 		ELSE
 			unchanged := unchanged + 1;

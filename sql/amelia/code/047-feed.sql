@@ -13,7 +13,7 @@ DECLARE
 	hours integer;
 	present record;
 	old record;
-	pruned bigint;
+	deleted amelia.workflow_feed[];
 BEGIN
 	PERFORM amelia_internal.check_limit(row_limit);
 	IF keep IS NULL THEN
@@ -48,9 +48,12 @@ BEGIN
 			UNION ALL
 			(SELECT o.origin, o.lsn, o.xid, o.number FROM amelia.workflow_feed AS o
 			WHERE o.origin < present.origin OR o.origin > present.origin LIMIT row_limit))
-		RETURNING 1)
-	SELECT count(*) INTO pruned FROM gone;
-	RETURN pruned;
+		RETURNING f)
+	SELECT array_agg(g.f) INTO deleted FROM gone AS g;
+	-- What a trigger puts back is not pruned, and who prunes batch by batch comes to an end.
+	RETURN (SELECT count(*) FROM unnest(deleted) AS g
+		WHERE NOT EXISTS (SELECT FROM amelia.workflow_feed AS f
+			WHERE f.origin = g.origin AND f.lsn = g.lsn AND f.xid = g.xid AND f.number = g.number));
 END
 $$;
 COMMENT ON FUNCTION amelia_internal.trim_feed(interval, integer) IS
