@@ -171,12 +171,7 @@ SQL
 	fill_saga($node, $db) if is_about('amelia_saga');
 	$node->safe_psql($db, slurp_file(dirname(__FILE__) . '/platform_rows.sql')) if is_about('amelia_platform');
 
-	is( $node->safe_psql(
-			$db, q{
-			SELECT string_agg(c.oid::regclass::text, ' ') FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-			WHERE n.nspname IN (} . schemas() . q{) AND c.relkind IN ('r', 'p')
-				AND query_to_xml(format('SELECT 1 FROM %s LIMIT 1', c.oid::regclass), false, true, '')::text = ''}),
-		'', "$db: no table of the schema is empty");
+	is(join(' ', grep { s/\|0\|.*// } split(/\n/, table_sums($node, $db))), '', "$db: no table of the schema is empty");
 	return;
 }
 

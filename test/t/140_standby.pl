@@ -141,10 +141,7 @@ is( $standby->safe_psql('runs', q{
 # rows are applied: their numbers come along, and are followed afterwards.
 my $node = $standby;
 new_database($node, 'copy', extension => 1);
-my $seeded = $node->safe_psql('copy', q{
-	SELECT string_agg(c.oid::regclass::text, ', ') FROM pg_class AS c
-	WHERE c.relnamespace = 'amelia'::regnamespace AND c.relkind = 'r'
-		AND query_to_xml(format('SELECT 1 FROM %s LIMIT 1', c.oid::regclass), false, true, '')::text <> ''});
+my $seeded = join(', ', grep { !/\|0\|/ && s/\|.*// } split(/\n/, table_sums($node, 'copy')));
 like($seeded, qr/event_types/, 'a new database has seeds, which are replicated as well');
 $node->safe_psql('copy', "TRUNCATE $seeded");
 my $tables = $node->safe_psql('runs', q{
